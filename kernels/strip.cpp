@@ -1,0 +1,62 @@
+// The window strip (Lu, Chu and Liu, "Im2win: Memory Efficient Convolution on
+// SIMD Architectures", HPEC 2022, section III): the input rows under one output
+// row, interleaved column by column, so that a window is contiguous.
+#include "simd.h"
+
+IM2WIN_INLINE float* copy(float* to, const float* from, uint32_t count) {
+  for (; count >= 4; count -= 4) {
+    store(to, load(from));
+    to += 4;
+    from += 4;
+  }
+  for (; count != 0; --count) *to++ = *from++;
+  return to;
+}
+
+IM2WIN_INLINE float* zero(float* to, uint32_t count) {
+  for (; count >= 4; count -= 4) {
+    store(to, splat(0.0f));
+    to += 4;
+  }
+  for (; count != 0; --count) *to++ = 0.0f;
+  return to;
+}
+
+// Writes groups * columns strip columns, [column][filterHeight][inChannels],
+// with zeros for what lies outside the image, which is [inHeight, inWidth,
+// inChannels] at x. Strip column t of group g is input column
+//   firstColumn + g * groupStep + t * columnStep,
+// its rows are firstRow + kh * rowStep. Both may lie anywhere, the padding too.
+IM2WIN_EXPORT(im2win_strip)
+void im2win_strip(float* strip, const float* x, int32_t inHeight,
+                  int32_t inWidth, int32_t inChannels, int32_t filterHeight,
+                  int32_t firstRow, int32_t rowStep, int32_t firstColumn,
+                  int32_t columnStep, int32_t columns, int32_t groupStep,
+                  int32_t groups) {
+  // The filter rows [top, bottom) that lie inside the image.
+  int32_t top = 0;
+  while (top < filterHeight && firstRow + top * rowStep < 0) ++top;
+  int32_t bottom = filterHeight;
+  while (bottom > top && firstRow + (bottom - 1) * rowStep >= inHeight) {
+    --bottom;
+  }
+  const float* row = x + (firstRow + top * rowStep) * inWidth * inChannels;
+  const int32_t rowStride = rowStep * inWidth * inChannels;
+
+  for (int32_t g = 0; g < groups; ++g) {
+    int32_t w = firstColumn + g * groupStep;
+    for (int32_t t = 0; t < columns; ++t, w += columnStep) {
+      if (w < 0 || w >= inWidth) {
+        strip = zero(strip, filterHeight * inChannels);
+        continue;
+      }
+      strip = zero(strip, top * inChannels);
+      const float* from = row + w * inChannels;
+      for (int32_t kh = top; kh < bottom; ++kh) {
+        strip = copy(strip, from, inChannels);
+        from += rowStride;
+      }
+      strip = zero(strip, (filterHeight - bottom) * inChannels);
+    }
+  }
+}

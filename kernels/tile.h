@@ -1,0 +1,117 @@
+// The register tile: MR windows times one filter panel, NR = 8 channels wide,
+// summed over the whole depth in MR * NV vectors, then finished in registers.
+//
+// GEMM in BLIS's terms (Van Zee and van de Geijn, ACM TOMS 2015), with one
+// difference: the rows of the left matrix are windows of a strip, so they may
+// overlap, and a tile may run over the end of an output row into the next.
+#pragma once
+
+#include "epilogue.h"
+#include "panel.h"
+
+// Where a tile stands: a window, its output pixel, and their place in the
+// block.
+struct Cursor {
+  const float* a;
+  float* c;
+  uint32_t r;
+  uint32_t j;
+};
+
+IM2WIN_INLINE Cursor next(const ConvCall* call, Cursor at) {
+  if (++at.j < uint32_t(call->rowLength)) {
+    at.a += call->windowStride;
+    at.c += call->outPixelStride;
+    return at;
+  }
+  const int32_t back = call->rowLength - 1;
+  at.a += call->windowRowStride - back * call->windowStride;
+  at.c += call->outRowStride - back * call->outPixelStride;
+  at.j = 0;
+  ++at.r;
+  return at;
+}
+
+// NV vectors of a panel row times one window value each. Reads depth floats
+// from each of the MR windows and depth * NR floats from the panel; writes the
+// `width` (1 to 4 * NV) channels from n on of MR output pixels.
+template <int MR, int NV>
+IM2WIN_NOINLINE void tile(const ConvCall* call, const float* panel, uint32_t n,
+                          uint32_t width, const float* a, float* c, uint32_t r,
+                          uint32_t j) {
+  const float* window[MR];
+  Cursor at = {a, c, r, j};
+  IM2WIN_UNROLL for (int i = 0; i < MR; ++i) {
+    window[i] = at.a;
+    if (i + 1 < MR) at = next(call, at);
+  }
+
+  f32x4 sum[MR][NV];
+  IM2WIN_UNROLL for (int i = 0; i < MR; ++i) {
+    IM2WIN_UNROLL for (int v = 0; v < NV; ++v) sum[i][v] = splat(0.0f);
+  }
+
+  const auto step = [&](int k) __attribute__((always_inline)) {
+    f32x4 b[NV];
+    IM2WIN_UNROLL for (int v = 0; v < NV; ++v) {
+      b[v] = load(panel + k * kNR + 4 * v);
+    }
+    IM2WIN_UNROLL for (int i = 0; i < MR; ++i) {
+      const f32x4 x = loadSplat(window[i] + k);
+      IM2WIN_UNROLL for (int v = 0; v < NV; ++v) {
+        sum[i][v] = mulAdd(x, b[v], sum[i][v]);
+      }
+      IM2WIN_UNROLL for (int v = 0; v < NV; ++v) pin(sum[i][v]);
+    }
+  };
+  const auto advance = [&](int k) __attribute__((always_inline)) {
+    panel += k * kNR;
+    pin(panel);
+    IM2WIN_UNROLL for (int i = 0; i < MR; ++i) {
+      window[i] += k;
+      pin(window[i]);
+    }
+  };
+
+  uint32_t depth = call->depth;
+  for (; depth >= 4; depth -= 4) {
+    step(0);
+    step(1);
+    step(2);
+    step(3);
+    advance(4);
+  }
+  for (; depth != 0; --depth) {
+    step(0);
+    advance(1);
+  }
+
+  at = {a, c, r, j};
+  if (width == 4 * NV && finishesByChannel(call)) {
+    const f32x4 low = splat(call->low);
+    const f32x4 high = splat(call->high);
+    f32x4 bias[NV];
+    IM2WIN_UNROLL for (int v = 0; v < NV; ++v) {
+      bias[v] =
+          call->bias.data ? load(call->bias.data + n + 4 * v) : splat(0.0f);
+    }
+    IM2WIN_UNROLL for (int i = 0; i < MR; ++i) {
+      IM2WIN_UNROLL for (int v = 0; v < NV; ++v) {
+        store(at.c + n + 4 * v,
+              clamp(wasm_f32x4_add(sum[i][v], bias[v]), low, high));
+      }
+      if (i + 1 < MR) at = next(call, at);
+    }
+    return;
+  }
+  IM2WIN_UNROLL for (int i = 0; i < MR; ++i) {
+    IM2WIN_UNROLL for (int v = 0; v < NV; ++v) {
+      const uint32_t from = 4 * v;
+      if (width > from) {
+        finish(call, sum[i][v], at.r, at.j, n + from, width - from,
+               at.c + n + from);
+      }
+    }
+    if (i + 1 < MR) at = next(call, at);
+  }
+}

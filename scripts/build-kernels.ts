@@ -1,0 +1,96 @@
+// Compiles kernels/ to WebAssembly, one module a flavour, checks that each is
+// stateless, and writes their bytes into src/wasm/kernels.generated.ts.
+import {createHash} from 'node:crypto';
+import {existsSync, readdirSync, readFileSync, writeFileSync} from 'node:fs';
+import {fileURLToPath} from 'node:url';
+import {commands} from '@yowasp/clang';
+import binaryen from 'binaryen';
+import {assertStateless} from './stateless.ts';
+
+const KERNELS = fileURLToPath(new URL('../kernels/', import.meta.url));
+const OUTPUT = fileURLToPath(new URL('../src/wasm/kernels.generated.ts', import.meta.url));
+const LOCK = fileURLToPath(new URL('../package-lock.json', import.meta.url));
+
+const FLAVOURS = {
+  strict: ['-msimd128'],
+  relaxed: ['-msimd128', '-mrelaxed-simd', '-DIM2WIN_RELAXED'],
+};
+
+const FLAGS = [
+  '--target=wasm32',
+  '-std=c++20',
+  '-O3',
+  '-Wall',
+  '-Wextra',
+  '-Werror',
+  '-fno-exceptions',
+  '-fno-rtti',
+  // Multiply and add are fused where the source says so, and nowhere else.
+  '-ffp-contract=off',
+  '-nostdlib',
+  '-Wl,--no-entry,--import-memory,--strip-all',
+];
+
+function readSources(): Record<string, string> {
+  const names = readdirSync(KERNELS).filter((name) => /\.(h|cpp)$/.test(name));
+  return Object.fromEntries(names.sort().map((name) => [name, readFileSync(KERNELS + name, 'utf8')]));
+}
+
+async function compile(sources: Record<string, string>, flags: string[]): Promise<Uint8Array> {
+  const units = Object.keys(sources).filter((name) => name.endsWith('.cpp'));
+  let log = '';
+  const write = (bytes: Uint8Array | null) => {
+    log += bytes === null ? '' : new TextDecoder().decode(bytes);
+  };
+  try {
+    const files = await commands['clang++']([...FLAGS, ...flags, ...units, '-o', 'im2win.wasm'], sources, {
+      stdout: write,
+      stderr: write,
+      fetchProgress: () => {},
+    });
+    return files?.['im2win.wasm'] as Uint8Array;
+  } catch (error) {
+    throw new Error(`clang++ failed:\n${log}`, {cause: error});
+  }
+}
+
+/** Drops the stack pointer and the table that wasm-ld emits for nobody. */
+function removeUnused(bytes: Uint8Array): Uint8Array {
+  const module = binaryen.readBinary(bytes);
+  try {
+    module.runPasses(['remove-unused-module-elements']);
+    return module.emitBinary();
+  } finally {
+    module.dispose();
+  }
+}
+
+function fingerprint(sources: Record<string, string>): string {
+  const hash = createHash('sha256').update(JSON.stringify([sources, FLAGS, FLAVOURS]));
+  // The compiler's version is in the lock file.
+  return hash.update(readFileSync(LOCK)).digest('hex').slice(0, 16);
+}
+
+async function main(): Promise<void> {
+  const sources = readSources();
+  const stamp = `// Fingerprint of the sources and flags: ${fingerprint(sources)}`;
+  if (existsSync(OUTPUT) && readFileSync(OUTPUT, 'utf8').includes(stamp)) {
+    console.log('kernels: up to date');
+    return;
+  }
+  const lines: string[] = [];
+  for (const [flavour, flags] of Object.entries(FLAVOURS)) {
+    const bytes = removeUnused(await compile(sources, flags));
+    assertStateless(bytes, flavour);
+    console.log(`kernels: ${flavour.padEnd(8)}${bytes.length.toLocaleString('en').padStart(8)} bytes`);
+    lines.push(`  ${flavour}: '${Buffer.from(bytes).toString('base64')}',`);
+  }
+  writeFileSync(
+    OUTPUT,
+    `// Written by scripts/build-kernels.ts; not to be edited.\n${stamp}\n\n` +
+      '/** The compiled kernels of each flavour, in base64. */\n' +
+      `export const KERNEL_BYTES = {\n${lines.join('\n')}\n};\n`,
+  );
+}
+
+await main();

@@ -1,0 +1,19 @@
+/** The activations that tfjs fuses into a convolution. */
+export const ACTIVATIONS = ['linear', 'relu', 'relu6', 'prelu', 'leakyrelu', 'sigmoid', 'elu'] as const;
+
+export type Activation = (typeof ACTIVATIONS)[number];
+
+/**
+ * @param name The `activation` attribute; `linear` if missing.
+ * @throws Error if it is none of {@link ACTIVATIONS}, or `prelu` without slopes.
+ */
+export function checkActivation(name: string | undefined, hasSlope: boolean): Activation {
+  const activation = name ?? 'linear';
+  if (!ACTIVATIONS.includes(activation as Activation)) {
+    throw new Error(`im2win: activation is '${activation}'; allowed: ${ACTIVATIONS.join(', ')}.`);
+  }
+  if (activation === 'prelu' && !hasSlope) {
+    throw new Error("im2win: preluActivationWeights is missing; activation 'prelu' needs a tensor.");
+  }
+  return activation as Activation;
+}

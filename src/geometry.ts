@@ -1,0 +1,149 @@
+import {backend_util} from '@tensorflow/tfjs-core';
+
+/** The attributes of tfjs's `Conv2D` and `FusedConv2D` kernels. */
+export interface ConvAttributes {
+  strides: [number, number] | number;
+  pad: 'valid' | 'same' | number | backend_util.ExplicitPadding;
+  /** `'NHWC'` if missing. */
+  dataFormat?: 'NHWC' | 'NCHW';
+  /** 1 if missing. */
+  dilations?: [number, number] | number;
+  dimRoundingMode?: 'floor' | 'round' | 'ceil';
+}
+
+/**
+ * One convolution's sizes, in the words of tfjs's `Conv2DInfo`, checked. Every
+ * later step reads these and never the attributes.
+ */
+export interface ConvGeometry {
+  readonly dataFormat: 'NHWC' | 'NCHW';
+  readonly batchSize: number;
+  readonly inHeight: number;
+  readonly inWidth: number;
+  readonly inChannels: number;
+  readonly outHeight: number;
+  readonly outWidth: number;
+  readonly outChannels: number;
+  readonly filterHeight: number;
+  readonly filterWidth: number;
+  readonly strideHeight: number;
+  readonly strideWidth: number;
+  /** 1 along a side where the filter has one tap: nothing is dilated there. */
+  readonly dilationHeight: number;
+  readonly dilationWidth: number;
+  /** Negative where explicit padding crops the input. */
+  readonly padTop: number;
+  readonly padBottom: number;
+  readonly padLeft: number;
+  readonly padRight: number;
+  readonly padType: 'SAME' | 'VALID' | 'NUMBER' | 'EXPLICIT';
+  readonly outShape: readonly [number, number, number, number];
+}
+
+/**
+ * Turns a kernel call's shapes and attributes into a geometry.
+ *
+ * @param xShape `[batch, height, width, inChannels]`, or
+ *     `[batch, inChannels, height, width]` for `NCHW`.
+ * @param filterShape `[filterHeight, filterWidth, inChannels, outChannels]`.
+ * @throws Error if a shape or an attribute is not one a convolution can have;
+ *     the message names it, its value and what is allowed.
+ */
+export function convGeometry(
+  xShape: readonly number[],
+  filterShape: readonly number[],
+  attributes: ConvAttributes,
+): ConvGeometry {
+  const {strides, pad, dilations = 1, dimRoundingMode} = attributes;
+  const dataFormat = attributes.dataFormat ?? 'NHWC';
+  if (dataFormat !== 'NHWC' && dataFormat !== 'NCHW') {
+    fail('dataFormat', dataFormat, "'NHWC' or 'NCHW'");
+  }
+  checkShape('x', xShape, 0);
+  checkShape('filter', filterShape, 2);
+  const inChannels = dataFormat === 'NHWC' ? xShape[3] : xShape[1];
+  if (filterShape[2] !== inChannels) {
+    fail('filter', `shape [${filterShape}]`, `shape[2] = ${inChannels}, the channels of x [${xShape}]`);
+  }
+  checkPair('strides', strides);
+  checkPair('dilations', dilations);
+  checkPad(pad);
+
+  const info = backend_util.computeConv2DInfo(
+    xShape as [number, number, number, number],
+    filterShape as [number, number, number, number],
+    strides,
+    dilations,
+    pad,
+    dimRoundingMode,
+    false,
+    backend_util.convertConv2DDataFormat(dataFormat),
+  );
+  if (info.outHeight < 0 || info.outWidth < 0) {
+    throw new Error(
+      `im2win: the output of x [${xShape}] and filter [${filterShape}] with strides ${strides}, pad ${describePad(pad)} and ` +
+        `dilations ${dilations} would be ${info.outHeight} × ${info.outWidth}; the padded input must not be smaller ` +
+        'than the dilated filter by more than one stride.',
+    );
+  }
+  return {
+    dataFormat,
+    batchSize: info.batchSize,
+    inHeight: info.inHeight,
+    inWidth: info.inWidth,
+    inChannels: info.inChannels,
+    outHeight: positiveZero(info.outHeight),
+    outWidth: positiveZero(info.outWidth),
+    outChannels: info.outChannels,
+    filterHeight: info.filterHeight,
+    filterWidth: info.filterWidth,
+    strideHeight: info.strideHeight,
+    strideWidth: info.strideWidth,
+    dilationHeight: info.filterHeight === 1 ? 1 : info.dilationHeight,
+    dilationWidth: info.filterWidth === 1 ? 1 : info.dilationWidth,
+    padTop: info.padInfo.top,
+    padBottom: info.padInfo.bottom,
+    padLeft: info.padInfo.left,
+    padRight: info.padInfo.right,
+    padType: info.padInfo.type as ConvGeometry['padType'],
+    outShape: info.outShape.map(positiveZero) as [number, number, number, number],
+  };
+}
+
+function checkShape(name: string, shape: readonly number[], sides: number): void {
+  if (shape.length !== 4) {
+    fail(name, `shape [${shape}] of rank ${shape.length}`, 'rank 4');
+  }
+  if (shape.slice(0, sides).some((size) => size < 1)) {
+    fail(name, `shape [${shape}]`, 'a height and width of at least 1');
+  }
+}
+
+function checkPair(name: string, pair: [number, number] | number): void {
+  const values = Array.isArray(pair) ? pair : [pair];
+  if (values.length === 0 || values.some((v) => !Number.isInteger(v) || v < 1)) {
+    fail(name, String(pair), 'integers of at least 1');
+  }
+}
+
+function checkPad(pad: ConvAttributes['pad']): void {
+  if (pad === 'same' || pad === 'valid') return;
+  const explicit = Array.isArray(pad) && pad.length === 4 && pad.every((side) => Array.isArray(side));
+  const values = explicit ? pad.flat() : [pad];
+  if (values.some((v) => !Number.isInteger(v))) {
+    fail('pad', describePad(pad), "'same', 'valid', an integer, or four pairs of integers");
+  }
+}
+
+function describePad(pad: ConvAttributes['pad']): string {
+  return JSON.stringify(pad);
+}
+
+// tfjs rounds towards zero, and so sometimes to -0.
+function positiveZero(value: number): number {
+  return value + 0;
+}
+
+function fail(name: string, value: string, allowed: string): never {
+  throw new Error(`im2win: ${name} is ${value}; allowed: ${allowed}.`);
+}

@@ -1,0 +1,11 @@
+/**
+ * Convolutions of TensorFlow.js models through im2win, on the backends they
+ * already run on.
+ *
+ * @packageDocumentation
+ */
+export type {Activation} from './activation.ts';
+export type {ConvAttributes} from './geometry.ts';
+export type {Algorithm, Flavour} from './plan.ts';
+export {type Im2winBackend, type Im2winOptions, type Im2winRegistration, registerIm2win} from './register.ts';
+export {type ConvInputs, type ConvolutionRecord, type FusedConvAttributes, IM2WIN_CONV_2D} from './routes.ts';

@@ -1,0 +1,42 @@
+import type {ConvGeometry} from './geometry.ts';
+
+/**
+ * How a bias or a prelu slope is spread over the NHWC output: the distance, in
+ * elements, from one image, row, pixel and channel to the next; 0 where one
+ * value serves all.
+ */
+export interface OperandStrides {
+  readonly batch: number;
+  readonly row: number;
+  readonly pixel: number;
+  readonly channel: number;
+}
+
+/**
+ * Strides of a tensor that is broadcast to the output by NumPy's rules.
+ *
+ * @param name The input's name, for the message.
+ * @throws Error if the shape cannot be broadcast to the output's.
+ */
+export function operandStrides(
+  name: string,
+  shape: readonly number[],
+  geometry: ConvGeometry,
+): OperandStrides {
+  const {outShape} = geometry;
+  const missing = outShape.length - shape.length;
+  const strides = [0, 0, 0, 0];
+  let stride = 1;
+  for (let d = outShape.length - 1; d >= missing && missing >= 0; --d) {
+    const size = shape[d - missing];
+    if (size !== 1) strides[d] = stride;
+    stride *= size;
+  }
+  if (missing < 0 || shape.some((size, d) => size !== 1 && size !== outShape[d + missing])) {
+    throw new Error(
+      `im2win: ${name} has shape [${shape}]; allowed: a shape that broadcasts to the output's, [${outShape}].`,
+    );
+  }
+  const [batch, row, pixel, channel] = strides;
+  return {batch, row, pixel, channel};
+}

@@ -1,0 +1,176 @@
+import type {Algorithm, Flavour} from './plan.ts';
+import type {ConvolutionRecord} from './routes.ts';
+import {WasmIm2win, wasmKernelsRegistered} from './wasm/backend.ts';
+import {bestFlavour, compileKernels, supports} from './wasm/module.ts';
+
+/** A tfjs backend that im2win can serve. */
+export type Im2winBackend = 'wasm' | 'cpu';
+
+export interface Im2winOptions {
+  /** The tfjs backends to serve. Default: each one that was imported. */
+  backends?: Im2winBackend[];
+  /**
+   * The WebAssembly flavour: `'strict'` is plain SIMD, `'relaxed'` has fused
+   * multiply-add as well. `'auto'`, the default, is the best that the engine has.
+   */
+  simd?: 'auto' | Flavour;
+  /**
+   * `'auto'`, the default: im2win wherever it is the better choice. `'im2win'`:
+   * wherever it can compute the convolution. `'stock'`: tfjs's own kernels,
+   * except for the convolutions that they compute wrongly.
+   */
+  algorithm?: Algorithm;
+}
+
+export interface Im2winRegistration {
+  /** The backends that are served; empty on an engine without SIMD. */
+  readonly backends: readonly Im2winBackend[];
+  /** The flavour in use; `'none'` on an engine without SIMD: nothing is routed then. */
+  readonly simd: Flavour | 'none';
+  /**
+   * Changes the algorithm from the next call on. Packed filters stay, so that
+   * two algorithms can be compared in turn.
+   *
+   * @throws Error if it is not one of the three names.
+   */
+  setAlgorithm(algorithm: Algorithm): void;
+  /**
+   * One record for each distinct convolution seen since registration, at most
+   * 1,000 a backend. A convolution that ran by two algorithms has two.
+   */
+  report(): ConvolutionRecord[];
+  /**
+   * Puts tfjs's own kernels back, where no other library has put its own in our
+   * place since, and gives all heap memory back.
+   */
+  unregister(): void;
+}
+
+interface Held {
+  readonly options: Im2winOptions;
+  readonly registration: Promise<Im2winRegistration>;
+}
+
+// tfjs's kernel registry is global, and this module may be loaded twice.
+const HELD = Symbol.for('tfjs-im2win.registration.1');
+const globals = globalThis as {[HELD]?: Held};
+
+const ALGORITHMS: readonly Algorithm[] = ['auto', 'im2win', 'stock'];
+const SIMD = ['auto', 'relaxed', 'strict'] as const;
+const BACKENDS: readonly Im2winBackend[] = ['wasm'];
+
+/**
+ * Reroutes the convolutions of tfjs's backends through im2win, for models that
+ * are loaded already as for those to come. Call it before or after
+ * `tf.setBackend`, but after the backend's package was imported.
+ *
+ * Called again, also from a second copy of this module, it returns the
+ * registration there is.
+ *
+ * @throws Error if an option is not one of those allowed, or differs from what
+ *     the registration there is was made with; if no backend's package was
+ *     imported; if `simd` names a flavour that this engine does not have.
+ *     Nothing is changed then.
+ */
+export async function registerIm2win(options: Im2winOptions = {}): Promise<Im2winRegistration> {
+  checkOptions(options);
+  const held = globals[HELD];
+  if (held !== undefined) {
+    checkSame(held.options, options);
+    return held.registration;
+  }
+  const mine: Held = {options, registration: register(options, () => letGo(mine))};
+  globals[HELD] = mine;
+  mine.registration.catch(() => letGo(mine));
+  return mine.registration;
+}
+
+function letGo(held: Held): void {
+  if (globals[HELD] === held) delete globals[HELD];
+}
+
+async function register(options: Im2winOptions, onUnregister: () => void): Promise<Im2winRegistration> {
+  const {simd: wanted = 'auto', algorithm = 'auto'} = options;
+  if (!wasmKernelsRegistered()) {
+    throw new Error(
+      "registerIm2win: tfjs has no convolution kernels for backend 'wasm'. " +
+        "Import '@tensorflow/tfjs-backend-wasm' before you call registerIm2win().",
+    );
+  }
+  const simd = wanted === 'auto' ? bestFlavour() : wanted;
+  if (simd === 'none') return registration([], 'none', onUnregister);
+  if (!supports(simd)) {
+    throw new Error(
+      `registerIm2win: simd is '${simd}', but this engine does not have it; allowed here: ${flavours()}.`,
+    );
+  }
+  const modules = await compileKernels(simd);
+  return registration([new WasmIm2win(simd, modules, algorithm)], simd, onUnregister);
+}
+
+function registration(
+  backends: WasmIm2win[],
+  simd: Im2winRegistration['simd'],
+  onUnregister: () => void,
+): Im2winRegistration {
+  return {
+    backends: backends.map(() => 'wasm'),
+    simd,
+    setAlgorithm(algorithm) {
+      checkOption('setAlgorithm: algorithm', algorithm, ALGORITHMS);
+      for (const backend of backends) backend.algorithm = algorithm;
+    },
+    report: () => backends.flatMap((backend) => backend.routes.report()),
+    unregister() {
+      for (const backend of backends) backend.unregister();
+      onUnregister();
+    },
+  };
+}
+
+function flavours(): string {
+  const best = bestFlavour();
+  if (best === 'none') return "'auto', which leaves every convolution to tfjs";
+  return best === 'strict' ? "'auto', 'strict'" : "'auto', 'strict', 'relaxed'";
+}
+
+function checkOptions({backends, simd, algorithm}: Im2winOptions): void {
+  if (backends !== undefined) {
+    if (!Array.isArray(backends) || backends.length === 0) {
+      throw new Error(
+        `registerIm2win: backends is ${JSON.stringify(backends)}; allowed: a list of ${names(BACKENDS)}.`,
+      );
+    }
+    for (const backend of backends) checkOption('registerIm2win: backends', backend, BACKENDS);
+  }
+  if (simd !== undefined) checkOption('registerIm2win: simd', simd, SIMD);
+  if (algorithm !== undefined) checkOption('registerIm2win: algorithm', algorithm, ALGORITHMS);
+}
+
+function checkOption(name: string, value: unknown, allowed: readonly unknown[]): void {
+  if (!allowed.includes(value)) {
+    throw new Error(`${name} is ${JSON.stringify(value)}; allowed: ${names(allowed)}.`);
+  }
+}
+
+function names(values: readonly unknown[]): string {
+  return values.map((value) => `'${value}'`).join(', ');
+}
+
+/** A second caller may leave options out, but not ask for others. */
+function checkSame(held: Im2winOptions, asked: Im2winOptions): void {
+  const defaults = {backends: BACKENDS, simd: 'auto', algorithm: 'auto'};
+  for (const name of ['backends', 'simd', 'algorithm'] as const) {
+    const before = describe(held[name] ?? defaults[name]);
+    if (asked[name] !== undefined && describe(asked[name]) !== before) {
+      throw new Error(
+        `registerIm2win: ${name} is ${describe(asked[name])}, but im2win is registered with ${before}; ` +
+          'call unregister() on that registration first, or leave the option out.',
+      );
+    }
+  }
+}
+
+function describe(option: unknown): string {
+  return JSON.stringify(Array.isArray(option) ? [...new Set(option)].sort() : option);
+}

@@ -1,0 +1,171 @@
+import type {TensorInfo} from '@tensorflow/tfjs-core';
+import {type Activation, checkActivation} from './activation.ts';
+import {type ConvAttributes, type ConvGeometry, convGeometry} from './geometry.ts';
+import {type OperandStrides, operandStrides} from './operand.ts';
+import {type Plan, type PlanContext, planConv, planIm2win} from './plan.ts';
+
+/** The kernel that this package adds to a backend. */
+export const IM2WIN_CONV_2D = 'Im2winConv2D';
+
+/** The inputs of `Conv2D`, `FusedConv2D` and `Im2winConv2D`. */
+export interface ConvInputs {
+  readonly x: TensorInfo;
+  readonly filter: TensorInfo;
+  readonly bias?: TensorInfo;
+  readonly preluActivationWeights?: TensorInfo;
+}
+
+/** The attributes of the same. */
+export interface FusedConvAttributes extends ConvAttributes {
+  readonly activation?: string;
+  /** 0.2 if missing, as in tfjs's op. */
+  readonly leakyreluAlpha?: number;
+}
+
+/** One distinct convolution that was seen, and what became of it. */
+export interface ConvolutionRecord {
+  /** `Conv2D`, `FusedConv2D` or `Im2winConv2D`. */
+  readonly kernelName: string;
+  readonly backend: string;
+  readonly xShape: readonly number[];
+  readonly filterShape: readonly number[];
+  readonly outShape: readonly number[];
+  /** Height, width. */
+  readonly strides: readonly [number, number];
+  /** Height, width. */
+  readonly dilations: readonly [number, number];
+  readonly pad: ConvAttributes['pad'];
+  readonly dataFormat: 'NHWC' | 'NCHW';
+  readonly activation: Activation;
+  /** Whether a bias was fused into the call. */
+  readonly bias: boolean;
+  readonly algorithm: Plan['algorithm'];
+  /** Why the stock kernel was used; missing where it was not. */
+  readonly reason?: string;
+  readonly calls: number;
+}
+
+/** Everything that is the same in each call of one distinct convolution. */
+export interface Route {
+  readonly geometry: ConvGeometry;
+  readonly plan: Plan;
+  readonly activation: Activation;
+  readonly bias?: OperandStrides;
+  readonly slope?: OperandStrides;
+}
+
+/**
+ * The convolutions seen so far, each planned once. Bounded: beyond `limit`
+ * distinct ones, the one first seen is forgotten.
+ */
+export class Routes {
+  private readonly seen = new Map<string, {route: Route; record: ConvolutionRecord & {calls: number}}>();
+
+  constructor(
+    private readonly backend: string,
+    private readonly limit = 1000,
+  ) {}
+
+  /**
+   * The route of a call, which is counted.
+   *
+   * @throws Error if a shape, a dtype or an attribute is not one a convolution
+   *     can have.
+   */
+  find(kernelName: string, inputs: ConvInputs, attributes: FusedConvAttributes, context: PlanContext): Route {
+    const key = routeKey(kernelName, inputs, attributes, context);
+    const known = this.seen.get(key);
+    if (known !== undefined) {
+      ++known.record.calls;
+      return known.route;
+    }
+    const route = makeRoute(kernelName, inputs, attributes, context);
+    if (this.seen.size >= this.limit) {
+      const [oldest] = this.seen.keys();
+      this.seen.delete(oldest);
+    }
+    const record = makeRecord(this.backend, kernelName, inputs, attributes, route);
+    this.seen.set(key, {route, record: {...record, calls: 1}});
+    return route;
+  }
+
+  /** Copies of the records, in the order in which they were first seen. */
+  report(): ConvolutionRecord[] {
+    return [...this.seen.values()].map(({record}) => ({...record}));
+  }
+}
+
+function routeKey(
+  kernelName: string,
+  {x, filter, bias, preluActivationWeights}: ConvInputs,
+  attributes: FusedConvAttributes,
+  context: PlanContext,
+): string {
+  const {strides, pad, dilations, dataFormat, dimRoundingMode, activation} = attributes;
+  const {algorithm, flavour, threads, unavailable} = context;
+  return (
+    `${kernelName}|${x.dtype} ${x.shape}|${filter.dtype} ${filter.shape}|${bias?.dtype} ${bias?.shape}|` +
+    `${preluActivationWeights?.dtype} ${preluActivationWeights?.shape}|${strides}|${typeof pad} ${pad}|${dilations}|` +
+    `${dataFormat}|${dimRoundingMode}|${activation}|${algorithm}|${flavour}|${threads}|${unavailable}`
+  );
+}
+
+function makeRoute(
+  kernelName: string,
+  inputs: ConvInputs,
+  attributes: FusedConvAttributes,
+  context: PlanContext,
+): Route {
+  for (const [name, tensor] of Object.entries(inputs) as [string, TensorInfo | undefined][]) {
+    if (tensor != null && tensor.dtype !== 'float32') {
+      throw new Error(`im2win: ${name} has dtype ${tensor.dtype}; allowed: float32.`);
+    }
+  }
+  const {x, filter, bias, preluActivationWeights} = inputs;
+  const geometry = convGeometry(x.shape, filter.shape, attributes);
+  const activation = checkActivation(attributes.activation, preluActivationWeights != null);
+  const plan = kernelName === IM2WIN_CONV_2D ? planOwn(geometry, context) : planConv(geometry, context);
+  if (plan.algorithm === 'stock') return {geometry, activation, plan};
+  return {
+    geometry,
+    activation,
+    plan,
+    bias: bias == null ? undefined : operandStrides('bias', bias.shape, geometry),
+    slope:
+      preluActivationWeights == null || activation !== 'prelu'
+        ? undefined
+        : operandStrides('preluActivationWeights', preluActivationWeights.shape, geometry),
+  };
+}
+
+// Whoever calls our kernel by its name has made the choice already.
+function planOwn(geometry: ConvGeometry, context: PlanContext): Plan {
+  if (geometry.dataFormat !== 'NHWC') {
+    throw new Error(`im2win: dataFormat is '${geometry.dataFormat}'; allowed: 'NHWC'.`);
+  }
+  return planIm2win(geometry, context.flavour);
+}
+
+function makeRecord(
+  backend: string,
+  kernelName: string,
+  {x, filter, bias}: ConvInputs,
+  {pad}: FusedConvAttributes,
+  {geometry, plan, activation}: Route,
+): Omit<ConvolutionRecord, 'calls'> {
+  return {
+    kernelName,
+    backend,
+    xShape: [...x.shape],
+    filterShape: [...filter.shape],
+    outShape: [...geometry.outShape],
+    strides: [geometry.strideHeight, geometry.strideWidth],
+    dilations: [geometry.dilationHeight, geometry.dilationWidth],
+    pad: structuredClone(pad),
+    dataFormat: geometry.dataFormat,
+    activation,
+    bias: bias != null,
+    algorithm: plan.algorithm,
+    ...(plan.algorithm === 'stock' ? {reason: plan.reason} : {}),
+  };
+}

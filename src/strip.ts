@@ -1,0 +1,79 @@
+import type {ConvGeometry} from './geometry.ts';
+
+/**
+ * How the windows of one output row lie in memory. A dilation along the width
+ * takes its taps from every `dilationWidth`-th column, so the output pixels are
+ * shared out to `phases` strips, each of which holds its taps side by side.
+ */
+export interface StripLayout {
+  /** Floats in a window: filterWidth · filterHeight · inChannels. */
+  readonly depth: number;
+  /**
+   * The windows are read from the input where they lie, and no strip is built:
+   * the filter has one row and no window reaches into the padding.
+   */
+  readonly inPlace: boolean;
+  readonly phases: number;
+  /** Floats from one window to the next. */
+  readonly windowStride: number;
+  /** Floats from one strip (in place: from one input row) to the next. */
+  readonly windowRowStride: number;
+  /** Input columns from one strip column to the next. */
+  readonly columnStep: number;
+  /** Windows that do not overlap are gathered one by one, each a group. */
+  readonly grouped: boolean;
+  /** Input columns from one window to the next. */
+  readonly windowStep: number;
+}
+
+export function stripLayout(geometry: ConvGeometry): StripLayout {
+  const {filterHeight, filterWidth, inChannels, strideWidth, dilationWidth, outWidth} = geometry;
+  const depth = filterWidth * filterHeight * inChannels;
+  const columnFloats = filterHeight * inChannels;
+  if (readsInPlace(geometry)) {
+    return {
+      depth,
+      inPlace: true,
+      phases: 1,
+      windowStride: strideWidth * inChannels,
+      windowRowStride: geometry.strideHeight * geometry.inWidth * inChannels,
+      columnStep: 1,
+      grouped: false,
+      windowStep: strideWidth,
+    };
+  }
+  const common = gcd(strideWidth, dilationWidth);
+  const phases = dilationWidth / common;
+  const stripStride = strideWidth / common;
+  const grouped = stripStride >= filterWidth;
+  const longestRow = Math.ceil(outWidth / phases);
+  const columns = grouped ? longestRow * filterWidth : (longestRow - 1) * stripStride + filterWidth;
+  return {
+    depth,
+    inPlace: false,
+    phases,
+    windowStride: grouped ? depth : stripStride * columnFloats,
+    windowRowStride: columns * columnFloats,
+    columnStep: dilationWidth,
+    grouped,
+    windowStep: phases * strideWidth,
+  };
+}
+
+function readsInPlace(geometry: ConvGeometry): boolean {
+  const {padTop, padLeft, outHeight, outWidth} = geometry;
+  const lastRow = (outHeight - 1) * geometry.strideHeight;
+  const lastColumn = (outWidth - 1) * geometry.strideWidth + geometry.filterWidth - 1;
+  return (
+    geometry.filterHeight === 1 &&
+    geometry.dilationWidth === 1 &&
+    padTop === 0 &&
+    padLeft === 0 &&
+    lastRow < geometry.inHeight &&
+    lastColumn < geometry.inWidth
+  );
+}
+
+function gcd(a: number, b: number): number {
+  return b === 0 ? a : gcd(b, a % b);
+}

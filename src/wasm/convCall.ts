@@ -1,0 +1,104 @@
+import type {Activation} from '../activation.ts';
+
+// The fields of `ConvCall` in kernels/call.h, in 32-bit words.
+const DEPTH = 0;
+const OUT_CHANNELS = 1;
+const PANELS = 2;
+const ROW_LENGTH = 3;
+const WINDOW_STRIDE = 4;
+const WINDOW_ROW_STRIDE = 5;
+const OUT_PIXEL_STRIDE = 6;
+const OUT_ROW_STRIDE = 7;
+const ACTIVATION = 8;
+const LOW = 9;
+const HIGH = 10;
+const BIAS = 11;
+const SLOPE = 15;
+// Behind the struct: the one slope of leakyrelu, which `SLOPE` then points to.
+const ALPHA = 19;
+
+/** The bytes of a call descriptor, rounded up to a cache line. */
+export const CALL_BYTES = 128;
+
+/** A bias or slope as `Operand` in kernels/call.h; data 0 where there is none. */
+export interface CallOperand {
+  readonly data: number;
+  readonly rowStride: number;
+  readonly pixelStride: number;
+  readonly channelStride: number;
+}
+
+export interface CallWindows {
+  readonly depth: number;
+  readonly outChannels: number;
+  readonly panels: number;
+  readonly rowLength: number;
+  readonly windowStride: number;
+  readonly windowRowStride: number;
+  readonly outPixelStride: number;
+  readonly outRowStride: number;
+}
+
+const KINDS: Record<Activation, number> = {
+  linear: 0,
+  relu: 0,
+  relu6: 0,
+  prelu: 1,
+  leakyrelu: 1,
+  sigmoid: 2,
+  elu: 3,
+};
+
+/** Writes the call descriptor that lies at `offset`, field by field. */
+export class ConvCall {
+  private readonly word: number;
+
+  constructor(
+    readonly offset: number,
+    private readonly ints: Int32Array,
+    private readonly floats: Float32Array,
+  ) {
+    this.word = offset >>> 2;
+  }
+
+  writeWindows(windows: CallWindows): void {
+    const {ints, word} = this;
+    ints[word + DEPTH] = windows.depth;
+    ints[word + OUT_CHANNELS] = windows.outChannels;
+    ints[word + PANELS] = windows.panels;
+    ints[word + ROW_LENGTH] = windows.rowLength;
+    ints[word + WINDOW_STRIDE] = windows.windowStride;
+    ints[word + WINDOW_ROW_STRIDE] = windows.windowRowStride;
+    ints[word + OUT_PIXEL_STRIDE] = windows.outPixelStride;
+    ints[word + OUT_ROW_STRIDE] = windows.outRowStride;
+  }
+
+  writeActivation(activation: Activation, leakyreluAlpha: number): void {
+    const {ints, floats, word} = this;
+    ints[word + ACTIVATION] = KINDS[activation];
+    floats[word + LOW] = activation === 'linear' ? Number.NEGATIVE_INFINITY : 0;
+    floats[word + HIGH] = activation === 'relu6' ? 6 : Number.POSITIVE_INFINITY;
+    floats[word + ALPHA] = leakyreluAlpha;
+  }
+
+  writeBias(bias: CallOperand): void {
+    this.writeOperand(BIAS, bias);
+  }
+
+  writeSlope(slope: CallOperand): void {
+    this.writeOperand(SLOPE, slope);
+  }
+
+  /** The slope operand of a leakyrelu: one value for the whole output. */
+  leakySlope(): CallOperand {
+    return {data: this.offset + 4 * ALPHA, rowStride: 0, pixelStride: 0, channelStride: 0};
+  }
+
+  private writeOperand(field: number, operand: CallOperand): void {
+    const {ints, word} = this;
+    ints[word + field] = operand.data;
+    ints[word + field + 1] = operand.rowStride;
+    ints[word + field + 2] = operand.pixelStride;
+    ints[word + field + 3] = operand.channelStride;
+  }
+}

@@ -1,0 +1,75 @@
+import type {TfjsWasmModule} from './tfjs.ts';
+
+// A cache line: no vector load of ours crosses one.
+const ALIGNMENT = 64;
+
+/** A piece of tfjs's heap that is ours until it is given back. */
+export interface Allocation {
+  /** Byte offset, aligned to a cache line. */
+  readonly offset: number;
+  readonly bytes: number;
+  /** What `_malloc` returned, and `_free` wants. */
+  readonly base: number;
+}
+
+/**
+ * tfjs's heap as we use it: memory is taken with tfjs's own `_malloc`, so that
+ * its views stay right, and every byte taken is counted.
+ */
+export class Heap {
+  /** Bytes taken and not yet given back. */
+  ownBytes = 0;
+  private ints = new Int32Array(0);
+  private floats = new Float32Array(0);
+
+  constructor(
+    private readonly wasm: TfjsWasmModule,
+    readonly memory: WebAssembly.Memory,
+  ) {}
+
+  get shared(): boolean {
+    return typeof SharedArrayBuffer !== 'undefined' && this.memory.buffer instanceof SharedArrayBuffer;
+  }
+
+  /**
+   * @param purpose What the memory is for, for the message.
+   * @throws Error if tfjs's heap cannot grow any further. Nothing is taken then.
+   */
+  allocate(bytes: number, purpose: string): Allocation {
+    const total = bytes + ALIGNMENT;
+    const base = this.wasm._malloc(total) >>> 0;
+    if (base === 0) {
+      throw new Error(
+        `im2win: out of memory: ${bytes} bytes for ${purpose} do not fit in tfjs's heap of ` +
+          `${this.memory.buffer.byteLength} bytes (${this.ownBytes} of them im2win's).`,
+      );
+    }
+    this.ownBytes += total;
+    return {offset: Math.ceil(base / ALIGNMENT) * ALIGNMENT, bytes, base};
+  }
+
+  free(allocation: Allocation): void {
+    this.wasm._free(allocation.base);
+    this.ownBytes -= allocation.bytes + ALIGNMENT;
+  }
+
+  /** The heap as 32-bit integers; take it anew after anything was allocated. */
+  int32(): Int32Array {
+    if (this.ints.buffer !== this.memory.buffer) this.ints = new Int32Array(this.memory.buffer);
+    return this.ints;
+  }
+
+  /** The heap as floats; take it anew after anything was allocated. */
+  float32(): Float32Array {
+    if (this.floats.buffer !== this.memory.buffer) this.floats = new Float32Array(this.memory.buffer);
+    return this.floats;
+  }
+}
+
+/**
+ * Finds the memory that a tfjs build runs on; `undefined` if it is not where the
+ * known builds keep it.
+ */
+export function findMemory(wasm: TfjsWasmModule): WebAssembly.Memory | undefined {
+  return [wasm.asm?.memory, wasm.wasmMemory].find((memory) => memory?.buffer === wasm.HEAPU8.buffer);
+}

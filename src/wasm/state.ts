@@ -1,0 +1,41 @@
+import {FilterCache} from './filterCache.ts';
+import {findMemory, Heap} from './heap.ts';
+import {instantiateKernels, type KernelExports, type KernelModules} from './module.ts';
+import type {TfjsWasmBackend} from './tfjs.ts';
+import {Workspace} from './workspace.ts';
+
+/** All that belongs to one instance of tfjs's wasm backend. */
+export class WasmState {
+  readonly workspace: Workspace;
+  readonly filters: FilterCache;
+
+  private constructor(
+    readonly backend: TfjsWasmBackend,
+    readonly heap: Heap,
+    readonly kernels: KernelExports,
+  ) {
+    this.workspace = new Workspace(heap);
+    this.filters = new FilterCache(heap, backend);
+  }
+
+  /** @returns The state, or the reason why this backend cannot be used. */
+  static create(backend: TfjsWasmBackend, modules: KernelModules): WasmState | string {
+    const {wasm} = backend;
+    const memory = wasm ? findMemory(wasm) : undefined;
+    if (!wasm || memory === undefined) return "this build of tfjs's wasm backend keeps its memory elsewhere";
+    const heap = new Heap(wasm, memory);
+    const kernels = instantiateKernels(modules, memory, heap.shared);
+    return kernels === undefined ? 'the engine has no shared memory' : new WasmState(backend, heap, kernels);
+  }
+
+  /** Gives every byte back; the backend lives on. */
+  release(): void {
+    this.filters.release();
+    this.workspace.release();
+  }
+}
+
+/** The threads that tfjs's own kernels run on. */
+export function threadCount(backend: TfjsWasmBackend): number {
+  return backend.wasm?.tfjs?.getThreadsCount?.() ?? 1;
+}
