@@ -7,5 +7,11 @@
 export type {Activation} from './activation.ts';
 export type {ConvAttributes} from './geometry.ts';
 export type {Algorithm, Flavour} from './plan.ts';
-export {type Im2winBackend, type Im2winOptions, type Im2winRegistration, registerIm2win} from './register.ts';
+export {
+  type Im2winBackend,
+  type Im2winMemory,
+  type Im2winOptions,
+  type Im2winRegistration,
+  registerIm2win,
+} from './register.ts';
 export {type ConvInputs, type ConvolutionRecord, type FusedConvAttributes, IM2WIN_CONV_2D} from './routes.ts';

@@ -22,6 +22,16 @@ export interface Im2winOptions {
   algorithm?: Algorithm;
 }
 
+/** What im2win holds of tfjs's heaps, in bytes. */
+export interface Im2winMemory {
+  /** Scratch memory: a few rows' strips. */
+  workspaceBytes: number;
+  /** Packed filters, each kept until its tensor's data is freed. */
+  filterBytes: number;
+  /** Both, and what aligning them to cache lines costs. */
+  ownBytes: number;
+}
+
 export interface Im2winRegistration {
   /** The backends that are served; empty on an engine without SIMD. */
   readonly backends: readonly Im2winBackend[];
@@ -39,6 +49,8 @@ export interface Im2winRegistration {
    * 1,000 a backend. A convolution that ran by two algorithms has two.
    */
   report(): ConvolutionRecord[];
+  /** What is held at this moment, on all instances of the backends together. */
+  memory(): Im2winMemory;
   /**
    * Puts tfjs's own kernels back, where no other library has put its own in our
    * place since, and gives all heap memory back.
@@ -121,6 +133,15 @@ function registration(
       for (const backend of backends) backend.algorithm = algorithm;
     },
     report: () => backends.flatMap((backend) => backend.routes.report()),
+    memory() {
+      const memory = {workspaceBytes: 0, filterBytes: 0, ownBytes: 0};
+      for (const {workspace, filters, heap} of backends.flatMap((backend) => backend.liveStates())) {
+        memory.workspaceBytes += workspace.bytes;
+        memory.filterBytes += filters.bytes;
+        memory.ownBytes += heap.ownBytes;
+      }
+      return memory;
+    },
     unregister() {
       for (const backend of backends) backend.unregister();
       onUnregister();

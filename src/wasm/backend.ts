@@ -57,6 +57,10 @@ export class WasmIm2win {
     for (const backend of [...this.states.keys()]) this.dropState(backend);
   }
 
+  liveStates(): WasmState[] {
+    return [...this.states.values()].filter((state) => state instanceof WasmState);
+  }
+
   private rerouted(stock: KernelConfig): KernelConfig {
     return {
       ...stock,

@@ -28,7 +28,8 @@ export class Heap {
   ) {}
 
   get shared(): boolean {
-    return typeof SharedArrayBuffer !== 'undefined' && this.memory.buffer instanceof SharedArrayBuffer;
+    // Not instanceof: the memory may come from another realm.
+    return Object.prototype.toString.call(this.memory.buffer) === '[object SharedArrayBuffer]';
   }
 
   /**

@@ -1,0 +1,93 @@
+// What a convolution is: plain loops in double precision, written from the
+// definition. Expected values come from here and nowhere else.
+
+export interface Problem {
+  /** [batch, height, width, inChannels] */
+  readonly xShape: readonly [number, number, number, number];
+  /** [height, width, inChannels, outChannels] */
+  readonly filterShape: readonly [number, number, number, number];
+  readonly strides: readonly [number, number];
+  readonly dilations: readonly [number, number];
+  /** Top and left; what lies outside the image counts as zero. */
+  readonly padding: readonly [number, number];
+  readonly outHeight: number;
+  readonly outWidth: number;
+}
+
+export interface Sums {
+  /** [batch, outHeight, outWidth, outChannels] */
+  readonly sums: Float64Array;
+  /** The sums of the products' absolute values: what a rounding error is relative to. */
+  readonly magnitudes: Float64Array;
+}
+
+export function convolve(problem: Problem, x: ArrayLike<number>, filter: ArrayLike<number>): Sums {
+  const [batch, inHeight, inWidth, inChannels] = problem.xShape;
+  const [filterHeight, filterWidth, , outChannels] = problem.filterShape;
+  const {outHeight, outWidth, strides, dilations, padding} = problem;
+  const sums = new Float64Array(batch * outHeight * outWidth * outChannels);
+  const magnitudes = new Float64Array(sums.length);
+  let at = 0;
+  for (let b = 0; b < batch; ++b) {
+    for (let oh = 0; oh < outHeight; ++oh) {
+      for (let ow = 0; ow < outWidth; ++ow) {
+        for (let co = 0; co < outChannels; ++co, ++at) {
+          for (let kh = 0; kh < filterHeight; ++kh) {
+            const ih = oh * strides[0] - padding[0] + kh * dilations[0];
+            if (ih < 0 || ih >= inHeight) continue;
+            for (let kw = 0; kw < filterWidth; ++kw) {
+              const iw = ow * strides[1] - padding[1] + kw * dilations[1];
+              if (iw < 0 || iw >= inWidth) continue;
+              const pixel = ((b * inHeight + ih) * inWidth + iw) * inChannels;
+              const tap = (kh * filterWidth + kw) * inChannels * outChannels;
+              for (let ci = 0; ci < inChannels; ++ci) {
+                const product = x[pixel + ci] * filter[tap + ci * outChannels + co];
+                sums[at] += product;
+                magnitudes[at] += Math.abs(product);
+              }
+            }
+          }
+        }
+      }
+    }
+  }
+  return {sums, magnitudes};
+}
+
+/** An activation, and the largest factor by which it can widen an error. */
+export function activate(
+  name: string,
+  v: number,
+  slope: number,
+): {readonly value: number; readonly widening: number} {
+  switch (name) {
+    case 'linear':
+      return {value: v, widening: 1};
+    case 'relu':
+      return {value: Math.max(0, v), widening: 1};
+    case 'relu6':
+      return {value: Math.min(6, Math.max(0, v)), widening: 1};
+    case 'prelu':
+    case 'leakyrelu':
+      return {value: v < 0 ? v * slope : v, widening: Math.max(1, Math.abs(slope))};
+    case 'sigmoid':
+      return {value: 1 / (1 + Math.exp(-v)), widening: 1 / 4};
+    case 'elu':
+      return {value: v < 0 ? Math.expm1(v) : v, widening: 1};
+    default:
+      throw new Error(`No activation ${name}.`);
+  }
+}
+
+/** Half the distance from 1 to the next float: the largest relative rounding error. */
+export const UNIT_ROUNDOFF = 2 ** -24;
+
+/**
+ * The largest error of a sum of `terms` float products in any order (Higham,
+ * Accuracy and Stability of Numerical Algorithms, 2nd ed., section 3.1):
+ * gamma(terms) times the sum of the absolute values.
+ */
+export function sumError(terms: number, magnitude: number): number {
+  const nu = terms * UNIT_ROUNDOFF;
+  return (nu / (1 - nu)) * magnitude;
+}

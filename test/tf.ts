@@ -1,0 +1,182 @@
+// tfjs as the tests use it: fresh wasm backends, float data, and the comparison
+// of an output with the reference.
+import * as tf from '@tensorflow/tfjs-core';
+import '@tensorflow/tfjs-backend-cpu';
+import '@tensorflow/tfjs-backend-wasm';
+import type {TfjsWasmBackend} from '../src/wasm/tfjs.ts';
+import {activate, convolve, type Problem, sumError, UNIT_ROUNDOFF} from './reference.ts';
+
+export {tf};
+
+const wasmFactory = tf.findBackendFactory('wasm');
+
+/** Makes a new instance of the wasm backend, with a heap of its own, the current one. */
+export async function freshWasm(): Promise<TfjsWasmBackend> {
+  if (tf.findBackendFactory('wasm') !== null) tf.removeBackend('wasm');
+  tf.registerBackend('wasm', wasmFactory);
+  await tf.setBackend('wasm');
+  return currentWasm();
+}
+
+export function currentWasm(): TfjsWasmBackend {
+  return tf.backend() as unknown as TfjsWasmBackend;
+}
+
+/** A repeatable stream of floats in [-1, 1): a linear congruential generator. */
+export function floats(count: number, seed: number): Float32Array {
+  const values = new Float32Array(count);
+  let state = (seed * 2654435761) >>> 0;
+  for (let i = 0; i < count; ++i) {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    values[i] = state / 2 ** 31 - 1;
+  }
+  return values;
+}
+
+export const size = (shape: readonly number[]) => shape.reduce((a, b) => a * b, 1);
+
+export interface Epilogue {
+  readonly activation: string;
+  readonly biasShape?: readonly number[];
+  readonly slopeShape?: readonly number[];
+  readonly leakyreluAlpha?: number;
+}
+
+export const LINEAR: Epilogue = {activation: 'linear'};
+
+export interface ConvCase extends Problem {
+  readonly name: string;
+  readonly pad: 'same' | 'valid' | number | tf.backend_util.ExplicitPadding;
+  readonly dimRoundingMode?: 'floor' | 'round' | 'ceil';
+}
+
+/** A case by its attributes; the output's size is tfjs's own. */
+export function convCase(
+  xShape: ConvCase['xShape'],
+  filterShape: ConvCase['filterShape'],
+  attributes: {
+    strides?: [number, number];
+    pad?: ConvCase['pad'];
+    dilations?: [number, number];
+    dimRoundingMode?: ConvCase['dimRoundingMode'];
+  } = {},
+): ConvCase {
+  const {strides = [1, 1], pad = 'valid', dilations = [1, 1], dimRoundingMode} = attributes;
+  const info = tf.backend_util.computeConv2DInfo(
+    [...xShape],
+    [...filterShape],
+    strides,
+    dilations,
+    pad,
+    dimRoundingMode,
+  );
+  return {
+    name: `[${xShape}] * [${filterShape}] strides ${strides} pad ${JSON.stringify(pad)} dilations ${dilations} ${dimRoundingMode ?? ''}`,
+    xShape,
+    filterShape,
+    strides,
+    dilations,
+    pad,
+    dimRoundingMode,
+    padding: [info.padInfo.top, info.padInfo.left],
+    outHeight: info.outHeight + 0, // tfjs rounds to -0 at times
+    outWidth: info.outWidth + 0,
+  };
+}
+
+export interface Operands {
+  readonly x: tf.Tensor4D;
+  readonly filter: tf.Tensor4D;
+  readonly bias?: tf.Tensor;
+  readonly preluActivationWeights?: tf.Tensor;
+}
+
+export function operandsOf(problem: ConvCase, epilogue: Epilogue, seed: number): Operands {
+  const tensor = (shape: readonly number[] | undefined, salt: number) =>
+    shape === undefined ? undefined : tf.tensor(floats(size(shape), 7 * seed + salt), [...shape]);
+  return {
+    x: tensor(problem.xShape, 1) as tf.Tensor4D,
+    filter: tensor(problem.filterShape, 2) as tf.Tensor4D,
+    bias: tensor(epilogue.biasShape, 3),
+    preluActivationWeights: tensor(epilogue.slopeShape, 4),
+  };
+}
+
+/** Runs one convolution kernel by its name, as tfjs's ops do. */
+export function runConv(
+  kernelName: string,
+  problem: ConvCase,
+  epilogue: Epilogue,
+  operands: Operands,
+): tf.Tensor {
+  const {strides, pad, dilations, dimRoundingMode} = problem;
+  const {activation, leakyreluAlpha} = epilogue;
+  const inputs = Object.fromEntries(Object.entries(operands).filter(([, tensor]) => tensor !== undefined));
+  const attributes = {
+    strides,
+    pad,
+    dataFormat: 'NHWC',
+    dilations,
+    dimRoundingMode,
+    activation,
+    leakyreluAlpha,
+  };
+  return tf.engine().runKernel(kernelName, inputs, attributes as unknown as tf.NamedAttrMap) as tf.Tensor;
+}
+
+/**
+ * Compares an output with the reference, value by value, each against the error
+ * that its own sum can have.
+ *
+ * @throws Error that names the first value that is off.
+ */
+export function expectConvolution(
+  output: tf.Tensor,
+  problem: ConvCase,
+  epilogue: Epilogue,
+  operands: Operands,
+): void {
+  const [batch] = problem.xShape;
+  const [filterHeight, filterWidth, inChannels, outChannels] = problem.filterShape;
+  const shape = [batch, problem.outHeight, problem.outWidth, outChannels];
+  expect(output.shape).toEqual(shape);
+  const {sums, magnitudes} = convolve(problem, operands.x.dataSync(), operands.filter.dataSync());
+  const bias = broadcast(operands.bias, shape);
+  const slope = broadcast(operands.preluActivationWeights, shape);
+  const values = output.dataSync();
+  const terms = filterHeight * filterWidth * inChannels + 2;
+  for (let i = 0; i < sums.length; ++i) {
+    const sum = sums[i] + bias(i);
+    const factor = epilogue.activation === 'leakyrelu' ? (epilogue.leakyreluAlpha ?? 0.2) : slope(i);
+    const {value, widening} = activate(epilogue.activation, sum, factor);
+    // The activations themselves: at most eight roundings in a row.
+    const allowed =
+      widening * sumError(terms, magnitudes[i] + Math.abs(bias(i))) +
+      8 * UNIT_ROUNDOFF * Math.abs(value) +
+      1e-37;
+    if (!(Math.abs(values[i] - value) <= allowed)) {
+      throw new Error(
+        `${problem.name} ${JSON.stringify(epilogue)}: value ${i} of [${shape}] is ${values[i]}, not ${value} ± ${allowed}`,
+      );
+    }
+  }
+}
+
+/** A tensor's value for each element of the output, by NumPy's broadcasting; 0 without a tensor. */
+function broadcast(tensor: tf.Tensor | undefined, shape: number[]): (i: number) => number {
+  if (tensor === undefined) return () => 0;
+  const values = tensor.dataSync();
+  const own = [...Array(shape.length - tensor.rank).fill(1), ...tensor.shape];
+  return (i) => {
+    let at = 0;
+    let rest = i;
+    let stride = 1;
+    for (let d = shape.length - 1; d >= 0; --d) {
+      const index = rest % shape[d];
+      rest = Math.floor(rest / shape[d]);
+      if (own[d] !== 1) at += index * stride;
+      stride *= own[d];
+    }
+    return values[at];
+  };
+}
