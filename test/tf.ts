@@ -8,6 +8,8 @@ import {activate, convolve, type Problem, sumError, UNIT_ROUNDOFF} from './refer
 
 export {tf};
 
+tf.env().set('IS_TEST', true); // Else the cpu backend advertises tfjs-node.
+
 const wasmFactory = tf.findBackendFactory('wasm');
 
 /** Makes a new instance of the wasm backend, with a heap of its own, the current one. */

@@ -41,7 +41,10 @@ export class WasmIm2win {
       replaceKernel(IM2WIN_CONV_2D, BACKEND, () => ({
         kernelName: IM2WIN_CONV_2D,
         backendName: BACKEND,
-        kernelFunc: (args) => this.run(IM2WIN_CONV_2D, args) as TensorInfo,
+        kernelFunc: (args) => {
+          if (!this.active) throw new Error(`im2win: ${IM2WIN_CONV_2D} was unregistered.`);
+          return this.run(IM2WIN_CONV_2D, args) as TensorInfo;
+        },
         disposeFunc: (backend) => this.dropState(backend as unknown as TfjsWasmBackend),
       })),
       ...REROUTED.filter((name) => getKernel(name, BACKEND) !== undefined).map((name) =>

@@ -1,0 +1,241 @@
+// Who owns which bytes of tfjs's heap, and when they are given back.
+import {type Im2winRegistration, registerIm2win} from '../src/index.ts';
+import type {TfjsWasmBackend} from '../src/wasm/tfjs.ts';
+import {
+  convCase,
+  currentWasm,
+  expectConvolution,
+  floats,
+  freshWasm,
+  LINEAR,
+  operandsOf,
+  runConv,
+  tf,
+} from './tf.ts';
+
+let registration: Im2winRegistration;
+
+beforeEach(async () => {
+  await freshWasm();
+  registration = await registerIm2win();
+});
+afterEach(() => registration.unregister());
+
+const PROBLEM = convCase([1, 6, 6, 3], [3, 3, 3, 10]);
+// ceil(10 / 8) panels of 27 rows of 8 floats.
+const PANEL_BYTES = 2 * 27 * 8 * 4;
+
+const image = () => tf.tensor4d(floats(108, 1), [1, 6, 6, 3]);
+const filterOf = (seed: number) => tf.tensor4d(floats(270, seed), [3, 3, 3, 10]);
+const convolve = (x: tf.Tensor4D, filter: tf.Tensor4D, stride = 1) => tf.conv2d(x, filter, stride, 'valid');
+const filterBytes = () => registration.memory().filterBytes;
+
+/** All of tfjs's heap that is taken, ours and its own, by what its allocator was asked. */
+function watchHeap(backend: TfjsWasmBackend): Set<number> {
+  const wasm = backend.wasm as NonNullable<TfjsWasmBackend['wasm']>;
+  wasm._free(wasm._malloc(1)); // On their first call they put themselves in place.
+  const held = new Set<number>();
+  const {_malloc, _free} = wasm;
+  wasm._malloc = (bytes) => {
+    const offset = _malloc(bytes);
+    held.add(offset);
+    return offset;
+  };
+  wasm._free = (offset) => {
+    held.delete(offset);
+    _free(offset);
+  };
+  return held;
+}
+
+describe('a packed filter', () => {
+  test('is kept for its data, and shared by calls that need the same packing', () => {
+    const x = image();
+    const filter = filterOf(1);
+    convolve(x, filter);
+    expect(filterBytes()).toBe(PANEL_BYTES);
+    convolve(x, filter, 2);
+    convolve(x, tf.reshape(filter, [3, 3, 3, 10]));
+    tf.fused.conv2d({x, filter, strides: 1, pad: 'same', activation: 'relu'});
+    expect(filterBytes()).toBe(PANEL_BYTES);
+    convolve(x, filterOf(2));
+    expect(filterBytes()).toBe(2 * PANEL_BYTES);
+  });
+
+  test('is freed with its data, not before', () => {
+    const x = image();
+    const filter = filterOf(1);
+    const alias = tf.reshape(filter, [3, 3, 3, 10]);
+    convolve(x, filter);
+    filter.dispose();
+    expect(filterBytes()).toBe(PANEL_BYTES);
+    alias.dispose();
+    expect(filterBytes()).toBe(0);
+  });
+
+  test('is never taken for that of another filter', () => {
+    const x = image();
+    for (let seed = 1; seed < 30; ++seed) {
+      tf.tidy(() => {
+        const filter = filterOf(seed);
+        expectConvolution(convolve(x, filter), PROBLEM, LINEAR, {x, filter});
+      });
+    }
+    expect(filterBytes()).toBe(0);
+  });
+
+  test('follows a variable that is assigned', () => {
+    const x = image();
+    const variable = tf.tidy(() => tf.variable(filterOf(1)));
+    for (let step = 2; step < 6; ++step) {
+      expectConvolution(convolve(x, variable), PROBLEM, LINEAR, {x, filter: variable});
+      tf.tidy(() => variable.assign(filterOf(step)));
+    }
+    expectConvolution(convolve(x, variable), PROBLEM, LINEAR, {x, filter: variable});
+    expect(filterBytes()).toBe(PANEL_BYTES);
+    variable.dispose();
+    expect(filterBytes()).toBe(0);
+  });
+
+  test('is freed when its data moves to another backend, and made again when it comes back', async () => {
+    const x = image();
+    const filter = filterOf(1);
+    convolve(x, filter);
+    await tf.setBackend('cpu');
+    tf.add(filter, 0).dataSync();
+    expect(filterBytes()).toBe(0);
+    await tf.setBackend('wasm');
+    expectConvolution(convolve(x, filter), PROBLEM, LINEAR, {x, filter});
+    expect(filterBytes()).toBe(PANEL_BYTES);
+  });
+
+  test('stays when the algorithm is switched', () => {
+    const x = image();
+    const filter = filterOf(1);
+    convolve(x, filter);
+    registration.setAlgorithm('stock');
+    convolve(x, filter);
+    expect(filterBytes()).toBe(PANEL_BYTES);
+  });
+});
+
+test('the workspace holds a few rows, whatever the height', () => {
+  const filter = tf.ones([3, 3, 16, 4]) as tf.Tensor4D;
+  for (const height of [10, 100, 1000]) {
+    tf.tidy(() => convolve(tf.ones([1, height, 50, 16]) as tf.Tensor4D, filter));
+  }
+  // im2col would take 998 · 48 · 144 floats, 26 MiB.
+  expect(registration.memory().workspaceBytes).toBeLessThan(80 * 1024);
+});
+
+test('the heap stays flat over 2,000 runs with changing shapes and filters', () => {
+  const backend = currentWasm();
+  const run = (i: number) =>
+    tf.tidy(() => {
+      const channels = 1 + (i % 7);
+      const x = tf.ones([1, 4 + (i % 11), 5 + (i % 13), channels]) as tf.Tensor4D;
+      tf.conv2d(
+        x,
+        tf.ones([1 + (i % 3), 1 + (i % 2), channels, 1 + (i % 17)]) as tf.Tensor4D,
+        1 + (i % 2),
+        'same',
+      );
+    });
+  for (let i = 0; i < 2000; ++i) run(i);
+  const held = watchHeap(backend);
+  const heapBytes = backend.wasm?.HEAPU8.length;
+  const own = registration.memory();
+  for (let i = 0; i < 2000; ++i) run(i);
+  expect(registration.memory()).toEqual(own);
+  expect(backend.wasm?.HEAPU8.length).toBe(heapBytes);
+  expect(held.size).toBe(0);
+});
+
+test('unregister gives every byte back, and leaves the backend as it was', async () => {
+  registration.unregister();
+  const backend = currentWasm();
+  const held = watchHeap(backend);
+  registration = await registerIm2win();
+  tf.tidy(() => {
+    const x = image();
+    const kept = [1, 2, 3].map((seed) => filterOf(seed));
+    for (const filter of kept) convolve(x, filter);
+    const tensors = held.size;
+    registration.unregister();
+    expect(tensors - held.size).toBe(4); // Three packed filters and the workspace.
+  });
+  expect(held.size).toBe(0);
+  expect(registration.memory().ownBytes).toBe(0);
+  expect(Object.hasOwn(backend, 'disposeData')).toBe(false);
+});
+
+describe('out of memory', () => {
+  // A first call takes: the packed filter, the workspace, the output.
+  test.each([
+    [0, 'bytes for a packed filter'],
+    [1, 'bytes for the workspace'],
+    [2, 'an output of shape [1,4,4,10]'],
+  ])('at allocation %i: a clear error, nothing kept, and the next call works', (failing, message) => {
+    const backend = currentWasm();
+    const x = image();
+    const filter = filterOf(1);
+    const wasm = backend.wasm as NonNullable<TfjsWasmBackend['wasm']>;
+    const {_malloc} = wasm;
+    const before = tf.memory();
+    let count = 0;
+    wasm._malloc = (bytes) => (count++ === failing ? 0 : _malloc(bytes));
+    expect(() => convolve(x, filter)).toThrow(message);
+    wasm._malloc = _malloc;
+    expect(tf.memory()).toEqual(before);
+    expectConvolution(convolve(x, filter), PROBLEM, LINEAR, {x, filter});
+    filter.dispose();
+    expect(filterBytes()).toBe(0);
+  });
+
+  test('of the input, when it moves here', async () => {
+    await tf.setBackend('cpu');
+    const x = image();
+    const filter = filterOf(1);
+    await tf.setBackend('wasm');
+    const wasm = currentWasm().wasm as NonNullable<TfjsWasmBackend['wasm']>;
+    const {_malloc} = wasm;
+    wasm._malloc = () => 0;
+    expect(() => convolve(x, filter)).toThrow('x of shape [1,6,6,3]');
+    wasm._malloc = _malloc;
+  });
+});
+
+describe('instances of the backend', () => {
+  test('one after another', async () => {
+    for (let round = 0; round < 3; ++round) {
+      const x = image();
+      const filter = filterOf(round + 1);
+      expectConvolution(convolve(x, filter), PROBLEM, LINEAR, {x, filter});
+      expect(filterBytes()).toBe(PANEL_BYTES);
+      await freshWasm();
+      expect(registration.memory().ownBytes).toBe(0);
+    }
+  });
+
+  test('two at once', async () => {
+    const factory = tf.findBackendFactory('wasm');
+    tf.registerBackend('wasm2', factory);
+    tf.copyRegisteredKernels('wasm', 'wasm2');
+    const filters = [filterOf(1), filterOf(2)];
+    const x = image();
+    for (const name of ['wasm2', 'wasm', 'wasm2']) {
+      await tf.setBackend(name);
+      for (const filter of filters) expectConvolution(convolve(x, filter), PROBLEM, LINEAR, {x, filter});
+    }
+    tf.removeBackend('wasm2');
+    await tf.setBackend('wasm');
+  });
+});
+
+test('a call leaves nothing behind but its output', () => {
+  const operands = operandsOf(PROBLEM, LINEAR, 1);
+  const before = tf.memory().numTensors;
+  const output = runConv('Conv2D', PROBLEM, LINEAR, operands);
+  expect(tf.memory().numTensors).toBe(before + 1);
+  output.dispose();
+});

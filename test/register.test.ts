@@ -1,0 +1,286 @@
+// registerIm2win: options, one registration for all, rerouting and restoring.
+import {getKernel, type KernelConfig, registerKernel, unregisterKernel} from '@tensorflow/tfjs-core';
+import type * as Im2win from '../src/index.ts';
+import {IM2WIN_CONV_2D, registerIm2win} from '../src/index.ts';
+import {KERNEL_BYTES} from '../src/wasm/kernels.generated.ts';
+import {currentWasm, freshWasm, tf} from './tf.ts';
+
+const STOCK = {Conv2D: getKernel('Conv2D', 'wasm'), FusedConv2D: getKernel('FusedConv2D', 'wasm')};
+
+beforeEach(freshWasm);
+afterEach(async () => {
+  jest.restoreAllMocks();
+  (await registerIm2win()).unregister();
+  expect(getKernel('Conv2D', 'wasm')).toBe(STOCK.Conv2D);
+  expect(getKernel('FusedConv2D', 'wasm')).toBe(STOCK.FusedConv2D);
+  expect(getKernel(IM2WIN_CONV_2D, 'wasm')).toBeUndefined();
+});
+
+function conv(x: tf.Tensor4D, filter: tf.Tensor4D): number[] {
+  return tf.tidy(() => [...tf.conv2d(x, filter, 1, 'same').dataSync()]);
+}
+
+const image = () => tf.reshape(tf.range(0, 18), [1, 3, 3, 2]) as tf.Tensor4D;
+const kernel = () => tf.reshape(tf.range(0, 36), [3, 3, 2, 2]) as tf.Tensor4D;
+
+function replace(name: string, config: KernelConfig): void {
+  unregisterKernel(name, 'wasm');
+  registerKernel(config);
+}
+
+/** Plain SIMD only, or no SIMD at all. */
+function engineWithout(...flavours: (keyof typeof KERNEL_BYTES)[]): void {
+  const refused = flavours.map((flavour) => atob(KERNEL_BYTES[flavour]).length);
+  const validate = WebAssembly.validate;
+  jest
+    .spyOn(WebAssembly, 'validate')
+    .mockImplementation((bytes) => !refused.includes(bytes.byteLength) && validate(bytes));
+}
+
+test('routes both kernels, adds its own, and logs nothing', async () => {
+  tf.env().set('IS_TEST', false); // tfjs warns of kernels that are registered twice.
+  const warn = jest.spyOn(console, 'warn');
+  const registration = await registerIm2win();
+  const x = image();
+  const filter = kernel();
+  conv(x, filter);
+  tf.fused.conv2d({x, filter, strides: 1, pad: 'same', activation: 'relu'});
+  tf.engine().runKernel(IM2WIN_CONV_2D, {x, filter}, {strides: 1, pad: 'valid'});
+  expect(registration.backends).toEqual(['wasm']);
+  expect(registration.simd).toBe('relaxed');
+  expect(registration.report()).toMatchObject([
+    {kernelName: 'Conv2D', algorithm: 'im2win', pad: 'same', activation: 'linear', calls: 1},
+    {kernelName: 'FusedConv2D', algorithm: 'im2win', activation: 'relu', calls: 1},
+    {kernelName: 'Im2winConv2D', algorithm: 'im2win', pad: 'valid', outShape: [1, 1, 1, 2], calls: 1},
+  ]);
+  expect(warn).not.toHaveBeenCalled();
+  tf.env().set('IS_TEST', true);
+});
+
+test('before setBackend, and after', async () => {
+  tf.setBackend('cpu');
+  tf.removeBackend('wasm');
+  const registration = await registerIm2win();
+  await freshWasm();
+  const x = image();
+  const filter = kernel();
+  const values = conv(x, filter);
+  expect(registration.report()).toMatchObject([{algorithm: 'im2win', calls: 1}]);
+  registration.unregister();
+  expect(conv(x, filter)).toEqual(values);
+  const again = await registerIm2win();
+  expect(conv(x, filter)).toEqual(values);
+  expect(again.report()).toMatchObject([{algorithm: 'im2win', calls: 1}]);
+});
+
+describe('one registration', () => {
+  test('for calls one after another, and at the same time', async () => {
+    const [first, second] = await Promise.all([registerIm2win(), registerIm2win({simd: 'auto'})]);
+    expect(second).toBe(first);
+    expect(await registerIm2win({algorithm: 'auto', backends: ['wasm']})).toBe(first);
+  });
+
+  test('for a second copy of the module', async () => {
+    const first = await registerIm2win();
+    let copy: typeof Im2win | undefined;
+    jest.isolateModules(() => {
+      jest.doMock('@tensorflow/tfjs-core', () => tf);
+      copy = require('../src/index.ts');
+    });
+    expect(copy?.registerIm2win).not.toBe(registerIm2win);
+    expect(await copy?.registerIm2win()).toBe(first);
+    await expect(copy?.registerIm2win({simd: 'strict'})).rejects.toThrow('simd is "strict"');
+  });
+
+  test('or an error if the options differ', async () => {
+    const first = await registerIm2win({simd: 'strict'});
+    await expect(registerIm2win({simd: 'relaxed'})).rejects.toThrow(
+      'registerIm2win: simd is "relaxed", but im2win is registered with "strict"',
+    );
+    await expect(registerIm2win({algorithm: 'stock'})).rejects.toThrow('algorithm is "stock"');
+    expect(await registerIm2win()).toBe(first);
+    first.unregister();
+    expect((await registerIm2win({simd: 'relaxed'})).simd).toBe('relaxed');
+  });
+});
+
+describe('refuses', () => {
+  test.each([
+    [{simd: 'fast'}, `simd is "fast"; allowed: 'auto', 'relaxed', 'strict'`],
+    [{algorithm: 'winograd'}, `algorithm is "winograd"; allowed: 'auto', 'im2win', 'stock'`],
+    [{backends: ['webgl']}, `backends is "webgl"; allowed: 'wasm'`],
+    [{backends: []}, 'backends is []'],
+    [{backends: 'wasm'}, 'backends is "wasm"; allowed: a list'],
+  ])('%j', async (options, message) => {
+    await expect(registerIm2win(options as Im2win.Im2winOptions)).rejects.toThrow(message);
+  });
+
+  test('an algorithm that is none', async () => {
+    const registration = await registerIm2win();
+    expect(() => registration.setAlgorithm('fft' as 'auto')).toThrow('setAlgorithm: algorithm is "fft"');
+  });
+
+  test('to register where no backend was imported, and can be called again', async () => {
+    unregisterKernel('Conv2D', 'wasm');
+    unregisterKernel('FusedConv2D', 'wasm');
+    await expect(registerIm2win()).rejects.toThrow("Import '@tensorflow/tfjs-backend-wasm'");
+    registerKernel(STOCK.Conv2D);
+    registerKernel(STOCK.FusedConv2D);
+    expect((await registerIm2win()).backends).toEqual(['wasm']);
+  });
+
+  test.each([
+    ['dtype', {x: () => tf.zeros([1, 3, 3, 2], 'int32')}, {}, 'x has dtype int32; allowed: float32'],
+    ['activation', {}, {activation: 'gelu'}, "activation is 'gelu'; allowed: linear, relu"],
+    ['prelu', {}, {activation: 'prelu'}, 'preluActivationWeights is missing'],
+    ['bias', {bias: () => tf.zeros([3])}, {}, 'bias has shape [3]'],
+    ['layout', {}, {dataFormat: 'NCHW'}, "dataFormat is 'NCHW'; allowed: 'NHWC'"],
+  ])('a call with a bad %s, before anything is allocated', async (_, inputs, attributes, message) => {
+    const registration = await registerIm2win();
+    const tensors = Object.fromEntries(
+      Object.entries({x: image, filter: kernel, ...inputs}).map(([name, make]) => [name, make()]),
+    );
+    if (Object.hasOwn(attributes, 'dataFormat')) tensors.x = tf.zeros([1, 2, 3, 3]);
+    const before = tf.memory().numTensors;
+    const run = () =>
+      tf
+        .engine()
+        .runKernel(IM2WIN_CONV_2D, tensors, {strides: 1, pad: 'same', ...attributes} as tf.NamedAttrMap);
+    expect(run).toThrow(message);
+    expect(tf.memory().numTensors).toBe(before);
+    expect(registration.memory().ownBytes).toBe(0);
+  });
+});
+
+describe('engines', () => {
+  test("without relaxed SIMD, 'auto' is strict, and 'relaxed' an error", async () => {
+    engineWithout('relaxed');
+    await expect(registerIm2win({simd: 'relaxed'})).rejects.toThrow(
+      "simd is 'relaxed', but this engine does not have it; allowed here: 'auto', 'strict'",
+    );
+    const registration = await registerIm2win();
+    expect(registration.simd).toBe('strict');
+    conv(image(), kernel());
+    expect(registration.report()).toMatchObject([{algorithm: 'im2win'}]);
+  });
+
+  test('without SIMD nothing is routed', async () => {
+    engineWithout('relaxed', 'strict');
+    await expect(registerIm2win({simd: 'strict'})).rejects.toThrow('leaves every convolution to tfjs');
+    const registration = await registerIm2win();
+    expect(registration).toMatchObject({simd: 'none', backends: []});
+    expect(getKernel('Conv2D', 'wasm')).toBe(STOCK.Conv2D);
+    conv(image(), kernel());
+    expect(registration.report()).toEqual([]);
+  });
+});
+
+describe('fallback', () => {
+  test("'stock' was asked for, and asked no more", async () => {
+    const registration = await registerIm2win({algorithm: 'stock'});
+    const x = image();
+    const filter = kernel();
+    const values = conv(x, filter);
+    registration.setAlgorithm('im2win');
+    expect(conv(x, filter)).toEqual(values);
+    registration.setAlgorithm('stock');
+    conv(x, filter);
+    expect(registration.report()).toMatchObject([
+      {algorithm: 'stock', reason: "algorithm 'stock' was asked for", calls: 2},
+      {algorithm: 'im2win', calls: 1},
+    ]);
+  });
+
+  test('tfjs runs on several threads', async () => {
+    const registration = await registerIm2win();
+    Object.assign(currentWasm().wasm?.tfjs ?? {}, {getThreadsCount: () => 4});
+    conv(image(), kernel());
+    // 'same' with a stride beyond the filter: never left to stock.
+    tf.conv2d(tf.ones([1, 7, 7, 1]) as tf.Tensor4D, tf.ones([2, 2, 1, 1]) as tf.Tensor4D, 4, 'same');
+    registration.setAlgorithm('im2win');
+    conv(image(), kernel());
+    expect(registration.report()).toMatchObject([
+      {algorithm: 'stock', reason: 'tfjs runs on 4 threads, im2win on one'},
+      {algorithm: 'im2win', strides: [4, 4]},
+      {algorithm: 'im2win', strides: [1, 1]},
+    ]);
+  });
+
+  test("the stock kernel's own error for what it does not take", async () => {
+    const registration = await registerIm2win();
+    const x = tf.ones([1, 2, 5, 5]) as tf.Tensor4D;
+    expect(() => tf.conv2d(x, tf.ones([3, 3, 2, 4]) as tf.Tensor4D, 1, 'same', 'NCHW')).toThrow(
+      'channelsFirst',
+    );
+    expect(registration.report()).toMatchObject([{algorithm: 'stock', reason: 'data format NCHW'}]);
+  });
+
+  test('the memory is not where the known builds keep it', async () => {
+    const registration = await registerIm2win();
+    const wasm = currentWasm().wasm;
+    Object.assign(wasm ?? {}, {asm: {...wasm?.asm, memory: undefined}});
+    conv(image(), kernel());
+    expect(registration.report()).toMatchObject([
+      {algorithm: 'stock', reason: expect.stringContaining('memory')},
+    ]);
+    const wrong = () =>
+      tf.conv2d(tf.ones([1, 7, 7, 1]) as tf.Tensor4D, tf.ones([2, 2, 1, 1]) as tf.Tensor4D, 4, 'same');
+    expect(wrong).toThrow('cannot compute Conv2D');
+  });
+});
+
+describe('other libraries', () => {
+  test('one that replaced our kernel keeps its place, and its way to stock', async () => {
+    const registration = await registerIm2win();
+    const ours = getKernel('Conv2D', 'wasm');
+    let calls = 0;
+    const theirs: KernelConfig = {
+      ...ours,
+      kernelFunc: (args) => {
+        ++calls;
+        return ours.kernelFunc(args);
+      },
+    };
+    replace('Conv2D', theirs);
+    const x = image();
+    const filter = kernel();
+    const values = conv(x, filter);
+    expect(registration.report()).toMatchObject([{algorithm: 'im2win'}]);
+    registration.unregister();
+    expect(getKernel('Conv2D', 'wasm')).toBe(theirs);
+    expect(getKernel('FusedConv2D', 'wasm')).toBe(STOCK.FusedConv2D);
+    expect(conv(x, filter)).toEqual(values);
+    expect(calls).toBe(2);
+    expect(registration.report()).toMatchObject([{calls: 1}]);
+    replace('Conv2D', STOCK.Conv2D);
+  });
+
+  test('one that was there before us is what we fall back to', async () => {
+    let calls = 0;
+    const theirs: KernelConfig = {
+      ...STOCK.Conv2D,
+      kernelFunc: (args) => {
+        ++calls;
+        return STOCK.Conv2D.kernelFunc(args);
+      },
+    };
+    replace('Conv2D', theirs);
+    const registration = await registerIm2win({algorithm: 'stock'});
+    conv(image(), kernel());
+    expect(calls).toBe(1);
+    registration.unregister();
+    expect(getKernel('Conv2D', 'wasm')).toBe(theirs);
+    replace('Conv2D', STOCK.Conv2D);
+  });
+});
+
+test('the report is bounded, and forgets the oldest', async () => {
+  const registration = await registerIm2win();
+  const filter = tf.ones([1, 1, 1, 1]) as tf.Tensor4D;
+  for (let width = 1; width <= 1010; ++width) {
+    tf.tidy(() => tf.conv2d(tf.zeros([1, 1, width, 1]) as tf.Tensor4D, filter, 1, 'valid'));
+  }
+  const report = registration.report();
+  expect(report).toHaveLength(1000);
+  expect(report[0].xShape).toEqual([1, 1, 11, 1]);
+});
