@@ -89,9 +89,17 @@ export class Routes {
     return route;
   }
 
-  /** Copies of the records, in the order in which they were first seen. */
+  /** The records, in the order in which they were first seen. */
   report(): ConvolutionRecord[] {
-    return [...this.seen.values()].map(({record}) => ({...record}));
+    const records = new Map<string, ConvolutionRecord & {calls: number}>();
+    for (const {record} of this.seen.values()) {
+      // Routes that differ in what was asked for, but not in what was done, are one record.
+      const key = JSON.stringify({...record, calls: 0});
+      const known = records.get(key);
+      if (known === undefined) records.set(key, {...record});
+      else known.calls += record.calls;
+    }
+    return [...records.values()];
   }
 }
 

@@ -274,6 +274,16 @@ describe('other libraries', () => {
   });
 });
 
+test('the report counts what was done, however it was asked for', async () => {
+  const registration = await registerIm2win();
+  const x = image();
+  const filter = kernel();
+  conv(x, filter);
+  registration.setAlgorithm('im2win');
+  conv(x, filter);
+  expect(registration.report()).toMatchObject([{algorithm: 'im2win', calls: 2}]);
+});
+
 test('the report is bounded, and forgets the oldest', async () => {
   const registration = await registerIm2win();
   const filter = tf.ones([1, 1, 1, 1]) as tf.Tensor4D;
