@@ -45,3 +45,10 @@ IM2WIN_INLINE bool finishesByChannel(const ConvCall* call) {
          (!bias.data || (bias.channelStride == 1 &&
                          (bias.rowStride | bias.pixelStride) == 0));
 }
+
+// The bias of `lanes` (1 to 4) channels from n on, for a tile that finishes by
+// channel.
+IM2WIN_INLINE f32x4 biasOfChannels(const ConvCall* call, uint32_t n,
+                                   uint32_t lanes) {
+  return call->bias.data ? loadLanes(call->bias.data + n, lanes) : splat(0.0f);
+}

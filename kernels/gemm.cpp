@@ -5,51 +5,60 @@ template <int NV>
 IM2WIN_INLINE void tileOf(uint32_t rows, const ConvCall* call,
                           const float* panel, uint32_t n, uint32_t width,
                           Cursor at) {
+#define IM2WIN_TILE(MR) \
+  case MR:              \
+    return tile<MR, NV>(call, panel, n, width, at.a, at.c, at.r, at.j)
   switch (rows) {
-    case 1:
-      return tile<1, NV>(call, panel, n, width, at.a, at.c, at.r, at.j);
-    case 2:
-      return tile<2, NV>(call, panel, n, width, at.a, at.c, at.r, at.j);
-    case 3:
-      return tile<3, NV>(call, panel, n, width, at.a, at.c, at.r, at.j);
-    case 4:
-      return tile<4, NV>(call, panel, n, width, at.a, at.c, at.r, at.j);
-    case 5:
-      return tile<5, NV>(call, panel, n, width, at.a, at.c, at.r, at.j);
-    case 6:
-      return tile<6, NV>(call, panel, n, width, at.a, at.c, at.r, at.j);
+    IM2WIN_TILE(1);
+    IM2WIN_TILE(2);
+    IM2WIN_TILE(3);
+    IM2WIN_TILE(4);
+    IM2WIN_TILE(5);
+    IM2WIN_TILE(6);
+  }
+  if constexpr (NV == 1) {
+    switch (rows) {
+      IM2WIN_TILE(7);
+      IM2WIN_TILE(8);
+    }
+  }
+#undef IM2WIN_TILE
+}
+
+// One panel times every window of the block. The windows are shared out evenly,
+// so that no tile is left with one.
+template <int NV>
+IM2WIN_INLINE void panelRows(const ConvCall* call, const float* panel,
+                             uint32_t n, uint32_t width, const float* a,
+                             float* c, uint32_t windows, uint32_t mr) {
+  const uint32_t tiles = (windows + mr - 1) / mr;
+  const uint32_t height = windows / tiles;
+  const uint32_t taller = windows % tiles;
+  Cursor at = {a, c, 0, 0};
+  for (uint32_t t = 0; t < tiles; ++t) {
+    const uint32_t rows = height + (t < taller ? 1 : 0);
+    tileOf<NV>(rows, call, panel, n, width, at);
+    for (uint32_t i = 0; i < rows; ++i) at = next(call, at);
   }
 }
 
-// Panels outside, tiles inside: a panel stays in the first-level cache while
-// the block's windows, which the caller keeps small, come from the second. The
-// block's windows are shared out evenly, so that no tile is left with one.
+// Panels outside, tiles inside: a panel stays in the first-level cache while the
+// block's windows, which the caller keeps small, come from the second. A panel
+// of at most four channels takes one vector for each window, and so more
+// windows at a time: fewer than eight sums would wait for each other.
 template <uint32_t MR>
 IM2WIN_INLINE void gemm(const ConvCall* call, const float* a, float* c,
                         uint32_t rows) {
   const uint32_t windows = rows * call->rowLength;
-  const uint32_t tiles = (windows + MR - 1) / MR;
-  if (tiles == 0) return;
-  const uint32_t height = windows / tiles;
-  const uint32_t taller = windows % tiles;
+  if (windows == 0) return;
   const uint32_t outChannels = call->outChannels;
   const float* panel = call->panels;
   for (uint32_t n = 0; n < outChannels; n += kNR) {
     const uint32_t width = outChannels - n < kNR ? outChannels - n : kNR;
-    uint32_t m = 0;
-    for (uint32_t t = 0; t < tiles; ++t) {
-      const uint32_t r = m / call->rowLength;
-      const uint32_t j = m - r * call->rowLength;
-      const Cursor at = {a + r * call->windowRowStride + j * call->windowStride,
-                         c + r * call->outRowStride + j * call->outPixelStride,
-                         r, j};
-      const uint32_t mr = height + (t < taller ? 1 : 0);
-      if (width > 4) {
-        tileOf<2>(mr, call, panel, n, width, at);
-      } else {
-        tileOf<1>(mr, call, panel, n, width, at);
-      }
-      m += mr;
+    if (width > 4) {
+      panelRows<2>(call, panel, n, width, a, c, windows, MR);
+    } else {
+      panelRows<1>(call, panel, n, width, a, c, windows, 8);
     }
     panel += call->depth * kNR;
   }

@@ -34,7 +34,7 @@ IM2WIN_INLINE Cursor next(const ConvCall* call, Cursor at) {
 
 // NV vectors of a panel row times one window value each. Reads depth floats
 // from each of the MR windows and depth * NR floats from the panel; writes the
-// `width` (1 to 4 * NV) channels from n on of MR output pixels.
+// `width` (4 * NV - 3 to 4 * NV) channels from n on of MR output pixels.
 template <int MR, int NV>
 IM2WIN_NOINLINE void tile(const ConvCall* call, const float* panel, uint32_t n,
                           uint32_t width, const float* a, float* c, uint32_t r,
@@ -87,29 +87,24 @@ IM2WIN_NOINLINE void tile(const ConvCall* call, const float* panel, uint32_t n,
   }
 
   at = {a, c, r, j};
-  if (width == 4 * NV && finishesByChannel(call)) {
-    const f32x4 low = splat(call->low);
-    const f32x4 high = splat(call->high);
-    f32x4 bias[NV];
+  const bool byChannel = finishesByChannel(call);
+  f32x4 low, high, bias[NV];
+  if (byChannel) {
+    low = splat(call->low);
+    high = splat(call->high);
     IM2WIN_UNROLL for (int v = 0; v < NV; ++v) {
-      bias[v] =
-          call->bias.data ? load(call->bias.data + n + 4 * v) : splat(0.0f);
+      bias[v] = biasOfChannels(call, n + 4 * v, width - 4 * v);
     }
-    IM2WIN_UNROLL for (int i = 0; i < MR; ++i) {
-      IM2WIN_UNROLL for (int v = 0; v < NV; ++v) {
-        store(at.c + n + 4 * v,
-              clamp(wasm_f32x4_add(sum[i][v], bias[v]), low, high));
-      }
-      if (i + 1 < MR) at = next(call, at);
-    }
-    return;
   }
   IM2WIN_UNROLL for (int i = 0; i < MR; ++i) {
     IM2WIN_UNROLL for (int v = 0; v < NV; ++v) {
-      const uint32_t from = 4 * v;
-      if (width > from) {
-        finish(call, sum[i][v], at.r, at.j, n + from, width - from,
-               at.c + n + from);
+      float* to = at.c + n + 4 * v;
+      const uint32_t lanes = width - 4 * v;
+      if (byChannel) {
+        const f32x4 biased = wasm_f32x4_add(sum[i][v], bias[v]);
+        storeLanes(to, clamp(biased, low, high), lanes);
+      } else {
+        finish(call, sum[i][v], at.r, at.j, n + 4 * v, lanes, to);
       }
     }
     if (i + 1 < MR) at = next(call, at);
