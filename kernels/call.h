@@ -17,10 +17,13 @@ struct Operand {
 };
 
 struct ConvCall {
-  // The matrices: `rowLength` windows of `depth` floats for each output row;
-  // windows are `windowStride` floats apart and overlap where that is less than
-  // depth; output rows are `windowRowStride` apart on the input's side.
-  int32_t depth;
+  // The matrices: `rowLength` windows for each output row. A window is `segments`
+  // runs of `segmentLength` floats, each starting `segmentStride` floats behind
+  // the one before. Windows are `windowStride` floats apart, and may overlap;
+  // output rows are `windowRowStride` apart on the input's side.
+  int32_t segmentLength;
+  int32_t segments;
+  int32_t segmentStride;
   int32_t outChannels;
   const float* panels;
   int32_t rowLength;
@@ -36,4 +39,9 @@ struct ConvCall {
   Operand slope;
 };
 
-static_assert(sizeof(ConvCall) == 19 * 4, "src/wasm/convCall.ts counts fields");
+// The floats of a window, and the rows of a panel.
+IM2WIN_INLINE uint32_t depthOf(const ConvCall* call) {
+  return call->segmentLength * call->segments;
+}
+
+static_assert(sizeof(ConvCall) == 21 * 4, "src/wasm/convCall.ts counts fields");

@@ -10,7 +10,7 @@
 
 // Tiles stay functions of their own: V8 compiles a wasm function anew once it
 // has been called often enough, never while it runs.
-#define IM2WIN_NOINLINE static __attribute__((noinline))
+#define IM2WIN_NOINLINE inline __attribute__((noinline))
 #define IM2WIN_INLINE static inline __attribute__((always_inline))
 #define IM2WIN_UNROLL _Pragma("clang loop unroll(full)")
 

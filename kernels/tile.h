@@ -32,8 +32,8 @@ IM2WIN_INLINE Cursor next(const ConvCall* call, Cursor at) {
   return at;
 }
 
-// NV vectors of a panel row times one window value each. Reads depth floats
-// from each of the MR windows and depth * NR floats from the panel; writes the
+// NV vectors of a panel row times one window value each. Reads the
+// MR windows and depth * NR floats of the panel; writes the
 // `width` (4 * NV - 3 to 4 * NV) channels from n on of MR output pixels.
 template <int MR, int NV>
 IM2WIN_NOINLINE void tile(const ConvCall* call, const float* panel, uint32_t n,
@@ -64,26 +64,30 @@ IM2WIN_NOINLINE void tile(const ConvCall* call, const float* panel, uint32_t n,
       IM2WIN_UNROLL for (int v = 0; v < NV; ++v) pin(sum[i][v]);
     }
   };
-  const auto advance = [&](int k) __attribute__((always_inline)) {
-    panel += k * kNR;
+  const auto advance = [&](int rows, int floats) __attribute__((always_inline)) {
+    panel += rows * kNR;
     pin(panel);
     IM2WIN_UNROLL for (int i = 0; i < MR; ++i) {
-      window[i] += k;
+      window[i] += floats;
       pin(window[i]);
     }
   };
 
-  uint32_t depth = call->depth;
-  for (; depth >= 4; depth -= 4) {
-    step(0);
-    step(1);
-    step(2);
-    step(3);
-    advance(4);
-  }
-  for (; depth != 0; --depth) {
-    step(0);
-    advance(1);
+  const int32_t gap = call->segmentStride - call->segmentLength;
+  for (int32_t segment = call->segments; segment != 0; --segment) {
+    uint32_t length = call->segmentLength;
+    for (; length >= 4; length -= 4) {
+      step(0);
+      step(1);
+      step(2);
+      step(3);
+      advance(4, 4);
+    }
+    for (; length != 0; --length) {
+      step(0);
+      advance(1, 1);
+    }
+    advance(0, gap);
   }
 
   at = {a, c, r, j};

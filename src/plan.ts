@@ -3,7 +3,7 @@ import {stockDefect} from './stock.ts';
 import {type StripLayout, stripLayout} from './strip.ts';
 
 /** What a registration is asked to use. */
-export type Algorithm = 'auto' | 'im2win' | 'stock';
+export type Algorithm = 'auto' | 'im2win' | 'winograd' | 'stock';
 
 /** Plain SIMD128, or SIMD128 with relaxed (fused) multiply-add. */
 export type Flavour = 'strict' | 'relaxed';
@@ -36,12 +36,37 @@ export interface Im2winPlan {
   readonly panelBytes: number;
 }
 
+/**
+ * Winograd's F(outputs, taps) along the width. A stride s along the width is a
+ * stride of 1 over columns of s · inChannels channels.
+ */
+export interface WinogradPlan {
+  readonly algorithm: 'winograd';
+  readonly tile: Tile;
+  /** Products for each tile of outputs: outputs + taps - 1, one of 4, 6 and 8. */
+  readonly points: 4 | 6 | 8;
+  readonly outputs: number;
+  readonly taps: number;
+  /** Tiles in an output row; the last may reach over its end. */
+  readonly tiles: number;
+  /** Input columns that are gathered for a row of tiles. */
+  readonly columns: number;
+  readonly columnBytes: number;
+  /** Output rows in a block, and the transformed input rows that they need. */
+  readonly rowsPerBlock: number;
+  readonly inputRows: number;
+  readonly inputRowBytes: number;
+  readonly productBytes: number;
+  readonly packing: string;
+  readonly panelBytes: number;
+}
+
 export interface StockPlan {
   readonly algorithm: 'stock';
   readonly reason: string;
 }
 
-export type Plan = Im2winPlan | StockPlan;
+export type Plan = Im2winPlan | WinogradPlan | StockPlan;
 
 // The 6×8 tile needs twelve accumulators, two vectors of the panel and one of
 // the input: the fifteen registers that V8 leaves on x86. A product that is not
@@ -56,6 +81,8 @@ const TILES: Record<Flavour, Tile> = {
 const BLOCK_BYTES = 64 * 1024;
 const BLOCK_WINDOWS = 96;
 const MAX_BLOCK_BYTES = 256 * 1024;
+// Tiles of a Winograd block after which more of them gain nothing.
+const WINOGRAD_TILES = 96;
 
 /**
  * Chooses how a convolution is computed: a pure function of its geometry and of
@@ -76,10 +103,75 @@ export function planConv(geometry: ConvGeometry, context: PlanContext): Plan {
       return {algorithm: 'stock', reason: `tfjs runs on ${context.threads} threads, im2win on one`};
     }
   }
-  return planIm2win(geometry, context.flavour);
+  return planOurs(geometry, context);
 }
 
-/** The plan for im2win, whatever else could compute the convolution. */
+/** The plan for a convolution that is ours to compute. */
+export function planOurs(
+  geometry: ConvGeometry,
+  {algorithm, flavour}: PlanContext,
+): Im2winPlan | WinogradPlan {
+  const im2win = planIm2win(geometry, flavour);
+  if (algorithm === 'im2win') return im2win;
+  const candidates = ([8, 6, 4] as const)
+    .map((points) => planWinograd(geometry, flavour, points))
+    .filter((plan) => plan !== undefined);
+  const cheapest = candidates.sort((a, b) => winogradCost(geometry, a) - winogradCost(geometry, b))[0];
+  if (cheapest === undefined) return im2win;
+  return algorithm === 'winograd' || winogradCost(geometry, cheapest) < im2winCost(geometry)
+    ? cheapest
+    : im2win;
+}
+
+/**
+ * The plan for F(points - taps + 1, taps), or `undefined` where there is none: a
+ * dilated width, no or too many taps.
+ */
+export function planWinograd(
+  geometry: ConvGeometry,
+  flavour: Flavour,
+  points: WinogradPlan['points'],
+): WinogradPlan | undefined {
+  const {strideWidth, inChannels, filterHeight, outWidth} = geometry;
+  const taps = Math.ceil(geometry.filterWidth / strideWidth);
+  const outputs = points - taps + 1;
+  if (taps < 2 || outputs < 2 || geometry.dilationWidth > 1 || inChannels === 0) return undefined;
+  const tile = TILES[flavour];
+  const tiles = Math.ceil(outWidth / outputs);
+  const columnFloats = strideWidth * inChannels;
+  const inputRowBytes = 4 * points * tiles * columnFloats;
+  const columns = (tiles * outputs + taps - 1) * strideWidth;
+  const rowsFor = (outRows: number) =>
+    (outRows - 1) * geometry.strideHeight + (filterHeight - 1) * geometry.dilationHeight + 1;
+  // As many rows as fit: each shares input rows with the next.
+  let rowsPerBlock = 1;
+  while (
+    rowsPerBlock < geometry.outHeight &&
+    rowsPerBlock * tiles < WINOGRAD_TILES &&
+    rowsFor(rowsPerBlock + 1) * inputRowBytes <= MAX_BLOCK_BYTES
+  ) {
+    ++rowsPerBlock;
+  }
+  const depth = filterHeight * columnFloats;
+  return {
+    algorithm: 'winograd',
+    tile,
+    points,
+    outputs,
+    taps,
+    tiles,
+    columns,
+    columnBytes: 4 * columns * inChannels,
+    rowsPerBlock,
+    inputRows: rowsFor(rowsPerBlock),
+    inputRowBytes,
+    productBytes: 4 * points * rowsPerBlock * tiles * tile.nr,
+    packing: `winograd ${points} stride ${strideWidth} panels ${tile.nr}`,
+    panelBytes: 4 * points * depth * Math.ceil(geometry.outChannels / tile.nr) * tile.nr,
+  };
+}
+
+/** The plan for plain im2win, whatever else could compute the convolution. */
 export function planIm2win(geometry: ConvGeometry, flavour: Flavour): Im2winPlan {
   const strip = stripLayout(geometry);
   const tile = TILES[flavour];
@@ -94,6 +186,46 @@ export function planIm2win(geometry: ConvGeometry, flavour: Flavour): Im2winPlan
     packing: `panels ${tile.nr}`,
     panelBytes: 4 * strip.depth * Math.ceil(geometry.outChannels / tile.nr) * tile.nr,
   };
+}
+
+// Costs are in steps of a tile: one row of a panel times one value of each window.
+// They were measured on the benchmark's layers, relative to such a step.
+//
+// What a tile costs beside its depth, and a segment of its windows.
+const TILE_STEPS = 4;
+const SEGMENT_STEPS = 2;
+// What a float costs that is gathered, transformed, transformed back, or read
+// from a packed filter, which happens once a block.
+const GATHER_STEPS = 1.5;
+const TRANSFORM_STEPS = 5;
+const BACK_STEPS = 30;
+const TRAFFIC_STEPS = 3;
+
+function tileSteps(segmentLength: number, segments: number): number {
+  return segments * (segmentLength + SEGMENT_STEPS) + TILE_STEPS;
+}
+
+function im2winCost(geometry: ConvGeometry): number {
+  const {filterHeight, filterWidth, strideWidth, inChannels, outHeight, outWidth} = geometry;
+  const product = tileSteps(filterHeight * filterWidth * inChannels, 1) * wholePanels(geometry);
+  const gathered = strideWidth * filterHeight * inChannels * GATHER_STEPS;
+  return outHeight * outWidth * (product + gathered);
+}
+
+function winogradCost(geometry: ConvGeometry, plan: WinogradPlan): number {
+  const {filterHeight, strideWidth, inChannels, outHeight} = geometry;
+  const columnFloats = strideWidth * inChannels;
+  const blocks = Math.ceil(outHeight / plan.rowsPerBlock);
+  const products = outHeight * plan.tiles * plan.points;
+  const product = (tileSteps(columnFloats, filterHeight) + BACK_STEPS) * wholePanels(geometry);
+  const transforms = blocks * plan.inputRows * plan.tiles * plan.points * columnFloats * TRANSFORM_STEPS;
+  const traffic = blocks * (plan.panelBytes / 4) * TRAFFIC_STEPS;
+  return products * product + transforms + traffic;
+}
+
+/** Output channels, as the tiles compute them: in whole panels or halves of one. */
+function wholePanels({outChannels}: ConvGeometry): number {
+  return 4 * Math.ceil(outChannels / 4);
 }
 
 function blockRows(geometry: ConvGeometry, rowBytes: number): number {

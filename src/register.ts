@@ -67,7 +67,7 @@ interface Held {
 const HELD = Symbol.for('tfjs-im2win.registration.1');
 const globals = globalThis as {[HELD]?: Held};
 
-const ALGORITHMS: readonly Algorithm[] = ['auto', 'im2win', 'stock'];
+const ALGORITHMS: readonly Algorithm[] = ['auto', 'im2win', 'winograd', 'stock'];
 const SIMD = ['auto', 'relaxed', 'strict'] as const;
 const BACKENDS: readonly Im2winBackend[] = ['wasm'];
 

@@ -2,7 +2,7 @@ import type {TensorInfo} from '@tensorflow/tfjs-core';
 import {type Activation, checkActivation} from './activation.ts';
 import {type ConvAttributes, type ConvGeometry, convGeometry} from './geometry.ts';
 import {type OperandStrides, operandStrides} from './operand.ts';
-import {type Plan, type PlanContext, planConv, planIm2win} from './plan.ts';
+import {type Plan, type PlanContext, planConv, planOurs} from './plan.ts';
 
 /** The kernel that this package adds to a backend. */
 export const IM2WIN_CONV_2D = 'Im2winConv2D';
@@ -151,7 +151,7 @@ function planOwn(geometry: ConvGeometry, context: PlanContext): Plan {
   if (geometry.dataFormat !== 'NHWC') {
     throw new Error(`im2win: dataFormat is '${geometry.dataFormat}'; allowed: 'NHWC'.`);
   }
-  return planIm2win(geometry, context.flavour);
+  return planOurs(geometry, context);
 }
 
 function makeRecord(

@@ -105,6 +105,11 @@ const GEOMETRIES: Record<string, ConvCase[]> = {
     convCase([1, 2, 5, 3], [3, 3, 3, 4]),
   ],
   'no input channels': [convCase([1, 4, 4, 0], [3, 3, 0, 9])],
+  'taps, through every width that Winograd takes': range(2, 8).flatMap((width) =>
+    ([1, 2, 3, 4] as const).map((stride) =>
+      convCase([1, 4, 4 * stride + 19, 3], [2, width, 3, 9], {strides: [1, stride], pad: 'same'}),
+    ),
+  ),
   'more rows than a block': [
     convCase([1, 60, 40, 16], [3, 3, 16, 8], {pad: 'same'}),
     convCase([2, 3, 300, 33], [3, 3, 33, 8], {pad: 'same'}),
@@ -143,10 +148,15 @@ const EPILOGUE_PROBLEMS = [
   convCase([3, 4, 7, 6], [3, 3, 6, 11], {pad: 'same', dilations: [2, 2]}),
 ];
 
-describe.each(['strict', 'relaxed'] as const)('Im2winConv2D, %s', (simd) => {
+describe.each([
+  ['im2win', 'strict'],
+  ['im2win', 'relaxed'],
+  ['winograd', 'strict'],
+  ['winograd', 'relaxed'],
+] as const)('Im2winConv2D by %s, %s', (algorithm, simd) => {
   beforeAll(async () => {
     await freshWasm();
-    const registration = await registerIm2win({simd});
+    const registration = await registerIm2win({simd, algorithm});
     expect(registration.simd).toBe(simd);
   });
   afterAll(async () => (await registerIm2win()).unregister());
@@ -154,7 +164,8 @@ describe.each(['strict', 'relaxed'] as const)('Im2winConv2D, %s', (simd) => {
   function check(problem: ConvCase, epilogue: Epilogue, seed = 1): void {
     tf.tidy(() => {
       const operands = operandsOf(problem, epilogue, seed);
-      expectConvolution(runConv('Im2winConv2D', problem, epilogue, operands), problem, epilogue, operands);
+      const output = runConv('Im2winConv2D', problem, epilogue, operands);
+      expectConvolution(output, problem, epilogue, operands, algorithm);
     });
   }
 

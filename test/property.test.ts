@@ -69,10 +69,15 @@ const cases = problems.chain((problem) => {
   });
 });
 
-describe.each(['strict', 'relaxed'] as const)('random convolutions, %s', (simd) => {
+describe.each([
+  ['im2win', 'strict'],
+  ['im2win', 'relaxed'],
+  ['winograd', 'strict'],
+  ['winograd', 'relaxed'],
+] as const)('random convolutions by %s, %s', (algorithm, simd) => {
   beforeAll(async () => {
     await freshWasm();
-    await registerIm2win({simd, algorithm: 'im2win'});
+    await registerIm2win({simd, algorithm});
   });
   afterAll(async () => (await registerIm2win()).unregister());
 
@@ -81,7 +86,8 @@ describe.each(['strict', 'relaxed'] as const)('random convolutions, %s', (simd) 
       fc.property(cases, fc.integer({min: 1, max: 1000}), ({problem, epilogue}, values) => {
         tf.tidy(() => {
           const operands = operandsOf(problem, epilogue, values);
-          expectConvolution(runConv('FusedConv2D', problem, epilogue, operands), problem, epilogue, operands);
+          const output = runConv('FusedConv2D', problem, epilogue, operands);
+          expectConvolution(output, problem, epilogue, operands, algorithm);
         });
       }),
       {seed, numRuns},

@@ -91,3 +91,40 @@ export function sumError(terms: number, magnitude: number): number {
   const nu = terms * UNIT_ROUNDOFF;
   return (nu / (1 - nu)) * magnitude;
 }
+
+/**
+ * By how much Winograd's F(m, taps) along the width can widen a rounding error,
+ * relative to max |x| · sum |filter|: the largest row sum of |A| (|G| max)(|B| sums)
+ * for the points 0, ±1, ±2, ±1/2 and infinity, over each m that is offered.
+ */
+export function winogradGrowth(taps: number): number {
+  let growth = 1;
+  for (const points of [4, 6, 8]) {
+    const finite = [0, 1, -1, 2, -2, 0.5, -0.5].slice(0, points - 1);
+    const outputs = points - taps + 1;
+    for (let j = 0; j < outputs; ++j) {
+      let sum = j === outputs - 1 ? absoluteSum(polynomial(finite)) : 0;
+      for (const p of finite) {
+        const others = finite.filter((q) => q !== p);
+        const scale = others.reduce((product, q) => product * (p - q), 1);
+        const largestTap = Math.max(1, Math.abs(p) ** (taps - 1)) / Math.abs(scale);
+        sum += Math.abs(p) ** j * largestTap * absoluteSum(polynomial(others));
+      }
+      growth = Math.max(growth, sum);
+    }
+  }
+  return growth;
+}
+
+/** The coefficients of the product of (x - root). */
+function polynomial(roots: readonly number[]): number[] {
+  let coefficients = [1];
+  for (const root of roots) {
+    coefficients = [0, ...coefficients].map((shifted, i) => shifted - root * (coefficients[i] ?? 0));
+  }
+  return coefficients;
+}
+
+function absoluteSum(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + Math.abs(value), 0);
+}

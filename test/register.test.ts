@@ -107,7 +107,7 @@ describe('one registration', () => {
 describe('refuses', () => {
   test.each([
     [{simd: 'fast'}, `simd is "fast"; allowed: 'auto', 'relaxed', 'strict'`],
-    [{algorithm: 'winograd'}, `algorithm is "winograd"; allowed: 'auto', 'im2win', 'stock'`],
+    [{algorithm: 'fft'}, `algorithm is "fft"; allowed: 'auto', 'im2win', 'winograd', 'stock'`],
     [{backends: ['webgl']}, `backends is "webgl"; allowed: 'wasm'`],
     [{backends: []}, 'backends is []'],
     [{backends: 'wasm'}, 'backends is "wasm"; allowed: a list'],

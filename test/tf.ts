@@ -4,7 +4,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import '@tensorflow/tfjs-backend-wasm';
 import type {TfjsWasmBackend} from '../src/wasm/tfjs.ts';
-import {activate, convolve, type Problem, sumError, UNIT_ROUNDOFF} from './reference.ts';
+import {activate, convolve, type Problem, sumError, UNIT_ROUNDOFF, winogradGrowth} from './reference.ts';
 
 export {tf};
 
@@ -128,7 +128,7 @@ export function runConv(
 
 /**
  * Compares an output with the reference, value by value, each against the error
- * that its own sum can have.
+ * that its own sum can have, or, by Winograd, its tile's sums.
  *
  * @throws Error that names the first value that is off.
  */
@@ -137,31 +137,51 @@ export function expectConvolution(
   problem: ConvCase,
   epilogue: Epilogue,
   operands: Operands,
+  algorithm: 'im2win' | 'winograd' = 'im2win',
 ): void {
   const [batch] = problem.xShape;
   const [filterHeight, filterWidth, inChannels, outChannels] = problem.filterShape;
   const shape = [batch, problem.outHeight, problem.outWidth, outChannels];
   expect(output.shape).toEqual(shape);
-  const {sums, magnitudes} = convolve(problem, operands.x.dataSync(), operands.filter.dataSync());
+  const x = operands.x.dataSync<'float32'>();
+  const filter = operands.filter.dataSync<'float32'>();
+  const {sums, magnitudes} = convolve(problem, x, filter);
   const bias = broadcast(operands.bias, shape);
   const slope = broadcast(operands.preluActivationWeights, shape);
   const values = output.dataSync();
   const terms = filterHeight * filterWidth * inChannels + 2;
+  const taps = Math.ceil(filterWidth / problem.strides[1]);
+  const transformed = algorithm === 'winograd' && problem.dilations[1] === 1 && taps >= 2 && taps <= 7;
+  // A transform adds up at most 8 values, after the filter's and before the output's.
+  const tileError = transformed
+    ? channelSums(filter, outChannels).map(
+        (sum) =>
+          winogradGrowth(taps) *
+          sumError(terms + 24, sum * x.reduce((most, v) => Math.max(most, Math.abs(v)), 0)),
+      )
+    : new Float64Array(outChannels);
   for (let i = 0; i < sums.length; ++i) {
     const sum = sums[i] + bias(i);
     const factor = epilogue.activation === 'leakyrelu' ? (epilogue.leakyreluAlpha ?? 0.2) : slope(i);
     const {value, widening} = activate(epilogue.activation, sum, factor);
+    const error = sumError(terms, magnitudes[i] + Math.abs(bias(i))) + tileError[i % outChannels];
     // The activations themselves: at most eight roundings in a row.
-    const allowed =
-      widening * sumError(terms, magnitudes[i] + Math.abs(bias(i))) +
-      8 * UNIT_ROUNDOFF * Math.abs(value) +
-      1e-37;
+    const allowed = widening * error + 8 * UNIT_ROUNDOFF * Math.abs(value) + 1e-37;
     if (!(Math.abs(values[i] - value) <= allowed)) {
       throw new Error(
         `${problem.name} ${JSON.stringify(epilogue)}: value ${i} of [${shape}] is ${values[i]}, not ${value} ± ${allowed}`,
       );
     }
   }
+}
+
+/** The sum of a filter's absolute values, for each output channel. */
+function channelSums(filter: Float32Array, outChannels: number): Float64Array {
+  const sums = new Float64Array(outChannels);
+  filter.forEach((value, i) => {
+    sums[i % outChannels] += Math.abs(value);
+  });
+  return sums;
 }
 
 /** A tensor's value for each element of the output, by NumPy's broadcasting; 0 without a tensor. */

@@ -134,8 +134,8 @@ async function compare(step: (what: string) => void) {
 function summary(im2win: Im2winRegistration): string {
   im2win.setAlgorithm('auto');
   const convolutions = im2win.report().filter(({reason}) => reason?.includes('asked for') !== true);
-  const taken = convolutions.filter(({algorithm}) => algorithm === 'im2win').length;
-  return `${taken} of ${convolutions.length} distinct convolutions by im2win`;
+  const by = (name: string) => convolutions.filter(({algorithm}) => algorithm === name).length;
+  return `${by('im2win')} distinct convolutions by plain im2win, ${by('winograd')} by Winograd on its strips, ${by('stock')} by stock`;
 }
 
 function printTable({

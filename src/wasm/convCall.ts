@@ -1,21 +1,23 @@
 import type {Activation} from '../activation.ts';
 
 // The fields of `ConvCall` in kernels/call.h, in 32-bit words.
-const DEPTH = 0;
-const OUT_CHANNELS = 1;
-const PANELS = 2;
-const ROW_LENGTH = 3;
-const WINDOW_STRIDE = 4;
-const WINDOW_ROW_STRIDE = 5;
-const OUT_PIXEL_STRIDE = 6;
-const OUT_ROW_STRIDE = 7;
-const ACTIVATION = 8;
-const LOW = 9;
-const HIGH = 10;
-const BIAS = 11;
-const SLOPE = 15;
+const SEGMENT_LENGTH = 0;
+const SEGMENTS = 1;
+const SEGMENT_STRIDE = 2;
+const OUT_CHANNELS = 3;
+const PANELS = 4;
+const ROW_LENGTH = 5;
+const WINDOW_STRIDE = 6;
+const WINDOW_ROW_STRIDE = 7;
+const OUT_PIXEL_STRIDE = 8;
+const OUT_ROW_STRIDE = 9;
+const ACTIVATION = 10;
+const LOW = 11;
+const HIGH = 12;
+const BIAS = 13;
+const SLOPE = 17;
 // Behind the struct: the one slope of leakyrelu, which `SLOPE` then points to.
-const ALPHA = 19;
+const ALPHA = 21;
 
 /** The bytes of a call descriptor, rounded up to a cache line. */
 export const CALL_BYTES = 128;
@@ -29,7 +31,9 @@ export interface CallOperand {
 }
 
 export interface CallWindows {
-  readonly depth: number;
+  readonly segmentLength: number;
+  readonly segments: number;
+  readonly segmentStride: number;
   readonly outChannels: number;
   readonly panels: number;
   readonly rowLength: number;
@@ -38,6 +42,8 @@ export interface CallWindows {
   readonly outPixelStride: number;
   readonly outRowStride: number;
 }
+
+export const NO_OPERAND: CallOperand = {data: 0, rowStride: 0, pixelStride: 0, channelStride: 0};
 
 const KINDS: Record<Activation, number> = {
   linear: 0,
@@ -63,7 +69,9 @@ export class ConvCall {
 
   writeWindows(windows: CallWindows): void {
     const {ints, word} = this;
-    ints[word + DEPTH] = windows.depth;
+    ints[word + SEGMENT_LENGTH] = windows.segmentLength;
+    ints[word + SEGMENTS] = windows.segments;
+    ints[word + SEGMENT_STRIDE] = windows.segmentStride;
     ints[word + OUT_CHANNELS] = windows.outChannels;
     ints[word + PANELS] = windows.panels;
     ints[word + ROW_LENGTH] = windows.rowLength;
@@ -87,6 +95,11 @@ export class ConvCall {
 
   writeSlope(slope: CallOperand): void {
     this.writeOperand(SLOPE, slope);
+  }
+
+  writeNoOperands(): void {
+    this.writeOperand(BIAS, NO_OPERAND);
+    this.writeOperand(SLOPE, NO_OPERAND);
   }
 
   /** The slope operand of a leakyrelu: one value for the whole output. */

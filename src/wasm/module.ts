@@ -26,9 +26,41 @@ export interface KernelExports {
     groupStep: number,
     groups: number,
   ): void;
+  im2win_winograd_pack(
+    panels: number,
+    filter: number,
+    filterHeight: number,
+    filterWidth: number,
+    inChannels: number,
+    outChannels: number,
+    strideWidth: number,
+    points: number,
+  ): void;
+  im2win_winograd_input(
+    to: number,
+    columns: number,
+    tiles: number,
+    outputs: number,
+    columnFloats: number,
+    points: number,
+  ): void;
   im2win_gemm_6x8?(call: number, a: number, c: number, rows: number): void;
   im2win_gemm_5x8?(call: number, a: number, c: number, rows: number): void;
+  im2win_winograd_6x8?: WinogradKernel;
+  im2win_winograd_5x8?: WinogradKernel;
 }
+
+type WinogradKernel = (
+  call: number,
+  gemm: number,
+  a: number,
+  c: number,
+  rows: number,
+  outputs: number,
+  outWidth: number,
+  products: number,
+  points: number,
+) => void;
 
 /** A flavour, compiled for both kinds of memory that tfjs's builds use. */
 export interface KernelModules {

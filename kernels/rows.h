@@ -1,0 +1,46 @@
+// One panel times all windows of a block, tile by tile.
+#pragma once
+
+#include "tile.h"
+
+template <int NV>
+IM2WIN_INLINE void tileOf(uint32_t rows, const ConvCall* call,
+                          const float* panel, uint32_t n, uint32_t width,
+                          Cursor at) {
+#define IM2WIN_TILE(MR) \
+  case MR:              \
+    return tile<MR, NV>(call, panel, n, width, at.a, at.c, at.r, at.j)
+  switch (rows) {
+    IM2WIN_TILE(1);
+    IM2WIN_TILE(2);
+    IM2WIN_TILE(3);
+    IM2WIN_TILE(4);
+    IM2WIN_TILE(5);
+    IM2WIN_TILE(6);
+  }
+  if constexpr (NV == 1) {
+    switch (rows) {
+      IM2WIN_TILE(7);
+      IM2WIN_TILE(8);
+    }
+  }
+#undef IM2WIN_TILE
+}
+
+// One panel times every window of the block. The windows are shared out evenly,
+// so that no tile is left with one.
+template <int NV>
+IM2WIN_NOINLINE void panelRows(const ConvCall* call, const float* panel,
+                             uint32_t n, uint32_t width, const float* a,
+                             float* c, uint32_t windows, uint32_t mr) {
+  const uint32_t tiles = (windows + mr - 1) / mr;
+  const uint32_t height = windows / tiles;
+  const uint32_t taller = windows % tiles;
+  Cursor at = {a, c, 0, 0};
+  for (uint32_t t = 0; t < tiles; ++t) {
+    const uint32_t rows = height + (t < taller ? 1 : 0);
+    tileOf<NV>(rows, call, panel, n, width, at);
+    for (uint32_t i = 0; i < rows; ++i) at = next(call, at);
+  }
+}
+

@@ -1,0 +1,100 @@
+// Winograd's minimal filtering F(m, r) along the width: m outputs of an r-tap
+// filter from POINTS = m + r - 1 products (Winograd, "Arithmetic Complexity of
+// Computations", 1980; for convolution layers Lavin and Gray, CVPR 2016). By
+// Toom and Cook's construction the transforms are evaluations of polynomials at
+// the points
+//   0, 1, -1 [, 2, -2 [, 1/2, -1/2]], infinity,
+// in this order: the input's transform depends on their number alone, the
+// filter's on r as well, the output's on m.
+#pragma once
+
+#include "simd.h"
+
+// The positive points that come in pairs with their negatives: POINTS / 2 - 1 of
+// them. Every power that occurs is exact.
+constexpr float kPoint[3] = {1.0f, 2.0f, 0.5f};
+
+constexpr float power(float x, int n) {
+  return n == 0 ? 1.0f : x * power(x, n - 1);
+}
+
+// The filter's scale at point p: 1 / prod(p - q) over the other finite points q.
+// The same at p and -p. `pair` is -1 for the point 0.
+constexpr float filterScale(int points, int pair) {
+  const int pairs = points / 2 - 1;
+  const float p = pair < 0 ? 0.0f : kPoint[pair];
+  float product = pair < 0 ? 1.0f : 2.0f * p * p;
+  for (int k = 0; k < pairs; ++k) {
+    if (k != pair) product *= p * p - kPoint[k] * kPoint[k];
+  }
+  return 1.0f / product;
+}
+
+// v[i] = d's transform at point i: the coefficients of prod(x - q) over the
+// finite points q other than i, applied to d.
+template <int POINTS>
+IM2WIN_INLINE void inputTransform(const f32x4* d, f32x4* v);
+
+template <>
+inline void inputTransform<4>(const f32x4* d, f32x4* v) {
+  v[0] = wasm_f32x4_sub(d[2], d[0]);
+  v[1] = wasm_f32x4_add(d[2], d[1]);
+  v[2] = wasm_f32x4_sub(d[2], d[1]);
+  v[3] = wasm_f32x4_sub(d[3], d[1]);
+}
+
+// even + odd at the point, even - odd at its negative.
+IM2WIN_INLINE void plusMinus(f32x4 even, f32x4 odd, f32x4* v) {
+  v[0] = wasm_f32x4_add(even, odd);
+  v[1] = wasm_f32x4_sub(even, odd);
+}
+
+template <>
+inline void inputTransform<6>(const f32x4* d, f32x4* v) {
+  const f32x4 minus5 = splat(-5.0f);
+  const f32x4 four = splat(4.0f);
+  const f32x4 minus4 = splat(-4.0f);
+  const f32x4 two = splat(2.0f);
+  v[0] = mulAdd(d[0], four, mulAdd(d[2], minus5, d[4]));
+  plusMinus(mulAdd(d[2], minus4, d[4]), mulAdd(d[1], minus4, d[3]), v + 1);
+  plusMinus(wasm_f32x4_sub(d[4], d[2]),
+            wasm_f32x4_mul(two, wasm_f32x4_sub(d[3], d[1])), v + 3);
+  v[5] = mulAdd(d[1], four, mulAdd(d[3], minus5, d[5]));
+}
+
+template <>
+inline void inputTransform<8>(const f32x4* d, f32x4* v) {
+  const f32x4 c525 = splat(5.25f);
+  const f32x4 c425 = splat(-4.25f);
+  const f32x4 c125 = splat(-1.25f);
+  const f32x4 c25 = splat(-2.5f);
+  const f32x4 c5 = splat(-5.0f);
+  const f32x4 four = splat(4.0f);
+  const f32x4 two = splat(2.0f);
+  const f32x4 half = splat(0.5f);
+  const f32x4 quarter = splat(0.25f);
+  v[0] = mulAdd(wasm_f32x4_sub(d[2], d[4]), c525, wasm_f32x4_sub(d[6], d[0]));
+  plusMinus(mulAdd(d[4], c425, wasm_f32x4_add(d[2], d[6])),
+            mulAdd(d[3], c425, wasm_f32x4_add(d[1], d[5])), v + 1);
+  plusMinus(
+      mulAdd(d[2], quarter, mulAdd(d[4], c125, d[6])),
+      mulAdd(d[1], half, mulAdd(d[3], c25, wasm_f32x4_mul(d[5], two))), v + 3);
+  plusMinus(
+      mulAdd(d[2], four, mulAdd(d[4], c5, d[6])),
+      mulAdd(d[1], two, mulAdd(d[3], c25, wasm_f32x4_mul(d[5], half))), v + 5);
+  v[7] = mulAdd(wasm_f32x4_sub(d[3], d[5]), c525, wasm_f32x4_sub(d[7], d[1]));
+}
+
+// Output J of a tile: sum of p^J * product(p) over the finite points p, without
+// the product at infinity, which belongs to the last output alone. `even` and
+// `odd` hold product(p) + product(-p) and product(p) - product(-p) of each pair.
+template <int POINTS, int J>
+IM2WIN_INLINE f32x4 outputTransform(f32x4 zero, const f32x4* even,
+                                    const f32x4* odd) {
+  const f32x4* sums = J % 2 == 0 ? even : odd;
+  f32x4 y = J == 0 ? wasm_f32x4_add(zero, sums[0]) : sums[0];
+  IM2WIN_UNROLL for (int k = 1; k < POINTS / 2 - 1; ++k) {
+    y = mulAdd(sums[k], splat(power(kPoint[k], J)), y);
+  }
+  return y;
+}

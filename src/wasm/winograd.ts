@@ -1,0 +1,122 @@
+import type {ConvGeometry} from '../geometry.ts';
+import type {WinogradPlan} from '../plan.ts';
+import type {ConvRun} from './conv2d.ts';
+import {CALL_BYTES, ConvCall} from './convCall.ts';
+import type {KernelExports} from './module.ts';
+
+export function packWinograd(
+  kernels: KernelExports,
+  geometry: ConvGeometry,
+  plan: WinogradPlan,
+  panels: number,
+  filter: number,
+): void {
+  const {filterHeight, filterWidth, inChannels, outChannels, strideWidth} = geometry;
+  kernels.im2win_winograd_pack(
+    panels,
+    filter,
+    filterHeight,
+    filterWidth,
+    inChannels,
+    outChannels,
+    strideWidth,
+    plan.points,
+  );
+}
+
+export function winogradWorkspaceBytes(plan: WinogradPlan): number {
+  return 2 * CALL_BYTES + plan.columnBytes + plan.inputRows * plan.inputRowBytes + plan.productBytes;
+}
+
+/**
+ * Input rows are gathered and transformed one by one, then a block of output
+ * rows is multiplied and transformed back, panel by panel.
+ */
+export function runWinograd(run: ConvRun, plan: WinogradPlan): void {
+  const {geometry, kernels, epilogue} = run;
+  const {inHeight, inWidth, inChannels, outHeight, outWidth, outChannels} = geometry;
+  const {points, outputs, tiles} = plan;
+  const multiply = kernels[`im2win_winograd_${plan.tile.mr}x${plan.tile.nr}` as 'im2win_winograd_6x8'];
+  const call = new ConvCall(run.workspace, run.ints, run.floats);
+  const product = new ConvCall(run.workspace + CALL_BYTES, run.ints, run.floats);
+  const columns = run.workspace + 2 * CALL_BYTES;
+  const inputRows = columns + plan.columnBytes;
+  const products = inputRows + plan.inputRows * plan.inputRowBytes;
+  const columnFloats = geometry.strideWidth * inChannels;
+  const rowFloats = plan.inputRowBytes / 4;
+
+  epilogue.writeActivation(call);
+  call.writeWindows({
+    segmentLength: 0,
+    segments: 0,
+    segmentStride: 0,
+    outChannels,
+    panels: 0,
+    rowLength: outWidth,
+    windowStride: 0,
+    windowRowStride: 0,
+    outPixelStride: outChannels,
+    outRowStride: outWidth * outChannels,
+  });
+  product.writeActivation('linear', 0);
+  product.writeNoOperands();
+  product.writeWindows({
+    segmentLength: columnFloats,
+    segments: geometry.filterHeight,
+    segmentStride: geometry.dilationHeight * rowFloats,
+    outChannels: plan.tile.nr,
+    panels: run.panels,
+    rowLength: tiles,
+    windowStride: columnFloats,
+    windowRowStride: geometry.strideHeight * rowFloats,
+    outPixelStride: plan.tile.nr,
+    outRowStride: tiles * plan.tile.nr,
+  });
+
+  for (let image = 0; image < geometry.batchSize; ++image) {
+    const x = run.x + 4 * image * inHeight * inWidth * inChannels;
+    for (let row = 0; row < outHeight; row += plan.rowsPerBlock) {
+      const rows = Math.min(plan.rowsPerBlock, outHeight - row);
+      const firstRow = row * geometry.strideHeight - geometry.padTop;
+      const count =
+        (rows - 1) * geometry.strideHeight + (geometry.filterHeight - 1) * geometry.dilationHeight + 1;
+      for (let r = 0; r < count; ++r) {
+        kernels.im2win_strip(
+          columns,
+          x,
+          inHeight,
+          inWidth,
+          inChannels,
+          1,
+          firstRow + r,
+          1,
+          -geometry.padLeft,
+          1,
+          plan.columns,
+          0,
+          1,
+        );
+        kernels.im2win_winograd_input(
+          inputRows + r * plan.inputRowBytes,
+          columns,
+          tiles,
+          outputs,
+          columnFloats,
+          points,
+        );
+      }
+      epilogue.writeOperands(call, {image, row, pixel: 0, pixelStep: 1});
+      multiply?.(
+        call.offset,
+        product.offset,
+        inputRows,
+        run.output + 4 * outChannels * outWidth * (image * outHeight + row),
+        rows,
+        outputs,
+        outWidth,
+        products,
+        points,
+      );
+    }
+  }
+}
