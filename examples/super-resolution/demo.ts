@@ -119,6 +119,11 @@ async function compare(step: (what: string) => void) {
     writePhotograph(new URL(`${contender}.png`, folder), output.shape, pictures[contender]);
   }
   writePhotograph(new URL('input.png', folder), photograph.shape, photograph.dataSync() as Float32Array);
+  const beside = sideBySide(
+    photograph,
+    CONTENDERS.map((contender) => pictures[contender]),
+  );
+  writePhotograph(new URL('comparison.png', folder), beside.shape, beside.dataSync() as Float32Array);
 
   return {
     figures,
@@ -129,6 +134,20 @@ async function compare(step: (what: string) => void) {
     node: process.version,
     simd: im2win.simd,
   };
+}
+
+/** A detail of the photograph, enlarged without the network, and of each doubled one. */
+function sideBySide(photograph: tf.Tensor4D, doubled: Float32Array[]): tf.Tensor4D {
+  const [, height, width] = photograph.shape;
+  const shape: [number, number, number, number] = [1, 2 * height, 2 * width, 3];
+  const whole = [
+    tf.image.resizeNearestNeighbor(photograph, [2 * height, 2 * width]),
+    ...doubled.map((values) => tf.tensor4d(values, shape)),
+  ];
+  return tf.concat(
+    whole.map((picture) => tf.slice(picture, [0, 140, 240, 0], [1, 220, 220, 3])),
+    2,
+  );
 }
 
 function summary(im2win: Im2winRegistration): string {
@@ -168,7 +187,7 @@ function printTable({
 speed-up            ${speedup.toFixed(2)}× (median of the pairs' ratios)
 largest difference  ${largest.toExponential(1)} of ${scale.toFixed(0)} (whole photograph)
 routes              ${rest.routes}, ${rest.simd} SIMD, Node ${rest.node}
-pictures            ${rest.pictures}{input,stock,im2win}.png`);
+pictures            ${rest.pictures}{input,stock,im2win,comparison}.png`);
 }
 
 const steps = 2 + 2 * (1 + options.pairs) + 4;
