@@ -141,14 +141,18 @@ export function planWinograd(
   const columnFloats = strideWidth * inChannels;
   const inputRowBytes = 4 * points * tiles * columnFloats;
   const columns = (tiles * outputs + taps - 1) * strideWidth;
-  const rowsFor = (outRows: number) =>
-    (outRows - 1) * geometry.strideHeight + (filterHeight - 1) * geometry.dilationHeight + 1;
+  const columnBytes = 4 * columns * inChannels;
+  const productRowBytes = 4 * points * tiles * tile.nr;
+  const inputRowsFor = (rows: number) =>
+    (rows - 1) * geometry.strideHeight + (filterHeight - 1) * geometry.dilationHeight + 1;
+  const bytesFor = (rows: number) =>
+    columnBytes + inputRowsFor(rows) * inputRowBytes + rows * productRowBytes;
   // As many rows as fit: each shares input rows with the next.
   let rowsPerBlock = 1;
   while (
     rowsPerBlock < geometry.outHeight &&
     rowsPerBlock * tiles < WINOGRAD_TILES &&
-    rowsFor(rowsPerBlock + 1) * inputRowBytes <= MAX_BLOCK_BYTES
+    bytesFor(rowsPerBlock + 1) <= MAX_BLOCK_BYTES
   ) {
     ++rowsPerBlock;
   }
@@ -161,11 +165,11 @@ export function planWinograd(
     taps,
     tiles,
     columns,
-    columnBytes: 4 * columns * inChannels,
+    columnBytes,
     rowsPerBlock,
-    inputRows: rowsFor(rowsPerBlock),
+    inputRows: inputRowsFor(rowsPerBlock),
     inputRowBytes,
-    productBytes: 4 * points * rowsPerBlock * tiles * tile.nr,
+    productBytes: rowsPerBlock * productRowBytes,
     packing: `winograd ${points} stride ${strideWidth} panels ${tile.nr}`,
     panelBytes: 4 * points * depth * Math.ceil(geometry.outChannels / tile.nr) * tile.nr,
   };
