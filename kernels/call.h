@@ -17,10 +17,10 @@ struct Operand {
 };
 
 struct ConvCall {
-  // The matrices: `rowLength` windows for each output row. A window is `segments`
-  // runs of `segmentLength` floats, each starting `segmentStride` floats behind
-  // the one before. Windows are `windowStride` floats apart, and may overlap;
-  // output rows are `windowRowStride` apart on the input's side.
+  // The matrices: `rowLength` windows for each output row. A window is
+  // `segments` runs of `segmentLength` floats, each starting `segmentStride`
+  // floats behind the one before. Windows are `windowStride` floats apart, and
+  // may overlap; output rows are `windowRowStride` apart on the input's side.
   int32_t segmentLength;
   int32_t segments;
   int32_t segmentStride;

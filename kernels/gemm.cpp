@@ -1,9 +1,9 @@
 // One block of output rows: every panel times every window of the block.
 #include "rows.h"
 
-// Panels outside, tiles inside: a panel stays in the first-level cache while the
-// block's windows, which the caller keeps small, come from the second. A panel
-// of at most four channels takes one vector for each window, and so more
+// Panels outside, tiles inside: a panel stays in the first-level cache while
+// the block's windows, which the caller keeps small, come from the second. A
+// panel of at most four channels takes one vector for each window, and so more
 // windows at a time: fewer than eight sums would wait for each other.
 template <uint32_t MR>
 IM2WIN_INLINE void gemm(const ConvCall* call, const float* a, float* c,

@@ -31,8 +31,8 @@ IM2WIN_INLINE void tileOf(uint32_t rows, const ConvCall* call,
 // so that no tile is left with one.
 template <int NV>
 IM2WIN_NOINLINE void panelRows(const ConvCall* call, const float* panel,
-                             uint32_t n, uint32_t width, const float* a,
-                             float* c, uint32_t windows, uint32_t mr) {
+                               uint32_t n, uint32_t width, const float* a,
+                               float* c, uint32_t windows, uint32_t mr) {
   const uint32_t tiles = (windows + mr - 1) / mr;
   const uint32_t height = windows / tiles;
   const uint32_t taller = windows % tiles;
@@ -43,4 +43,3 @@ IM2WIN_NOINLINE void panelRows(const ConvCall* call, const float* panel,
     for (uint32_t i = 0; i < rows; ++i) at = next(call, at);
   }
 }
-

@@ -64,14 +64,15 @@ IM2WIN_NOINLINE void tile(const ConvCall* call, const float* panel, uint32_t n,
       IM2WIN_UNROLL for (int v = 0; v < NV; ++v) pin(sum[i][v]);
     }
   };
-  const auto advance = [&](int rows, int floats) __attribute__((always_inline)) {
-    panel += rows * kNR;
-    pin(panel);
-    IM2WIN_UNROLL for (int i = 0; i < MR; ++i) {
-      window[i] += floats;
-      pin(window[i]);
-    }
-  };
+  const auto advance = [&](int rows, int floats)
+                           __attribute__((always_inline)) {
+                             panel += rows * kNR;
+                             pin(panel);
+                             IM2WIN_UNROLL for (int i = 0; i < MR; ++i) {
+                               window[i] += floats;
+                               pin(window[i]);
+                             }
+                           };
 
   const int32_t gap = call->segmentStride - call->segmentLength;
   for (int32_t segment = call->segments; segment != 0; --segment) {

@@ -1,5 +1,5 @@
-// The three steps of a Winograd convolution: pack the filter's transform, transform
-// an input row, multiply and transform back a block of output rows.
+// The three steps of a Winograd convolution: pack the filter's transform,
+// transform an input row, multiply and transform back a block of output rows.
 #include "winograd.h"
 
 #include "rows.h"
@@ -73,8 +73,7 @@ IM2WIN_INLINE void pack(float* panels, const float* filter,
             phase < filterWidth
                 ? (filterWidth - phase + strideWidth - 1) / strideWidth
                 : 0;
-        const float* from =
-            filter + (kh * filterWidth + phase) * tapFloats + n;
+        const float* from = filter + (kh * filterWidth + phase) * tapFloats + n;
         for (uint32_t ci = 0; ci < inChannels; ++ci) {
           packRow<POINTS>(row, depth * kNR, from, strideWidth * tapFloats, own,
                           own == taps, width);
@@ -128,8 +127,8 @@ IM2WIN_INLINE void inputRow(float* to, const float* columns, uint32_t tiles,
 template <int POINTS>
 IM2WIN_NOINLINE void outputRows(const ConvCall* call, const float* products,
                                 float* c, uint32_t n, uint32_t width,
-                                uint32_t rows, uint32_t tiles,
-                                uint32_t outputs, uint32_t outWidth) {
+                                uint32_t rows, uint32_t tiles, uint32_t outputs,
+                                uint32_t outWidth) {
   constexpr int kPairs = POINTS / 2 - 1;
   const uint32_t pointStride = rows * tiles * kNR;
   const bool byChannel = finishesByChannel(call);
@@ -159,18 +158,19 @@ IM2WIN_NOINLINE void outputRows(const ConvCall* call, const float* products,
         float* to = row + j * call->outPixelStride;
         const auto put = [&](f32x4 y, uint32_t i)
                              __attribute__((always_inline)) {
-          if (i + 1 == outputs) y = wasm_f32x4_add(y, infinity);
-          if (byChannel) {
-            y = clamp(wasm_f32x4_add(y, bias), low, high);
-            storeLanes(to, y, lanes);
-          } else {
-            finish(call, y, r, j + i, n + from, lanes, to);
-          }
-          to += call->outPixelStride;
-        };
-#define IM2WIN_OUTPUT(J)                                \
-  if constexpr (J + 1 < POINTS) {                       \
-    if (J >= count) continue;                           \
+                               if (i + 1 == outputs)
+                                 y = wasm_f32x4_add(y, infinity);
+                               if (byChannel) {
+                                 y = clamp(wasm_f32x4_add(y, bias), low, high);
+                                 storeLanes(to, y, lanes);
+                               } else {
+                                 finish(call, y, r, j + i, n + from, lanes, to);
+                               }
+                               to += call->outPixelStride;
+                             };
+#define IM2WIN_OUTPUT(J)                                 \
+  if constexpr (J + 1 < POINTS) {                        \
+    if (J >= count) continue;                            \
     put(outputTransform<POINTS, J>(zero, even, odd), J); \
   }
         IM2WIN_OUTPUT(0)
@@ -235,10 +235,10 @@ void im2win_winograd_input(float* to, const float* columns, uint32_t tiles,
   if (points == 8) inputRow<8>(to, columns, tiles, outputs, columnFloats);
 }
 
-// Multiplies and transforms back `rows` output rows to c, spaced as `call` says,
-// which has the epilogue too. `gemm` describes one point's product: its windows
-// are the transformed columns at `a`, its output is products: [point][rows *
-// tiles][NR], which are the caller's to give.
+// Multiplies and transforms back `rows` output rows to c, spaced as `call`
+// says, which has the epilogue too. `gemm` describes one point's product: its
+// windows are the transformed columns at `a`, its output is products:
+// [point][rows * tiles][NR], which are the caller's to give.
 template <uint32_t MR>
 IM2WIN_INLINE void winograd(const ConvCall* call, const ConvCall* gemm,
                             const float* a, float* c, uint32_t rows,

@@ -10,16 +10,16 @@
 
 #include "simd.h"
 
-// The positive points that come in pairs with their negatives: POINTS / 2 - 1 of
-// them. Every power that occurs is exact.
+// The positive points that come in pairs with their negatives: POINTS / 2 - 1
+// of them. Every power that occurs is exact.
 constexpr float kPoint[3] = {1.0f, 2.0f, 0.5f};
 
 constexpr float power(float x, int n) {
   return n == 0 ? 1.0f : x * power(x, n - 1);
 }
 
-// The filter's scale at point p: 1 / prod(p - q) over the other finite points q.
-// The same at p and -p. `pair` is -1 for the point 0.
+// The filter's scale at point p: 1 / prod(p - q) over the other finite points
+// q. The same at p and -p. `pair` is -1 for the point 0.
 constexpr float filterScale(int points, int pair) {
   const int pairs = points / 2 - 1;
   const float p = pair < 0 ? 0.0f : kPoint[pair];
@@ -76,18 +76,19 @@ inline void inputTransform<8>(const f32x4* d, f32x4* v) {
   v[0] = mulAdd(wasm_f32x4_sub(d[2], d[4]), c525, wasm_f32x4_sub(d[6], d[0]));
   plusMinus(mulAdd(d[4], c425, wasm_f32x4_add(d[2], d[6])),
             mulAdd(d[3], c425, wasm_f32x4_add(d[1], d[5])), v + 1);
-  plusMinus(
-      mulAdd(d[2], quarter, mulAdd(d[4], c125, d[6])),
-      mulAdd(d[1], half, mulAdd(d[3], c25, wasm_f32x4_mul(d[5], two))), v + 3);
-  plusMinus(
-      mulAdd(d[2], four, mulAdd(d[4], c5, d[6])),
-      mulAdd(d[1], two, mulAdd(d[3], c25, wasm_f32x4_mul(d[5], half))), v + 5);
+  plusMinus(mulAdd(d[2], quarter, mulAdd(d[4], c125, d[6])),
+            mulAdd(d[1], half, mulAdd(d[3], c25, wasm_f32x4_mul(d[5], two))),
+            v + 3);
+  plusMinus(mulAdd(d[2], four, mulAdd(d[4], c5, d[6])),
+            mulAdd(d[1], two, mulAdd(d[3], c25, wasm_f32x4_mul(d[5], half))),
+            v + 5);
   v[7] = mulAdd(wasm_f32x4_sub(d[3], d[5]), c525, wasm_f32x4_sub(d[7], d[1]));
 }
 
 // Output J of a tile: sum of p^J * product(p) over the finite points p, without
 // the product at infinity, which belongs to the last output alone. `even` and
-// `odd` hold product(p) + product(-p) and product(p) - product(-p) of each pair.
+// `odd` hold product(p) + product(-p) and product(p) - product(-p) of each
+// pair.
 template <int POINTS, int J>
 IM2WIN_INLINE f32x4 outputTransform(f32x4 zero, const f32x4* even,
                                     const f32x4* odd) {
