@@ -1,0 +1,39 @@
+// tfjs-core's own convolution specs, unfiltered: with the plugin registered, no
+// spec fails that stock tfjs passes.
+import {spawnSync} from 'node:child_process';
+import path from 'node:path';
+
+function run(...args: string[]) {
+  const script = path.join(__dirname, 'specs', 'run.ts');
+  const {stdout, status, stderr} = spawnSync(process.execPath, [script, '--json', ...args], {
+    encoding: 'utf8',
+  });
+  if (stdout === '') throw new Error(stderr);
+  return {...JSON.parse(stdout), status};
+}
+
+// The numbers are those of tfjs 4.22; a green run on nothing would show here.
+test('on wasm', () => {
+  const result = run('--backend', 'wasm');
+  expect(result.broken).toEqual([]);
+  expect(result).toMatchObject({specs: 277, specsWithPlugin: 277, stockPasses: 216, status: 0});
+  expect(result.convolutionsTaken).toBeGreaterThan(50);
+  // A bias of another rank than 1 is none of stock's.
+  expect(result.mended).toHaveLength(2);
+});
+
+test('on cpu', () => {
+  expect(run('--backend', 'cpu')).toMatchObject({
+    specs: 277,
+    specsWithPlugin: 277,
+    stockPasses: 277,
+    broken: [],
+    status: 0,
+  });
+});
+
+test('one spoiled value turns them red', () => {
+  const result = run('--corrupt');
+  expect(result.status).toBe(1);
+  expect(result.broken.length).toBeGreaterThan(20);
+});
