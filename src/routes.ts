@@ -60,11 +60,13 @@ export interface Route {
  */
 export class Routes {
   private readonly seen = new Map<string, {route: Route; record: ConvolutionRecord & {calls: number}}>();
+  private readonly backend: string;
+  private readonly limit: number;
 
-  constructor(
-    private readonly backend: string,
-    private readonly limit = 1000,
-  ) {}
+  constructor(backend: string, limit = 1000) {
+    this.backend = backend;
+    this.limit = limit;
+  }
 
   /**
    * The route of a call, which is counted.

@@ -142,7 +142,9 @@ export function expectConvolution(
   const [batch] = problem.xShape;
   const [filterHeight, filterWidth, inChannels, outChannels] = problem.filterShape;
   const shape = [batch, problem.outHeight, problem.outWidth, outChannels];
-  expect(output.shape).toEqual(shape);
+  if (output.shape.join() !== shape.join()) {
+    throw new Error(`${problem.name}: the output has shape [${output.shape}], not [${shape}]`);
+  }
   const x = operands.x.dataSync<'float32'>();
   const filter = operands.filter.dataSync<'float32'>();
   const {sums, magnitudes} = convolve(problem, x, filter);

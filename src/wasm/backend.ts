@@ -30,13 +30,15 @@ export class WasmIm2win {
   private readonly states = new Map<TfjsWasmBackend, WasmState | string>();
   private readonly restore: (() => void)[];
   private active = true;
+  private readonly flavour: Flavour;
+  private readonly modules: KernelModules;
+  algorithm: Algorithm;
 
   /** Registers `Im2winConv2D` and reroutes the kernels that are there. */
-  constructor(
-    private readonly flavour: Flavour,
-    private readonly modules: KernelModules,
-    public algorithm: Algorithm,
-  ) {
+  constructor(flavour: Flavour, modules: KernelModules, algorithm: Algorithm) {
+    this.flavour = flavour;
+    this.modules = modules;
+    this.algorithm = algorithm;
     this.restore = [
       replaceKernel(IM2WIN_CONV_2D, BACKEND, () => ({
         kernelName: IM2WIN_CONV_2D,

@@ -58,12 +58,14 @@ const KINDS: Record<Activation, number> = {
 /** Writes the call descriptor that lies at `offset`, field by field. */
 export class ConvCall {
   private readonly word: number;
+  readonly offset: number;
+  private readonly ints: Int32Array;
+  private readonly floats: Float32Array;
 
-  constructor(
-    readonly offset: number,
-    private readonly ints: Int32Array,
-    private readonly floats: Float32Array,
-  ) {
+  constructor(offset: number, ints: Int32Array, floats: Float32Array) {
+    this.offset = offset;
+    this.ints = ints;
+    this.floats = floats;
     this.word = offset >>> 2;
   }
 

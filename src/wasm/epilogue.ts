@@ -18,12 +18,22 @@ export interface BlockPlace {
 
 /** A convolution's activation, bias and slope, and what a block of it sees of them. */
 export class EpilogueOperands {
+  private readonly activation: Activation;
+  private readonly leakyreluAlpha: number;
+  private readonly bias: PlacedOperand | undefined;
+  private readonly slope: PlacedOperand | undefined;
+
   constructor(
-    private readonly activation: Activation,
-    private readonly leakyreluAlpha: number,
-    private readonly bias: PlacedOperand | undefined,
-    private readonly slope: PlacedOperand | undefined,
-  ) {}
+    activation: Activation,
+    leakyreluAlpha: number,
+    bias: PlacedOperand | undefined,
+    slope: PlacedOperand | undefined,
+  ) {
+    this.activation = activation;
+    this.leakyreluAlpha = leakyreluAlpha;
+    this.bias = bias;
+    this.slope = slope;
+  }
 
   /**
    * Whether the rows of all images can be counted through as if they were one

@@ -9,11 +9,10 @@ import type {TfjsWasmBackend} from './tfjs.ts';
 export class FilterCache {
   private readonly packed = new Map<DataId, Map<string, Allocation>>();
   private readonly unhook: () => void;
+  private readonly heap: Heap;
 
-  constructor(
-    private readonly heap: Heap,
-    backend: TfjsWasmBackend,
-  ) {
+  constructor(heap: Heap, backend: TfjsWasmBackend) {
+    this.heap = heap;
     this.unhook = onDataFreed(backend, (dataId) => this.drop(dataId));
   }
 

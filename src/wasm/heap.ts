@@ -21,11 +21,13 @@ export class Heap {
   ownBytes = 0;
   private ints = new Int32Array(0);
   private floats = new Float32Array(0);
+  private readonly wasm: TfjsWasmModule;
+  readonly memory: WebAssembly.Memory;
 
-  constructor(
-    private readonly wasm: TfjsWasmModule,
-    readonly memory: WebAssembly.Memory,
-  ) {}
+  constructor(wasm: TfjsWasmModule, memory: WebAssembly.Memory) {
+    this.wasm = wasm;
+    this.memory = memory;
+  }
 
   get shared(): boolean {
     // Not instanceof: the memory may come from another realm.

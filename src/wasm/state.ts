@@ -8,12 +8,14 @@ import {Workspace} from './workspace.ts';
 export class WasmState {
   readonly workspace: Workspace;
   readonly filters: FilterCache;
+  readonly backend: TfjsWasmBackend;
+  readonly heap: Heap;
+  readonly kernels: KernelExports;
 
-  private constructor(
-    readonly backend: TfjsWasmBackend,
-    readonly heap: Heap,
-    readonly kernels: KernelExports,
-  ) {
+  private constructor(backend: TfjsWasmBackend, heap: Heap, kernels: KernelExports) {
+    this.backend = backend;
+    this.heap = heap;
+    this.kernels = kernels;
     this.workspace = new Workspace(heap);
     this.filters = new FilterCache(heap, backend);
   }

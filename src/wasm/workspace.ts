@@ -6,8 +6,11 @@ import type {Allocation, Heap} from './heap.ts';
  */
 export class Workspace {
   private allocation: Allocation | undefined;
+  private readonly heap: Heap;
 
-  constructor(private readonly heap: Heap) {}
+  constructor(heap: Heap) {
+    this.heap = heap;
+  }
 
   get bytes(): number {
     return this.allocation?.bytes ?? 0;

@@ -1,0 +1,20 @@
+// What is fuzzed. A row is one kind of case and one way to compute it.
+import type fc from 'fast-check';
+import {conv2dRow} from './conv2d.ts';
+
+export interface FuzzRow<Case> {
+  readonly name: string;
+  readonly cases: fc.Arbitrary<Case>;
+  start(): Promise<void>;
+  /** @throws Error that says what is wrong with the result. */
+  run(one: Case): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** A row whose kind of case is its own business. */
+// biome-ignore lint/suspicious/noExplicitAny: a list of rows of different kinds
+export type AnyFuzzRow = FuzzRow<any>;
+
+export const ROWS: readonly AnyFuzzRow[] = (['strict', 'relaxed'] as const).flatMap((simd) =>
+  (['auto', 'im2win', 'winograd'] as const).map((algorithm) => conv2dRow(algorithm, simd)),
+);
