@@ -1,15 +1,21 @@
 // Compiles kernels/ to WebAssembly, one module a flavour, checks that each is
-// stateless, and writes their bytes into src/wasm/kernels.generated.ts.
+// stateless, and writes their bytes into src/wasm/kernels.generated.ts; and the
+// benchmark's own kernels beside the benchmark.
 import {createHash} from 'node:crypto';
 import {existsSync, readdirSync, readFileSync, writeFileSync} from 'node:fs';
-import {fileURLToPath} from 'node:url';
 import {commands} from '@yowasp/clang';
 import binaryen from 'binaryen';
 import {assertStateless} from './stateless.ts';
 
-const KERNELS = fileURLToPath(new URL('../kernels/', import.meta.url));
-const OUTPUT = fileURLToPath(new URL('../src/wasm/kernels.generated.ts', import.meta.url));
-const LOCK = fileURLToPath(new URL('../package-lock.json', import.meta.url));
+const ROOT = new URL('../', import.meta.url);
+const LOCK = new URL('package-lock.json', ROOT);
+
+/** What is compiled: the sources of a folder, beside those of another, into one TypeScript file. */
+const TARGETS = [
+  {name: 'kernels', folder: 'kernels/', headers: 'kernels/', output: 'src/wasm/kernels.generated.ts'},
+  {name: 'bench', folder: 'bench/kernels/', headers: 'kernels/', output: 'bench/peak.generated.ts'},
+];
+type Target = (typeof TARGETS)[number];
 
 const FLAVOURS = {
   strict: ['-msimd128'],
@@ -31,9 +37,14 @@ const FLAGS = [
   '-Wl,--no-entry,--import-memory,--strip-all',
 ];
 
-function readSources(): Record<string, string> {
-  const names = readdirSync(KERNELS).filter((name) => /\.(h|cpp)$/.test(name));
-  return Object.fromEntries(names.sort().map((name) => [name, readFileSync(KERNELS + name, 'utf8')]));
+/** The target's own sources, and the headers that they include. */
+function readSources({folder, headers}: Target): Record<string, string> {
+  const read = (from: string, pattern: RegExp) =>
+    readdirSync(new URL(from, ROOT))
+      .filter((name) => pattern.test(name))
+      .sort()
+      .map((name) => [name, readFileSync(new URL(from + name, ROOT), 'utf8')]);
+  return Object.fromEntries([...read(headers, /\.h$/), ...read(folder, /\.(h|cpp)$/)]);
 }
 
 async function compile(sources: Record<string, string>, flags: string[]): Promise<Uint8Array> {
@@ -71,26 +82,29 @@ function fingerprint(sources: Record<string, string>): string {
   return hash.update(readFileSync(LOCK)).digest('hex').slice(0, 16);
 }
 
-async function main(): Promise<void> {
-  const sources = readSources();
+async function buildTarget(target: Target): Promise<void> {
+  const sources = readSources(target);
+  const output = new URL(target.output, ROOT);
   const stamp = `// Fingerprint of the sources and flags: ${fingerprint(sources)}`;
-  if (existsSync(OUTPUT) && readFileSync(OUTPUT, 'utf8').includes(stamp)) {
-    console.log('kernels: up to date');
+  if (existsSync(output) && readFileSync(output, 'utf8').includes(stamp)) {
+    console.log(`${target.name.padEnd(9)}up to date`);
     return;
   }
   const lines: string[] = [];
   for (const [flavour, flags] of Object.entries(FLAVOURS)) {
     const bytes = removeUnused(await compile(sources, flags));
     assertStateless(bytes, flavour);
-    console.log(`kernels: ${flavour.padEnd(8)}${bytes.length.toLocaleString('en').padStart(8)} bytes`);
+    console.log(
+      `${target.name.padEnd(9)}${flavour.padEnd(9)}${bytes.length.toLocaleString('en').padStart(7)} bytes`,
+    );
     lines.push(`  ${flavour}: '${Buffer.from(bytes).toString('base64')}',`);
   }
   writeFileSync(
-    OUTPUT,
+    output,
     `// Written by scripts/build-kernels.ts; not to be edited.\n${stamp}\n\n` +
       '/** The compiled kernels of each flavour, in base64. */\n' +
       `export const KERNEL_BYTES = {\n${lines.join('\n')}\n};\n`,
   );
 }
 
-await main();
+for (const target of TARGETS) await buildTarget(target);

@@ -1,16 +1,19 @@
-// Formats kernels/ with clang-format, in Google's style; with --check, only says
+// Formats the C++ with clang-format, in Google's style; with --check, only says
 // which files are not formatted.
 import {readdirSync, readFileSync, writeFileSync} from 'node:fs';
 import {fileURLToPath} from 'node:url';
 import {format} from '@wasm-fmt/clang-format';
 
-const KERNELS = fileURLToPath(new URL('../kernels/', import.meta.url));
+const FOLDERS = ['kernels/', 'bench/kernels/'].map((folder) =>
+  fileURLToPath(new URL(`../${folder}`, import.meta.url)),
+);
 const check = process.argv.includes('--check');
 
-const unformatted = readdirSync(KERNELS).filter((name) => {
-  const source = readFileSync(KERNELS + name, 'utf8');
-  const formatted = format(source, name, 'Google');
-  if (formatted !== source && !check) writeFileSync(KERNELS + name, formatted);
+const files = FOLDERS.flatMap((folder) => readdirSync(folder).map((name) => folder + name));
+const unformatted = files.filter((file) => {
+  const source = readFileSync(file, 'utf8');
+  const formatted = format(source, file, 'Google');
+  if (formatted !== source && !check) writeFileSync(file, formatted);
   return formatted !== source;
 });
 

@@ -41,8 +41,8 @@ export function assertStateless(bytes: Uint8Array, name: string): void {
     throw new Error(`The ${name} module is not stateless: it has a ${kept.join(' section, a ')} section.`);
   }
   const imports = WebAssembly.Module.imports(new WebAssembly.Module(Uint8Array.from(bytes)));
-  const wanted = imports.length === 1 && imports[0].module === 'env' && imports[0].name === 'memory';
-  if (!wanted) {
+  const allowed = imports.every(({module, name: field}) => module === 'env' && field === 'memory');
+  if (!allowed) {
     throw new Error(`The ${name} module imports ${JSON.stringify(imports)}; it may import env.memory only.`);
   }
 }

@@ -38,7 +38,28 @@ test('a module with state does not pass', () => {
   const header = [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0];
   const withGlobal = Uint8Array.from([...header, 6, 6, 1, 0x7f, 1, 0x41, 0, 0x0b]);
   expect(() => assertStateless(withGlobal, 'test')).toThrow('it has a global section');
-  expect(() => assertStateless(Uint8Array.from(header), 'test')).toThrow('it may import env.memory only');
+  // A function type, and an import of it as env.f.
+  const withImport = Uint8Array.from([
+    ...header,
+    1,
+    4,
+    1,
+    0x60,
+    0,
+    0,
+    2,
+    9,
+    1,
+    3,
+    0x65,
+    0x6e,
+    0x76,
+    1,
+    0x66,
+    0,
+    0,
+  ]);
+  expect(() => assertStateless(withImport, 'test')).toThrow('it may import env.memory only');
 });
 
 const SMOKE = `

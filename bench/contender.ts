@@ -1,0 +1,83 @@
+// Who is measured: ways to compute one convolution.
+import * as tf from '@tensorflow/tfjs-core';
+import {type Algorithm, type Im2winOptions, type Im2winRegistration, registerIm2win} from 'tfjs-im2win';
+import type {Layer} from './layers.ts';
+
+export interface LayerOperands {
+  readonly x: tf.Tensor4D;
+  readonly filter: tf.Tensor4D;
+  readonly bias?: tf.Tensor1D;
+  readonly preluActivationWeights?: tf.Tensor1D;
+}
+
+/** Bytes beside the tensors. */
+export interface OwnBytes {
+  readonly workspace: number;
+  readonly filter: number;
+}
+
+export interface Contender {
+  readonly name: string;
+  /** Called before a layer's first call; forgets what earlier layers left behind. */
+  start(layer: Layer): Promise<void>;
+  run(layer: Layer, operands: LayerOperands): tf.Tensor;
+  /** What the layer has needed since `start`. */
+  ownBytes(layer: Layer): OwnBytes;
+  /** How the layer was computed, where that is not the contender's name. */
+  route?(layer: Layer): string;
+}
+
+export const OWN_ALGORITHMS = ['stock', 'im2win', 'winograd', 'auto'] as const satisfies readonly Algorithm[];
+
+/** The algorithms that a registration switches between, stock among them. */
+export function registeredContenders(simd: Im2winOptions['simd']): Contender[] {
+  let registration: Im2winRegistration | undefined;
+  return OWN_ALGORITHMS.map((algorithm) => ({
+    name: algorithm,
+    async start() {
+      registration?.unregister();
+      registration = await registerIm2win({simd});
+    },
+    run(layer, operands) {
+      registration?.setAlgorithm(algorithm);
+      return runKernel(layer, operands);
+    },
+    ownBytes({xShape, filterShape, ...layer}) {
+      if (algorithm !== 'stock') {
+        const {workspaceBytes, filterBytes} = registration?.memory() ?? {workspaceBytes: 0, filterBytes: 0};
+        return {workspace: workspaceBytes, filter: filterBytes};
+      }
+      // Not observable from outside: XNNPACK's packed filter, tfjs's transposed copy of it, and the
+      // indirection buffer, a pointer for each tap of each output pixel.
+      const [filterHeight, filterWidth, inChannels, outChannels] = filterShape;
+      const {outHeight, outWidth} = outputSize({xShape, filterShape, ...layer});
+      return {
+        workspace: outHeight * outWidth * filterHeight * filterWidth * 4,
+        filter: 2 * 4 * filterHeight * filterWidth * inChannels * outChannels,
+      };
+    },
+    route: () => registration?.report().at(-1)?.algorithm ?? algorithm,
+  }));
+}
+
+export function runKernel(layer: Layer, operands: LayerOperands): tf.Tensor {
+  const {strides, pad, dilations, activation} = layer;
+  const attributes = {strides, pad, dataFormat: 'NHWC', dilations, activation, leakyreluAlpha: 0.2};
+  return tf
+    .engine()
+    .runKernel(
+      layer.kernelName,
+      operands as unknown as tf.NamedTensorMap,
+      attributes as unknown as tf.NamedAttrMap,
+    ) as tf.Tensor;
+}
+
+export function outputSize({xShape, filterShape, strides, dilations, pad}: Layer) {
+  return tf.backend_util.computeConv2DInfo([...xShape], [...filterShape], [...strides], [...dilations], pad);
+}
+
+export function flopsOf(layer: Layer): number {
+  const {outHeight, outWidth} = outputSize(layer);
+  const [filterHeight, filterWidth, inChannels, outChannels] = layer.filterShape;
+  return 2 * layer.xShape[0] * outHeight * outWidth * filterHeight * filterWidth * inChannels * outChannels;
+}

@@ -1,0 +1,96 @@
+// What is measured: convolutions as tfjs's kernels see them.
+import {readFileSync} from 'node:fs';
+import corpus from './corpus.json' with {type: 'json'};
+
+export interface Layer {
+  readonly name: string;
+  readonly kernelName: 'Conv2D' | 'FusedConv2D';
+  /** NHWC. */
+  readonly xShape: readonly [number, number, number, number];
+  /** [height, width, inChannels, outChannels] */
+  readonly filterShape: readonly [number, number, number, number];
+  readonly strides: readonly [number, number];
+  readonly dilations: readonly [number, number];
+  readonly pad: 'same' | 'valid';
+  readonly activation: string;
+  readonly bias: boolean;
+}
+
+/** [inChannels, height = width, outChannels, filter, stride], VALID, batch 1: Lu, Chu and Liu, HPEC 2022. */
+const PAPER = [
+  [3, 227, 96, 11, 4],
+  [3, 231, 96, 11, 4],
+  [3, 227, 64, 7, 2],
+  [64, 224, 64, 7, 2],
+  [96, 24, 256, 5, 1],
+  [256, 12, 512, 3, 1],
+  [3, 224, 64, 3, 1],
+  [64, 112, 128, 3, 1],
+  [64, 56, 64, 3, 1],
+  [128, 28, 128, 3, 1],
+  [256, 14, 256, 3, 1],
+  [512, 7, 512, 3, 1],
+];
+
+const PAPER_LAYERS: readonly Layer[] = PAPER.map(([inChannels, size, outChannels, filter, stride], i) => ({
+  name: `${i + 1}: ${inChannels}×${size}² ${filter}×${filter}/${stride} → ${outChannels}`,
+  kernelName: 'Conv2D',
+  xShape: [1, size, size, inChannels],
+  filterShape: [filter, filter, inChannels, outChannels],
+  strides: [stride, stride],
+  dilations: [1, 1],
+  pad: 'valid',
+  activation: 'linear',
+  bias: false,
+}));
+
+/** A call of the corpus, or of a file of the same form. */
+interface CorpusCall {
+  readonly kernel: string;
+  readonly x: number[];
+  readonly filter: number[];
+  readonly strides: number[];
+  readonly pad: string;
+  readonly dilations: number[];
+  readonly activation: string;
+  readonly bias: boolean;
+}
+
+/**
+ * @param source `paper`: the twelve layers of the im2win paper; `corpus`: the
+ *     convolutions of 29 networks; else a JSON file of calls as in bench/corpus.json.
+ * @throws Error if the file is not one.
+ */
+export function readLayers(source: string): readonly Layer[] {
+  if (source === 'paper') return PAPER_LAYERS;
+  const calls: unknown = source === 'corpus' ? corpus : JSON.parse(readFileSync(source, 'utf8'));
+  if (!Array.isArray(calls)) throw new Error(`--layers: ${source} holds no list of calls.`);
+  return (calls as CorpusCall[])
+    .filter(({kernel}) => kernel === 'Conv2D' || kernel === 'FusedConv2D')
+    .map(fromCall);
+}
+
+function fromCall(call: CorpusCall, index: number): Layer {
+  const {x, filter, strides, dilations, pad} = call;
+  if (
+    x?.length !== 4 ||
+    filter?.length !== 4 ||
+    strides?.length !== 2 ||
+    (pad !== 'same' && pad !== 'valid')
+  ) {
+    throw new Error(
+      `--layers: call ${index} is ${JSON.stringify(call)}; see bench/corpus.json for the form.`,
+    );
+  }
+  return {
+    name: `${x[3]}×${x[1]}×${x[2]} ${filter[0]}×${filter[1]}/${strides[0]} → ${filter[3]} ${call.activation}`.trim(),
+    kernelName: call.kernel as Layer['kernelName'],
+    xShape: x as unknown as Layer['xShape'],
+    filterShape: filter as unknown as Layer['filterShape'],
+    strides: strides as unknown as Layer['strides'],
+    dilations: (dilations ?? [1, 1]) as unknown as Layer['dilations'],
+    pad,
+    activation: call.activation || 'linear',
+    bias: call.bias === true,
+  };
+}

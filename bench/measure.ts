@@ -1,0 +1,184 @@
+// Measures contenders on one layer: interleaved, so that a machine whose speed
+// drifts is fair to all, and compared by the ratios of neighbouring runs.
+import {performance} from 'node:perf_hooks';
+import * as tf from '@tensorflow/tfjs-core';
+import {type Contender, flopsOf, type LayerOperands, type OwnBytes, outputSize} from './contender.ts';
+import type {Layer} from './layers.ts';
+import {type Interval, medianInterval} from './statistics.ts';
+
+export interface Row {
+  readonly layer: string;
+  readonly contender: string;
+  /** The algorithm that was taken. */
+  readonly route: string;
+  readonly milliseconds: Interval;
+  readonly gflops: number;
+  /** Stock's time over this one's; missing if stock was not measured. */
+  readonly speedup?: Interval;
+  /** Largest difference from the first contender, relative to the largest output. */
+  readonly difference: number;
+  readonly ownBytes: OwnBytes;
+  /** The first call, filter packing included. */
+  readonly firstMilliseconds: number;
+  /** What a call takes longer if its filter is new. */
+  readonly repackMilliseconds: number;
+}
+
+export interface Skipped {
+  readonly layer: string;
+  readonly contender: string;
+  readonly error: string;
+}
+
+// A sample is as many calls as take this long, for the clock's sake.
+const SAMPLE_MS = 1.5;
+const REPACK_SAMPLES = 5;
+
+/**
+ * @throws Error if two contenders' outputs differ by more than rounding: nothing
+ *     is timed then.
+ */
+export async function measureLayer(
+  layer: Layer,
+  contenders: readonly Contender[],
+  repetitions: number,
+  tick: () => void,
+): Promise<{rows: Row[]; skipped: Skipped[]}> {
+  const operands = makeOperands(layer);
+  const skipped: Skipped[] = [];
+  const runners: Runner[] = [];
+  for (const contender of contenders) {
+    try {
+      runners.push(await firstCall(contender, layer, operands));
+    } catch (error) {
+      skipped.push({layer: layer.name, contender: contender.name, error: (error as Error).message});
+    }
+  }
+  for (const runner of runners) checkOutput(layer, runners[0], runner);
+
+  // A later contender's start may have dropped an earlier one's packed filter.
+  for (const {contender} of runners) contender.run(layer, operands).dispose();
+
+  const samples = new Map(runners.map((runner) => [runner, [] as number[]]));
+  for (let repetition = 0; repetition < repetitions; ++repetition) {
+    for (const runner of runners) samples.get(runner)?.push(sample(runner, layer, operands));
+    tick();
+  }
+  const stock = samples.get(runners.find(({contender}) => contender.name === 'stock') as Runner);
+  const rows = runners.map((runner): Row => {
+    const times = samples.get(runner) ?? [];
+    const milliseconds = medianInterval(times);
+    return {
+      layer: layer.name,
+      contender: runner.contender.name,
+      route: runner.route,
+      milliseconds,
+      gflops: flopsOf(layer) / milliseconds.median / 1e6,
+      speedup: stock && medianInterval(times.map((ms, i) => stock[i] / ms)),
+      difference: runner.difference,
+      ownBytes: runner.ownBytes,
+      firstMilliseconds: runner.firstMilliseconds,
+      repackMilliseconds: Math.max(0, repack(runner, layer, operands) - milliseconds.median),
+    };
+  });
+  for (const tensor of Object.values(operands)) tensor?.dispose();
+  return {rows, skipped};
+}
+
+interface Runner {
+  readonly contender: Contender;
+  readonly route: string;
+  readonly output: Float32Array;
+  readonly ownBytes: OwnBytes;
+  readonly firstMilliseconds: number;
+  readonly callsPerSample: number;
+  difference: number;
+}
+
+async function firstCall(contender: Contender, layer: Layer, operands: LayerOperands): Promise<Runner> {
+  await contender.start(layer);
+  const first = timed(() => contender.run(layer, operands));
+  const output = first.output.dataSync<'float32'>();
+  first.output.dispose();
+  const route = contender.route?.(layer) ?? contender.name;
+  const ownBytes = contender.ownBytes(layer);
+  // The code is compiled anew in the background after some calls; wait for the fast one.
+  let fastest = Number.POSITIVE_INFINITY;
+  for (
+    let call = 0, start = performance.now();
+    call < 3 || (call < 50 && performance.now() - start < 20);
+    ++call
+  ) {
+    const {milliseconds, output: again} = timed(() => contender.run(layer, operands));
+    again.dispose();
+    fastest = Math.min(fastest, milliseconds);
+  }
+  return {
+    contender,
+    route,
+    output,
+    ownBytes,
+    firstMilliseconds: first.milliseconds,
+    callsPerSample: Math.max(1, Math.ceil(SAMPLE_MS / fastest)),
+    difference: 0,
+  };
+}
+
+function timed(run: () => tf.Tensor): {milliseconds: number; output: tf.Tensor} {
+  const start = performance.now();
+  const output = run();
+  return {milliseconds: performance.now() - start, output};
+}
+
+function sample({contender, callsPerSample}: Runner, layer: Layer, operands: LayerOperands): number {
+  const start = performance.now();
+  for (let call = 0; call < callsPerSample; ++call) contender.run(layer, operands).dispose();
+  return (performance.now() - start) / callsPerSample;
+}
+
+function repack({contender}: Runner, layer: Layer, operands: LayerOperands): number {
+  const times: number[] = [];
+  for (let repetition = 0; repetition < REPACK_SAMPLES; ++repetition) {
+    const filter = tf.clone(operands.filter); // On wasm a copy, with data of its own.
+    const {milliseconds, output} = timed(() => contender.run(layer, {...operands, filter}));
+    times.push(milliseconds);
+    output.dispose();
+    filter.dispose();
+  }
+  return medianInterval(times).median;
+}
+
+/** Two sums of the same K products: each may be off by Winograd's bound, max(1e-5, 4·√K·2⁻²⁴). */
+function checkOutput(layer: Layer, expected: Runner, runner: Runner): void {
+  const [filterHeight, filterWidth, inChannels] = layer.filterShape;
+  const depth = filterHeight * filterWidth * inChannels;
+  const bound = 2 * Math.max(1e-5, 4 * Math.sqrt(depth) * 2 ** -24);
+  let scale = 0;
+  let largest = 0;
+  expected.output.forEach((value, i) => {
+    scale = Math.max(scale, Math.abs(value));
+    const distance = Math.abs(value - runner.output[i]);
+    if (!(distance <= largest)) largest = distance;
+  });
+  runner.difference = scale > 0 ? largest / scale : largest;
+  if (!(runner.difference <= bound)) {
+    throw new Error(
+      `${layer.name}: ${runner.contender.name} and ${expected.contender.name} differ by ${runner.difference} of the ` +
+        `largest output; rounding explains ${bound}.`,
+    );
+  }
+}
+
+function makeOperands(layer: Layer): LayerOperands {
+  const {outChannels} = outputSize(layer);
+  const uniform = (shape: readonly number[], seed: number) =>
+    tf.randomUniform([...shape], -1, 1, 'float32', seed);
+  return {
+    x: uniform(layer.xShape, 1) as tf.Tensor4D,
+    filter: uniform(layer.filterShape, 2) as tf.Tensor4D,
+    ...(layer.bias ? {bias: uniform([outChannels], 3) as tf.Tensor1D} : {}),
+    ...(layer.activation === 'prelu'
+      ? {preluActivationWeights: uniform([outChannels], 4) as tf.Tensor1D}
+      : {}),
+  };
+}

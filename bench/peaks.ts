@@ -1,0 +1,46 @@
+// The machine's peaks, measured in the same run as everything else.
+import {performance} from 'node:perf_hooks';
+import {KERNEL_BYTES} from './peak.generated.ts';
+import {medianInterval} from './statistics.ts';
+
+export interface Peaks {
+  /** GFLOP/s of plain SIMD multiplications and additions, on one thread. */
+  readonly mulAdd: number;
+  /** The same fused; missing on an engine without relaxed SIMD. */
+  readonly fma?: number;
+}
+
+const STEPS = 250_000;
+const FLOPS_PER_STEP = 4 * 12 * 4 * 2;
+
+export function measurePeaks(): Peaks {
+  const strict = loadPeak('strict');
+  const relaxed = loadPeak('relaxed');
+  const rates: {strict: number[]; relaxed: number[]} = {strict: [], relaxed: []};
+  for (let repetition = 0; repetition < 15; ++repetition) {
+    if (strict) rates.strict.push(rate(strict));
+    if (relaxed) rates.relaxed.push(rate(relaxed));
+  }
+  return {
+    mulAdd: strict ? medianInterval(rates.strict).median : Number.NaN,
+    fma: relaxed ? medianInterval(rates.relaxed).median : undefined,
+  };
+}
+
+type Peak = (steps: number, value: number) => number;
+
+function loadPeak(flavour: keyof typeof KERNEL_BYTES): Peak | undefined {
+  const bytes = Uint8Array.from(Buffer.from(KERNEL_BYTES[flavour], 'base64'));
+  if (!WebAssembly.validate(bytes)) return undefined;
+  const memory = new WebAssembly.Memory({initial: 2});
+  const peak = new WebAssembly.Instance(new WebAssembly.Module(bytes), {env: {memory}}).exports.peak as Peak;
+  // A function is compiled anew after some calls, not while it runs.
+  for (let call = 0; call < 200; ++call) peak(1000, 1e-9);
+  return peak;
+}
+
+function rate(peak: Peak): number {
+  const start = performance.now();
+  peak(STEPS, 1e-9);
+  return (STEPS * FLOPS_PER_STEP) / (performance.now() - start) / 1e6;
+}

@@ -1,0 +1,81 @@
+// The command line of the benchmark.
+import {writeFileSync} from 'node:fs';
+import {Command, InvalidArgumentError, Option} from 'commander';
+import type {Flavour} from 'tfjs-im2win';
+import {runBench} from './bench.ts';
+import {type Contender, registeredContenders} from './contender.ts';
+import {readLayers} from './layers.ts';
+import {htmlReport} from './report.ts';
+import {printResult} from './table.ts';
+
+interface Options {
+  backend: string;
+  layers: string;
+  contenders?: string[];
+  simd: 'auto' | Flavour;
+  reps: number;
+  json?: string;
+  report?: string;
+}
+
+/**
+ * @param more Contenders beside stock and the library's algorithms.
+ */
+export function benchCommand(more: (simd: Options['simd']) => Contender[]): Command {
+  return new Command('bench')
+    .description(
+      'Times stock tfjs and im2win on convolutions, in turn in one process, after comparing their outputs.',
+    )
+    .addOption(new Option('--backend <name>', 'tfjs backend').choices(['wasm']).default('wasm'))
+    .option(
+      '--layers <source>',
+      "'paper' (12 layers), 'corpus' (the convolutions of 29 networks), or a file",
+      'paper',
+    )
+    .option('--contenders <names>', 'comma-separated; all of them if left out', (text) => text.split(','))
+    .addOption(
+      new Option('--simd <flavour>', 'WebAssembly flavour')
+        .choices(['auto', 'relaxed', 'strict'])
+        .default('auto'),
+    )
+    .option('--reps <n>', 'repetitions of each contender on each layer', repetitions, 21)
+    .option('--json <file>', "write the figures as JSON; '-' prints them instead of the table")
+    .option('--report <file.html>', 'write a page with charts')
+    .action(async (options: Options) => {
+      const layers = readLayers(options.layers);
+      const all = [...registeredContenders(options.simd), ...more(options.simd)];
+      const contenders = choose(all, options.contenders);
+      const result = await runBench({
+        backend: options.backend,
+        simd: options.simd,
+        layers,
+        contenders,
+        repetitions: options.reps,
+      });
+      const json = `${JSON.stringify(result, undefined, 2)}\n`;
+      if (options.json === '-') process.stdout.write(json);
+      else console.log(printResult(result));
+      if (options.json !== undefined && options.json !== '-') writeFileSync(options.json, json);
+      if (options.report !== undefined) writeFileSync(options.report, htmlReport(result));
+    });
+}
+
+function choose(all: readonly Contender[], names: readonly string[] | undefined): readonly Contender[] {
+  if (names === undefined) return all;
+  return names.map((name) => {
+    const found = all.find((contender) => contender.name === name);
+    if (found === undefined) {
+      throw new Error(
+        `--contenders: ${name} is none; allowed: ${all.map((contender) => contender.name).join(', ')}.`,
+      );
+    }
+    return found;
+  });
+}
+
+function repetitions(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1)
+    throw new InvalidArgumentError('It must be a whole number of at least 1.');
+  return value;
+}

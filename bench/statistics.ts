@@ -1,0 +1,33 @@
+export interface Interval {
+  readonly median: number;
+  /** The median's 95 % interval. */
+  readonly low: number;
+  readonly high: number;
+}
+
+/**
+ * The median with a distribution-free 95 % interval: the order statistics
+ * between which the median lies with that probability, by the binomial
+ * distribution. Below six values it is their whole range.
+ */
+export function medianInterval(values: readonly number[]): Interval {
+  const sorted = [...values].sort((a, b) => a - b);
+  const n = sorted.length;
+  const middle = n >> 1;
+  const median = n % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+  // The largest k of which P(fewer than k values lie below the median) <= 2.5 %.
+  let tail = 0.5 ** n;
+  let choose = 1;
+  let k = 0;
+  while (tail <= 0.025) {
+    ++k;
+    choose = (choose * (n - k + 1)) / k;
+    tail += choose * 0.5 ** n;
+  }
+  const rank = Math.max(0, k - 1);
+  return {median, low: sorted[rank], high: sorted[n - 1 - rank]};
+}
+
+export function geometricMean(values: readonly number[]): number {
+  return Math.exp(values.reduce((sum, value) => sum + Math.log(value), 0) / values.length);
+}

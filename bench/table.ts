@@ -1,0 +1,83 @@
+// The benchmark's result as aligned text.
+import Table from 'cli-table3';
+import type {BenchResult} from './bench.ts';
+import type {Row} from './measure.ts';
+import {geometricMean} from './statistics.ts';
+
+export function printResult({rows, skipped, peaks, machine}: BenchResult): string {
+  const table = new Table({
+    head: [
+      'layer',
+      'contender',
+      'ms',
+      'GFLOP/s',
+      'of FMA',
+      'of mul+add',
+      '× stock',
+      '95 %',
+      'workspace',
+      'filter',
+      'first ms',
+      'repack ms',
+      'difference',
+    ],
+    colAligns: ['left', 'left', ...Array(11).fill('right')],
+    style: {head: [], border: [], compact: true},
+  });
+  let layer = '';
+  for (const row of rows) {
+    table.push([row.layer === layer ? '' : row.layer, ...cells(row, peaks)]);
+    layer = row.layer;
+  }
+  const lines = [
+    table.toString(),
+    ...summary(rows),
+    `peaks: ${peaks.fma?.toFixed(1) ?? '–'} GFLOP/s fused, ${peaks.mulAdd.toFixed(1)} multiply and add`,
+    `${machine.cpu}, Node ${machine.node}, V8 ${machine.v8}, tfjs-backend-wasm ${machine.tfjs}, ${machine.date}`,
+    ...(rows.some(({contender}) => contender === 'stock')
+      ? ["stock's bytes: 2 × filter and a pointer for each tap of each output pixel, by its source"]
+      : []),
+    ...skipped
+      .slice(0, 10)
+      .map(({layer: name, contender, error}) => `not measured: ${contender} on ${name}: ${error}`),
+    ...(skipped.length > 10 ? [`… and ${skipped.length - 10} more not measured`] : []),
+  ];
+  return lines.join('\n');
+}
+
+function cells(row: Row, peaks: BenchResult['peaks']): string[] {
+  const share = (peak: number | undefined) =>
+    peak === undefined ? '–' : `${((100 * row.gflops) / peak).toFixed(0)} %`;
+  return [
+    row.route === row.contender ? row.contender : `${row.contender} (${row.route})`,
+    row.milliseconds.median.toFixed(3),
+    row.gflops.toFixed(1),
+    share(peaks.fma),
+    share(peaks.mulAdd),
+    row.speedup?.median.toFixed(2) ?? '',
+    row.speedup ? `${row.speedup.low.toFixed(2)}–${row.speedup.high.toFixed(2)}` : '',
+    kibibytes(row.ownBytes.workspace),
+    kibibytes(row.ownBytes.filter),
+    row.firstMilliseconds.toFixed(2),
+    row.repackMilliseconds.toFixed(2),
+    row.difference.toExponential(0),
+  ];
+}
+
+const kibibytes = (bytes: number) => `${Math.round(bytes / 1024)} KiB`;
+
+/** A line for each contender: geometric mean and extremes against stock. */
+export function summary(rows: readonly Row[]): string[] {
+  const names = [...new Set(rows.map(({contender}) => contender))].filter((name) => name !== 'stock');
+  return names.flatMap((name) => {
+    const speedups = rows.flatMap((row) => (row.contender === name && row.speedup ? [row.speedup] : []));
+    if (speedups.length === 0) return [];
+    const medians = speedups.map(({median}) => median);
+    const slower = speedups.filter(({high}) => high < 0.97).length;
+    return [
+      `${name.padEnd(10)}geometric mean ${geometricMean(medians).toFixed(2)}× stock over ${medians.length} layers, ` +
+        `slowest ${Math.min(...medians).toFixed(2)}×, fastest ${Math.max(...medians).toFixed(2)}×, ` +
+        `${slower} certainly below 0.97×`,
+    ];
+  });
+}
