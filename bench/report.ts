@@ -17,18 +17,32 @@ echarts.use([
 ]);
 
 const WIDTH = 1100;
+// Charts of a corpus show its heaviest layers; the table has them all.
+const MOST_LAYERS = 40;
+const COLOURS: Record<string, string> = {
+  stock: '#9aa5b1',
+  im2win: '#1f77b4',
+  winograd: '#17a589',
+  auto: '#d62828',
+  im2col: '#f4a261',
+  direct: '#8e6bbf',
+};
 
 export function htmlReport(result: BenchResult): string {
   const {machine, rows, peaks} = result;
-  const layers = [...new Set(rows.map(({layer}) => layer))];
+  const layers = heaviest(rows);
   const contenders = [...new Set(rows.map(({contender}) => contender))];
   const of = (contender: string, layer: string) =>
     rows.find((row) => row.contender === contender && row.layer === layer);
   const speedups = contenders.filter((name) => name !== 'stock');
   const charts = [
     barChart('Speed, GFLOP/s', layers, contenders, (contender, layer) => of(contender, layer)?.gflops, [
-      ...(peaks.fma ? [{name: 'fused peak', value: peaks.fma}] : []),
-      {name: 'multiply + add peak', value: peaks.mulAdd},
+      ...(peaks.fma !== undefined && Math.abs(peaks.fma / peaks.mulAdd - 1) > 0.05
+        ? [
+            {name: 'fused peak', value: peaks.fma},
+            {name: 'multiply + add peak', value: peaks.mulAdd},
+          ]
+        : [{name: 'peak', value: peaks.fma ?? peaks.mulAdd}]),
     ]),
     ...(rows.some(({speedup}) => speedup)
       ? [
@@ -104,6 +118,17 @@ ${charts.join('\n')}
 `;
 }
 
+/** Layers in their order, at most MOST_LAYERS of them: those that take longest. */
+function heaviest(rows: BenchResult['rows']): string[] {
+  const longest = new Map<string, number>();
+  for (const {layer, milliseconds} of rows) {
+    longest.set(layer, Math.max(longest.get(layer) ?? 0, milliseconds.median));
+  }
+  const byTime = [...longest].sort(([, a], [, b]) => b - a).map(([layer]) => layer);
+  const kept = new Set(byTime.slice(0, MOST_LAYERS));
+  return [...longest.keys()].filter((layer) => kept.has(layer));
+}
+
 interface Line {
   readonly name: string;
   readonly value: number;
@@ -120,18 +145,19 @@ function barChart(
     renderer: 'svg',
     ssr: true,
     width: WIDTH,
-    height: 120 + layers.length * (8 + 12 * contenders.length),
+    height: 134 + layers.length * (8 + 12 * contenders.length),
   });
   chart.setOption({
     animation: false,
     title: {text: title, left: 0},
-    legend: {top: 30, left: 0},
-    grid: {left: 190, right: 90, top: 70, bottom: 30},
+    legend: {top: 34, left: 0},
+    grid: {left: 190, right: 90, top: 84, bottom: 30},
     xAxis: {type: 'value'},
     yAxis: {type: 'category', data: [...layers], inverse: true},
     series: contenders.map((name, i) => ({
       name,
       type: 'bar',
+      itemStyle: {color: COLOURS[name]},
       data: layers.map((layer) => round(value(name, layer))),
       label: {show: true, position: 'right', fontSize: 10},
       ...(i === 0 && lines.length > 0
@@ -139,7 +165,7 @@ function barChart(
             markLine: {
               symbol: 'none',
               silent: true,
-              label: {formatter: '{b}', position: 'end'},
+              label: {formatter: '{b}', position: 'start'},
               data: lines.map((line) => ({name: line.name, xAxis: line.value})),
             },
           }
