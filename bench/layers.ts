@@ -49,9 +49,9 @@ interface CorpusCall {
   readonly kernel: string;
   readonly x: number[];
   readonly filter: number[];
-  readonly strides: number[];
+  readonly strides: number | number[];
   readonly pad: string;
-  readonly dilations: number[];
+  readonly dilations?: number | number[];
   readonly activation: string;
   readonly bias: boolean;
 }
@@ -71,11 +71,14 @@ export function readLayers(source: string): readonly Layer[] {
 }
 
 function fromCall(call: CorpusCall, index: number): Layer {
-  const {x, filter, strides, dilations, pad} = call;
+  const {x, filter, pad, activation} = call;
+  const strides = pair(call.strides);
+  const dilations = pair(call.dilations ?? 1);
   if (
     x?.length !== 4 ||
     filter?.length !== 4 ||
-    strides?.length !== 2 ||
+    !strides ||
+    !dilations ||
     (pad !== 'same' && pad !== 'valid')
   ) {
     throw new Error(
@@ -83,14 +86,19 @@ function fromCall(call: CorpusCall, index: number): Layer {
     );
   }
   return {
-    name: `${x[3]}×${x[1]}×${x[2]} ${filter[0]}×${filter[1]}/${strides[0]} → ${filter[3]} ${call.activation}`.trim(),
+    name: `${x[3]}×${x[1]}×${x[2]} ${filter[0]}×${filter[1]}/${strides[0]} → ${filter[3]} ${activation}`.trim(),
     kernelName: call.kernel as Layer['kernelName'],
     xShape: x as unknown as Layer['xShape'],
     filterShape: filter as unknown as Layer['filterShape'],
-    strides: strides as unknown as Layer['strides'],
-    dilations: (dilations ?? [1, 1]) as unknown as Layer['dilations'],
+    strides,
+    dilations,
     pad,
-    activation: call.activation || 'linear',
+    activation: activation || 'linear',
     bias: call.bias === true,
   };
+}
+
+function pair(value: number | number[]): [number, number] | undefined {
+  if (typeof value === 'number') return [value, value];
+  return Array.isArray(value) && value.length === 2 ? [value[0], value[1]] : undefined;
 }

@@ -120,17 +120,20 @@ function checkShape(name: string, shape: readonly number[], sides: number): void
 }
 
 function checkPair(name: string, pair: [number, number] | number): void {
-  const values = Array.isArray(pair) ? pair : [pair];
-  if (values.length === 0 || values.some((v) => !Number.isInteger(v) || v < 1)) {
-    fail(name, String(pair), 'integers of at least 1');
+  const values = Array.isArray(pair) ? pair : [pair, pair];
+  if (values.length !== 2 || values.some((v) => !Number.isInteger(v) || v < 1)) {
+    fail(name, JSON.stringify(pair), 'an integer of at least 1, or a pair of them');
   }
 }
 
 function checkPad(pad: ConvAttributes['pad']): void {
-  if (pad === 'same' || pad === 'valid') return;
-  const explicit = Array.isArray(pad) && pad.length === 4 && pad.every((side) => Array.isArray(side));
-  const values = explicit ? pad.flat() : [pad];
-  if (values.some((v) => !Number.isInteger(v))) {
+  if (pad === 'same' || pad === 'valid' || Number.isInteger(pad)) return;
+  const sides: unknown = pad;
+  const explicit =
+    Array.isArray(sides) &&
+    sides.length === 4 &&
+    sides.every((side) => Array.isArray(side) && side.length === 2 && side.every((v) => Number.isInteger(v)));
+  if (!explicit) {
     fail('pad', describePad(pad), "'same', 'valid', an integer, or four pairs of integers");
   }
 }

@@ -125,7 +125,7 @@ export function planOurs(
 
 /**
  * The plan for F(points - taps + 1, taps), or `undefined` where there is none: a
- * dilated width, no or too many taps.
+ * dilated filter, no or too many taps.
  */
 export function planWinograd(
   geometry: ConvGeometry,
@@ -135,7 +135,8 @@ export function planWinograd(
   const {strideWidth, inChannels, filterHeight, outWidth} = geometry;
   const taps = Math.ceil(geometry.filterWidth / strideWidth);
   const outputs = points - taps + 1;
-  if (taps < 2 || outputs < 2 || geometry.dilationWidth > 1 || inChannels === 0) return undefined;
+  const dilated = geometry.dilationWidth > 1 || geometry.dilationHeight > 1;
+  if (taps < 2 || outputs < 2 || dilated || inChannels === 0) return undefined;
   const tile = TILES[flavour];
   const tiles = Math.ceil(outWidth / outputs);
   const columnFloats = strideWidth * inChannels;
@@ -143,8 +144,7 @@ export function planWinograd(
   const columns = (tiles * outputs + taps - 1) * strideWidth;
   const columnBytes = 4 * columns * inChannels;
   const productRowBytes = 4 * points * tiles * tile.nr;
-  const inputRowsFor = (rows: number) =>
-    (rows - 1) * geometry.strideHeight + (filterHeight - 1) * geometry.dilationHeight + 1;
+  const inputRowsFor = (rows: number) => (rows - 1) * geometry.strideHeight + filterHeight;
   const bytesFor = (rows: number) =>
     columnBytes + inputRowsFor(rows) * inputRowBytes + rows * productRowBytes;
   // As many rows as fit: each shares input rows with the next.
@@ -170,7 +170,7 @@ export function planWinograd(
     inputRows: inputRowsFor(rowsPerBlock),
     inputRowBytes,
     productBytes: rowsPerBlock * productRowBytes,
-    packing: `winograd ${points} stride ${strideWidth} panels ${tile.nr}`,
+    packing: `${filterName(geometry)} winograd ${points} stride ${strideWidth} panels ${tile.nr}`,
     panelBytes: 4 * points * depth * Math.ceil(geometry.outChannels / tile.nr) * tile.nr,
   };
 }
@@ -187,7 +187,7 @@ export function planIm2win(geometry: ConvGeometry, flavour: Flavour): Im2winPlan
     strip,
     rowsPerBlock,
     stripBytes: strip.inPlace ? 0 : rowsPerBlock * rowBytes,
-    packing: `panels ${tile.nr}`,
+    packing: `${filterName(geometry)} panels ${tile.nr}`,
     panelBytes: 4 * strip.depth * Math.ceil(geometry.outChannels / tile.nr) * tile.nr,
   };
 }
@@ -225,6 +225,11 @@ function winogradCost(geometry: ConvGeometry, plan: WinogradPlan): number {
   const transforms = blocks * plan.inputRows * plan.tiles * plan.points * columnFloats * TRANSFORM_STEPS;
   const traffic = blocks * (plan.panelBytes / 4) * TRAFFIC_STEPS;
   return products * product + transforms + traffic;
+}
+
+// Tensors of different shapes may share their data, and so its id.
+function filterName({filterHeight, filterWidth, inChannels, outChannels}: ConvGeometry): string {
+  return `${filterHeight}×${filterWidth}×${inChannels}×${outChannels}`;
 }
 
 /** Output channels, as the tiles compute them: in whole panels or halves of one. */

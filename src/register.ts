@@ -7,7 +7,10 @@ import {bestFlavour, compileKernels, supports} from './wasm/module.ts';
 export type Im2winBackend = 'wasm' | 'cpu';
 
 export interface Im2winOptions {
-  /** The tfjs backends to serve. Default: each one that was imported. */
+  /**
+   * The tfjs backends to serve. Default: each one that was imported. So far
+   * there is `'wasm'` only, and `'cpu'` is refused.
+   */
   backends?: Im2winBackend[];
   /**
    * The WebAssembly flavour: `'strict'` is plain SIMD, `'relaxed'` has fused
@@ -15,9 +18,10 @@ export interface Im2winOptions {
    */
   simd?: 'auto' | Flavour;
   /**
-   * `'auto'`, the default: im2win wherever it is the better choice. `'im2win'`:
-   * wherever it can compute the convolution. `'stock'`: tfjs's own kernels,
-   * except for the convolutions that they compute wrongly.
+   * `'auto'`, the default: what the plan expects to be fastest. `'im2win'`: plain
+   * im2win for all that is not tfjs's own to compute. `'winograd'`: Winograd's
+   * minimal filtering wherever it applies, plain im2win elsewhere. `'stock'`:
+   * tfjs's own kernels, except for the convolutions that they compute wrongly.
    */
   algorithm?: Algorithm;
 }
@@ -41,7 +45,7 @@ export interface Im2winRegistration {
    * Changes the algorithm from the next call on. Packed filters stay, so that
    * two algorithms can be compared in turn.
    *
-   * @throws Error if it is not one of the three names.
+   * @throws Error if it is not one of the four names.
    */
   setAlgorithm(algorithm: Algorithm): void;
   /**
@@ -69,6 +73,7 @@ const globals = globalThis as {[HELD]?: Held};
 
 const ALGORITHMS: readonly Algorithm[] = ['auto', 'im2win', 'winograd', 'stock'];
 const SIMD = ['auto', 'relaxed', 'strict'] as const;
+const OPTIONS = ['backends', 'simd', 'algorithm'] as const;
 const BACKENDS: readonly Im2winBackend[] = ['wasm'];
 
 /**
@@ -91,7 +96,7 @@ export async function registerIm2win(options: Im2winOptions = {}): Promise<Im2wi
     checkSame(held.options, options);
     return held.registration;
   }
-  const mine: Held = {options, registration: register(options, () => letGo(mine))};
+  const mine: Held = {options: structuredClone(options), registration: register(options, () => letGo(mine))};
   globals[HELD] = mine;
   mine.registration.catch(() => letGo(mine));
   return mine.registration;
@@ -155,7 +160,12 @@ function flavours(): string {
   return best === 'strict' ? "'auto', 'strict'" : "'auto', 'strict', 'relaxed'";
 }
 
-function checkOptions({backends, simd, algorithm}: Im2winOptions): void {
+function checkOptions(options: Im2winOptions): void {
+  if (typeof options !== 'object' || options === null) {
+    throw new Error(`registerIm2win: options is ${JSON.stringify(options)}; allowed: an object.`);
+  }
+  for (const name of Object.keys(options)) checkOption('registerIm2win: an option', name, OPTIONS);
+  const {backends, simd, algorithm} = options;
   if (backends !== undefined) {
     if (!Array.isArray(backends) || backends.length === 0) {
       throw new Error(
@@ -181,7 +191,7 @@ function names(values: readonly unknown[]): string {
 /** A second caller may leave options out, but not ask for others. */
 function checkSame(held: Im2winOptions, asked: Im2winOptions): void {
   const defaults = {backends: BACKENDS, simd: 'auto', algorithm: 'auto'};
-  for (const name of ['backends', 'simd', 'algorithm'] as const) {
+  for (const name of OPTIONS) {
     const before = describe(held[name] ?? defaults[name]);
     if (asked[name] !== undefined && describe(asked[name]) !== before) {
       throw new Error(

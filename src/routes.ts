@@ -114,7 +114,7 @@ function routeKey(
   const {strides, pad, dilations, dataFormat, dimRoundingMode, activation} = attributes;
   const {algorithm, flavour, threads, unavailable} = context;
   return (
-    `${kernelName}|${x.dtype} ${x.shape}|${filter.dtype} ${filter.shape}|${bias?.dtype} ${bias?.shape}|` +
+    `${kernelName}|${x?.dtype} ${x?.shape}|${filter?.dtype} ${filter?.shape}|${bias?.dtype} ${bias?.shape}|` +
     `${preluActivationWeights?.dtype} ${preluActivationWeights?.shape}|${strides}|${typeof pad} ${pad}|${dilations}|` +
     `${dataFormat}|${dimRoundingMode}|${activation}|${algorithm}|${flavour}|${threads}|${unavailable}`
   );
@@ -126,6 +126,9 @@ function makeRoute(
   attributes: FusedConvAttributes,
   context: PlanContext,
 ): Route {
+  for (const name of ['x', 'filter'] as const) {
+    if (inputs[name] == null) throw new Error(`im2win: ${name} is ${inputs[name]}; allowed: a tensor.`);
+  }
   for (const [name, tensor] of Object.entries(inputs) as [string, TensorInfo | undefined][]) {
     if (tensor != null && tensor.dtype !== 'float32') {
       throw new Error(`im2win: ${name} has dtype ${tensor.dtype}; allowed: float32.`);

@@ -62,6 +62,35 @@ describe('a packed filter', () => {
     expect(filterBytes()).toBe(2 * PANEL_BYTES);
   });
 
+  test('is another one for the same data in another shape', () => {
+    const data = tf.tensor4d(floats(576, 5), [2, 3, 8, 12]);
+    const x = tf.tensor4d(floats(400, 6), [1, 5, 10, 8]);
+    for (const algorithm of ['im2win', 'winograd'] as const) {
+      registration.setAlgorithm(algorithm);
+      for (const [height, width] of [
+        [2, 3],
+        [3, 2],
+        [1, 6],
+      ] as const) {
+        const filter = tf.reshape(data, [height, width, 8, 12]) as tf.Tensor4D;
+        const problem = convCase([1, 5, 10, 8], [height, width, 8, 12]);
+        expectConvolution(convolve(x, filter), problem, LINEAR, {x, filter}, algorithm);
+      }
+    }
+    const pixel = tf.tensor4d(floats(64, 7), [1, 1, 1, 64]);
+    registration.setAlgorithm('im2win');
+    for (const [inChannels, outChannels] of [
+      [1, 64],
+      [64, 1],
+      [8, 8],
+    ] as const) {
+      const problem = convCase([1, 3, 3, inChannels], [1, 1, inChannels, outChannels]);
+      const input = tf.tensor4d(floats(9 * inChannels, 8), [1, 3, 3, inChannels]);
+      const filter = tf.reshape(pixel, [1, 1, inChannels, outChannels]) as tf.Tensor4D;
+      expectConvolution(convolve(input, filter), problem, LINEAR, {x: input, filter});
+    }
+  });
+
   test('is freed with its data, not before', () => {
     const x = image();
     const filter = filterOf(1);
@@ -194,6 +223,15 @@ describe('out of memory', () => {
     expectConvolution(convolve(x, filter), PROBLEM, LINEAR, {x, filter});
     filter.dispose();
     expect(filterBytes()).toBe(0);
+  });
+
+  test('beyond 4 GiB, where a size would wrap around', () => {
+    const x = tf.ones([1, 1, 2 ** 20, 1]) as tf.Tensor4D;
+    const filter = tf.ones([1024, 1, 1, 1]) as tf.Tensor4D;
+    expect(() => tf.conv2d(x, filter, 1, 'same')).toThrow('for the workspace');
+    expect(registration.memory().workspaceBytes).toBe(0);
+    const [small, smallFilter] = [image(), filterOf(1)];
+    expectConvolution(convolve(small, smallFilter), PROBLEM, LINEAR, {x: small, filter: smallFilter});
   });
 
   test('of the input, when it moves here', async () => {

@@ -93,11 +93,14 @@ describe('one registration', () => {
   });
 
   test('or an error if the options differ', async () => {
-    const first = await registerIm2win({simd: 'strict'});
+    const options: Im2win.Im2winOptions = {simd: 'strict'};
+    const first = await registerIm2win(options);
     await expect(registerIm2win({simd: 'relaxed'})).rejects.toThrow(
       'registerIm2win: simd is "relaxed", but im2win is registered with "strict"',
     );
     await expect(registerIm2win({algorithm: 'stock'})).rejects.toThrow('algorithm is "stock"');
+    options.simd = 'relaxed';
+    await expect(registerIm2win(options)).rejects.toThrow('is registered with "strict"');
     expect(await registerIm2win()).toBe(first);
     first.unregister();
     expect((await registerIm2win({simd: 'relaxed'})).simd).toBe('relaxed');
@@ -110,6 +113,9 @@ describe('refuses', () => {
     [{algorithm: 'fft'}, `algorithm is "fft"; allowed: 'auto', 'im2win', 'winograd', 'stock'`],
     [{backends: ['webgl']}, `backends is "webgl"; allowed: 'wasm'`],
     [{backends: []}, 'backends is []'],
+    [{algoritm: 'stock'}, `an option is "algoritm"; allowed: 'backends', 'simd', 'algorithm'`],
+    ['wasm', 'options is "wasm"; allowed: an object'],
+    [null, 'options is null; allowed: an object'],
     [{backends: 'wasm'}, 'backends is "wasm"; allowed: a list'],
   ])('%j', async (options, message) => {
     await expect(registerIm2win(options as Im2win.Im2winOptions)).rejects.toThrow(message);
@@ -118,6 +124,12 @@ describe('refuses', () => {
   test('an algorithm that is none', async () => {
     const registration = await registerIm2win();
     expect(() => registration.setAlgorithm('fft' as 'auto')).toThrow('setAlgorithm: algorithm is "fft"');
+  });
+
+  test('a call without a filter', async () => {
+    await registerIm2win();
+    const run = () => tf.engine().runKernel(IM2WIN_CONV_2D, {x: image()}, {strides: 1, pad: 'same'});
+    expect(run).toThrow('filter is undefined; allowed: a tensor');
   });
 
   test('to register where no backend was imported, and can be called again', async () => {

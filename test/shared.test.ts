@@ -2,12 +2,12 @@
 // does not run in Node: a backend of the test's own stands in for it.
 import type {DataId, DataType, TensorInfo} from '@tensorflow/tfjs-core';
 import {convGeometry} from '../src/geometry.ts';
-import {planIm2win} from '../src/plan.ts';
+import {planConv} from '../src/plan.ts';
 import {runConv2d} from '../src/wasm/conv2d.ts';
 import {compileKernels} from '../src/wasm/module.ts';
 import {WasmState} from '../src/wasm/state.ts';
 import type {TfjsWasmBackend, WasmData} from '../src/wasm/tfjs.ts';
-import {convolve, sumError} from './reference.ts';
+import {convolve, sumError, winogradGrowth} from './reference.ts';
 import {convCase, floats, size} from './tf.ts';
 
 /** Hands out its memory from the bottom up, and never takes any back. */
@@ -36,7 +36,12 @@ function sharedBackend(memory: WebAssembly.Memory): TfjsWasmBackend {
   return backend;
 }
 
-test.each(['strict', 'relaxed'] as const)('%s', async (flavour) => {
+test.each([
+  ['im2win', 'strict'],
+  ['im2win', 'relaxed'],
+  ['winograd', 'strict'],
+  ['winograd', 'relaxed'],
+] as const)('%s, %s', async (algorithm, flavour) => {
   const memory = new WebAssembly.Memory({initial: 16, maximum: 32, shared: true});
   const backend = sharedBackend(memory);
   const state = WasmState.create(backend, await compileKernels(flavour));
@@ -52,20 +57,18 @@ test.each(['strict', 'relaxed'] as const)('%s', async (flavour) => {
   const x = place(problem.xShape, 1);
   const filter = place(problem.filterShape, 2);
   const geometry = convGeometry(problem.xShape, problem.filterShape, {strides: [2, 1], pad: 'same'});
-  const output = runConv2d(
-    state,
-    geometry,
-    planIm2win(geometry, flavour),
-    {x, filter},
-    {activation: 'linear', leakyreluAlpha: 0},
-  );
+  const plan = planConv(geometry, {algorithm, flavour, threads: 1});
+  if (plan.algorithm !== algorithm) throw new Error(`The plan is ${plan.algorithm}.`);
+  const output = runConv2d(state, geometry, plan, {x, filter}, {activation: 'linear', leakyreluAlpha: 0});
   const at = (backend.dataIdMap.get(output.dataId).memoryOffset ?? 0) / 4;
   const {sums, magnitudes} = convolve(
     problem,
     floats(size(problem.xShape), 1),
     floats(size(problem.filterShape), 2),
   );
+  // No input is larger than 1, and a channel has 45 filter values of at most 1.
+  const tileError = algorithm === 'winograd' ? winogradGrowth(3) * sumError(46 + 24, 45) : 0;
   sums.forEach((sum, i) => {
-    expect(Math.abs(values[at + i] - sum)).toBeLessThanOrEqual(sumError(46, magnitudes[i]));
+    expect(Math.abs(values[at + i] - sum)).toBeLessThanOrEqual(sumError(46, magnitudes[i]) + tileError);
   });
 });

@@ -30,17 +30,17 @@ const options = program
   .description(
     'Doubles a photograph with ESRGAN, by stock tfjs-backend-wasm and by im2win, and compares them.',
   )
-  .option('--pairs <n>', 'timed pairs of runs on the crop', atLeast(1), 15)
-  .option('--crop <pixels>', 'side of the crop that is timed', atLeast(8), 128)
+  .option('--pairs <n>', 'timed pairs of runs on the crop', wholeNumber(1, 1000), 15)
+  .option('--crop <pixels>', 'side of the crop that is timed, at most 300', wholeNumber(8, 300), 128)
   .option('--json', 'print the figures as JSON instead of a table', false)
   .parse()
   .opts<{pairs: number; crop: number; json: boolean}>();
 
-function atLeast(least: number): (text: string) => number {
+function wholeNumber(least: number, most: number): (text: string) => number {
   return (text) => {
     const value = Number(text);
-    if (!Number.isInteger(value) || value < least) {
-      throw new InvalidArgumentError(`It must be a whole number of at least ${least}.`);
+    if (!Number.isInteger(value) || value < least || value > most) {
+      throw new InvalidArgumentError(`It must be a whole number from ${least} to ${most}.`);
     }
     return value;
   };

@@ -4,13 +4,14 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
 
-/** The largest |a - b|, and the largest |a|. */
+/** The largest |a - b|, NaN if there is a NaN in either, and the largest |a|. */
 export function difference(a: Float32Array, b: Float32Array): {largest: number; scale: number} {
-  let largest = a.length === b.length ? 0 : Number.POSITIVE_INFINITY;
+  if (a.length !== b.length) throw new Error(`The outputs have ${a.length} and ${b.length} values.`);
+  let largest = 0;
   let scale = 0;
   for (let i = 0; i < a.length; ++i) {
-    const distance = Math.abs(a[i] - b[i]);
-    if (!(distance <= largest)) largest = distance;
+    // Math.max keeps a NaN.
+    largest = Math.max(largest, Math.abs(a[i] - b[i]));
     scale = Math.max(scale, Math.abs(a[i]));
   }
   return {largest, scale};

@@ -1,7 +1,10 @@
 import type {TfjsWasmModule} from './tfjs.ts';
 
-// A cache line: no vector load of ours crosses one.
+// A cache line: no vector load from a panel crosses one.
 const ALIGNMENT = 64;
+
+// The heap's offsets have 32 bits; a larger size would wrap around in `_malloc`.
+const MOST_BYTES = 2 ** 32 - 1;
 
 /** A piece of tfjs's heap that is ours until it is given back. */
 export interface Allocation {
@@ -30,8 +33,7 @@ export class Heap {
   }
 
   get shared(): boolean {
-    // Not instanceof: the memory may come from another realm.
-    return Object.prototype.toString.call(this.memory.buffer) === '[object SharedArrayBuffer]';
+    return isShared(this.memory.buffer);
   }
 
   /**
@@ -40,7 +42,7 @@ export class Heap {
    */
   allocate(bytes: number, purpose: string): Allocation {
     const total = bytes + ALIGNMENT;
-    const base = this.wasm._malloc(total) >>> 0;
+    const base = total > MOST_BYTES ? 0 : this.wasm._malloc(total) >>> 0;
     if (base === 0) {
       throw new Error(
         `im2win: out of memory: ${bytes} bytes for ${purpose} do not fit in tfjs's heap of ` +
@@ -69,10 +71,23 @@ export class Heap {
   }
 }
 
+// A shared memory that another thread has grown has a new buffer object, over the
+// same bytes; tfjs's view may still have the old one.
+function sameBuffer(a: ArrayBufferLike, b: ArrayBufferLike): boolean {
+  return a === b || (isShared(a) && isShared(b));
+}
+
+// Not instanceof: the memory may come from another realm.
+function isShared(buffer: ArrayBufferLike): boolean {
+  return Object.prototype.toString.call(buffer) === '[object SharedArrayBuffer]';
+}
+
 /**
  * Finds the memory that a tfjs build runs on; `undefined` if it is not where the
  * known builds keep it.
  */
 export function findMemory(wasm: TfjsWasmModule): WebAssembly.Memory | undefined {
-  return [wasm.asm?.memory, wasm.wasmMemory].find((memory) => memory?.buffer === wasm.HEAPU8.buffer);
+  return [wasm.asm?.memory, wasm.wasmMemory].find(
+    (memory) => memory !== undefined && sameBuffer(memory.buffer, wasm.HEAPU8.buffer),
+  );
 }

@@ -63,7 +63,7 @@ export function runWinograd(run: ConvRun, plan: WinogradPlan): void {
   product.writeWindows({
     segmentLength: columnFloats,
     segments: geometry.filterHeight,
-    segmentStride: geometry.dilationHeight * rowFloats,
+    segmentStride: rowFloats,
     outChannels: plan.tile.nr,
     panels: run.panels,
     rowLength: tiles,
