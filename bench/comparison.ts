@@ -134,7 +134,7 @@ function contender(name: string, makeLayout: MakeLayout, flavour: Flavour): Cont
       release();
       const created = WasmState.create(
         tf.backend() as unknown as TfjsWasmBackend,
-        await compileKernels(flavour),
+        await compileKernels(flavour, false),
       );
       if (typeof created === 'string') throw new Error(created);
       state = created;

@@ -116,12 +116,13 @@ async function register(options: Im2winOptions, onUnregister: () => void): Promi
   }
   const simd = wanted === 'auto' ? bestFlavour() : wanted;
   if (simd === 'none') return registration([], 'none', onUnregister);
-  if (!supports(simd)) {
+  if (wanted !== 'auto' && !supports(simd)) {
     throw new Error(
       `registerIm2win: simd is '${simd}', but this engine does not have it; allowed here: ${flavours()}.`,
     );
   }
-  const modules = await compileKernels(simd);
+  // tfjs runs its threaded build, on a shared memory, on isolated pages only.
+  const modules = await compileKernels(simd, globalThis.crossOriginIsolated === true);
   return registration([new WasmIm2win(simd, modules, algorithm)], simd, onUnregister);
 }
 

@@ -44,7 +44,7 @@ test.each([
 ] as const)('%s, %s', async (algorithm, flavour) => {
   const memory = new WebAssembly.Memory({initial: 16, maximum: 32, shared: true});
   const backend = sharedBackend(memory);
-  const state = WasmState.create(backend, await compileKernels(flavour));
+  const state = WasmState.create(backend, await compileKernels(flavour, true));
   if (typeof state === 'string') throw new Error(state);
   expect(state.heap.shared).toBe(true);
   const values = new Float32Array(memory.buffer);

@@ -65,7 +65,7 @@ type WinogradKernel = (
 /** A flavour, compiled for both kinds of memory that tfjs's builds use. */
 export interface KernelModules {
   readonly unshared: WebAssembly.Module;
-  /** Missing where the engine has no shared memory. */
+  /** Missing where it was not wanted. */
   readonly shared?: WebAssembly.Module;
 }
 
@@ -80,14 +80,15 @@ export function supports(flavour: Flavour): boolean {
   return typeof WebAssembly === 'object' && WebAssembly.validate(kernelBytes(flavour));
 }
 
-export async function compileKernels(flavour: Flavour): Promise<KernelModules> {
+/**
+ * @param shared Whether the module for a shared memory is wanted too.
+ */
+export async function compileKernels(flavour: Flavour, shared: boolean): Promise<KernelModules> {
   const bytes = kernelBytes(flavour);
-  const sharedBytes = withSharedMemory(bytes);
-  const [unshared, shared] = await Promise.all([
-    WebAssembly.compile(bytes),
-    WebAssembly.validate(sharedBytes) ? WebAssembly.compile(sharedBytes) : undefined,
-  ]);
-  return {unshared, shared};
+  return {
+    unshared: await WebAssembly.compile(bytes),
+    shared: shared ? await WebAssembly.compile(withSharedMemory(bytes)) : undefined,
+  };
 }
 
 /** A module on a memory that it does not own. It keeps no state of its own. */
@@ -101,8 +102,16 @@ export function instantiateKernels(
   return new WebAssembly.Instance(module, {env: {memory}}).exports as unknown as KernelExports;
 }
 
+const decoded = new Map<Flavour, Uint8Array<ArrayBuffer>>();
+
 function kernelBytes(flavour: Flavour): Uint8Array<ArrayBuffer> {
-  return Uint8Array.from(atob(KERNEL_BYTES[flavour]), (char) => char.charCodeAt(0));
+  const known = decoded.get(flavour);
+  if (known !== undefined) return known;
+  const text = atob(KERNEL_BYTES[flavour]);
+  const bytes = new Uint8Array(text.length);
+  for (let i = 0; i < text.length; ++i) bytes[i] = text.charCodeAt(i);
+  decoded.set(flavour, bytes);
+  return bytes;
 }
 
 const IMPORT_SECTION = 2;

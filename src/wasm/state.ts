@@ -27,7 +27,9 @@ export class WasmState {
     if (!wasm || memory === undefined) return "this build of tfjs's wasm backend keeps its memory elsewhere";
     const heap = new Heap(wasm, memory);
     const kernels = instantiateKernels(modules, memory, heap.shared);
-    return kernels === undefined ? 'the engine has no shared memory' : new WasmState(backend, heap, kernels);
+    return kernels === undefined
+      ? 'its memory is shared, but the page was not isolated when im2win was registered'
+      : new WasmState(backend, heap, kernels);
   }
 
   /** Gives every byte back; the backend lives on. */

@@ -1,0 +1,214 @@
+// Whole networks by stock tfjs and by im2win: first run and heap growth in fresh
+// processes, then interleaved runs in one.
+import {execFile} from 'node:child_process';
+import {writeFileSync} from 'node:fs';
+import {performance} from 'node:perf_hooks';
+import {fileURLToPath} from 'node:url';
+import {promisify} from 'node:util';
+import * as tf from '@tensorflow/tfjs-core';
+import {SingleBar} from 'cli-progress';
+import Table from 'cli-table3';
+import {InvalidArgumentError, program} from 'commander';
+import {registerIm2win} from 'tfjs-im2win';
+import {describeMachine} from './bench.ts';
+import type {FirstRun} from './modelFirstRun.ts';
+import {type LoadedNetwork, NETWORKS} from './networks.ts';
+import {geometricMean, type Interval, medianInterval} from './statistics.ts';
+
+const CONTENDERS = ['stock', 'im2win'] as const;
+type Contender = (typeof CONTENDERS)[number];
+type Each<T> = Record<Contender, T>;
+
+interface ModelRow {
+  readonly network: string;
+  readonly first: Each<FirstRun>;
+  readonly milliseconds: Each<{median: number; min: number}>;
+  readonly speedup: Interval;
+  /** Of the time, by tfjs's profiler. */
+  readonly convolutionShare: Each<number>;
+  /** Largest difference of an output, relative to its largest value. */
+  readonly difference: number;
+  readonly calls: Record<string, number>;
+}
+
+const options = program
+  .name('npm run bench:models --')
+  .description('Times whole networks by stock tfjs-backend-wasm and by im2win.')
+  .option('--networks <names>', 'comma-separated parts of names; all networks if left out', (text) =>
+    text.split(','),
+  )
+  .option('--reps <n>', 'interleaved repetitions', repetitions, 15)
+  .option('--json <file>', "write the figures as JSON; '-' prints them instead of the table")
+  .parse()
+  .opts<{networks?: string[]; reps: number; json?: string}>();
+
+function repetitions(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1)
+    throw new InvalidArgumentError('It must be a whole number of at least 1.');
+  return value;
+}
+
+const names = Object.keys(NETWORKS).filter(
+  (name) =>
+    options.networks === undefined ||
+    options.networks.some((part) => name.toLowerCase().includes(part.toLowerCase())),
+);
+if (names.length === 0) program.error(`error: --networks: none of ${Object.keys(NETWORKS).join(', ')}`);
+
+async function firstRun(name: string, contender: Contender): Promise<FirstRun> {
+  const script = fileURLToPath(new URL('modelFirstRun.ts', import.meta.url));
+  const {stdout} = await promisify(execFile)(process.execPath, [script, name, contender]);
+  return JSON.parse(stdout);
+}
+
+function run(network: LoadedNetwork): {milliseconds: number; values: Float32Array[]} {
+  const start = performance.now();
+  const outputs = network.predict();
+  const values = outputs.map((output) => output.dataSync<'float32'>());
+  const milliseconds = performance.now() - start;
+  for (const output of outputs) output.dispose();
+  return {milliseconds, values};
+}
+
+function relativeDifference(a: Float32Array[], b: Float32Array[]): number {
+  return Math.max(
+    ...a.map((values, i) => {
+      let largest = 0;
+      let scale = 0;
+      values.forEach((value, j) => {
+        largest = Math.max(largest, Math.abs(value - b[i][j]));
+        scale = Math.max(scale, Math.abs(value));
+      });
+      return scale > 0 ? largest / scale : largest;
+    }),
+  );
+}
+
+async function convolutionShare(network: LoadedNetwork): Promise<number> {
+  const {kernels} = await tf.profile(() => {
+    for (const output of network.predict()) output.dispose();
+    return tf.scalar(0);
+  });
+  // tfjs lists an op beside the kernels that it ran.
+  const own = kernels.filter(({name}) => !name.endsWith('__op'));
+  let all = 0;
+  let convolutions = 0;
+  for (const {name, kernelTimeMs} of own) {
+    const ms = (await kernelTimeMs) as number;
+    all += ms;
+    if (name === 'Conv2D' || name === 'FusedConv2D') convolutions += ms;
+  }
+  return convolutions / all;
+}
+
+async function measure(name: string, tick: (what: string) => void): Promise<ModelRow> {
+  const first = {} as Each<FirstRun>;
+  for (const contender of CONTENDERS) {
+    tick(`${name}: first run, ${contender}`);
+    first[contender] = await firstRun(name, contender);
+  }
+  tick(`${name}: runs`);
+  const network = await NETWORKS[name]();
+  const registration = await registerIm2win();
+  const use = (contender: Contender) => registration.setAlgorithm(contender === 'stock' ? 'stock' : 'auto');
+  const times: Each<number[]> = {stock: [], im2win: []};
+  const values = {} as Each<Float32Array[]>;
+  for (let repetition = -1; repetition < options.reps; ++repetition) {
+    for (const contender of CONTENDERS) {
+      use(contender);
+      const one = run(network);
+      if (repetition < 0) values[contender] = one.values;
+      else times[contender].push(one.milliseconds);
+    }
+  }
+  const share = {} as Each<number>;
+  for (const contender of CONTENDERS) {
+    use(contender);
+    share[contender] = await convolutionShare(network);
+  }
+  const calls: Record<string, number> = {};
+  for (const {algorithm, reason} of registration.report()) {
+    if (reason?.includes('asked for') !== true) calls[algorithm] = (calls[algorithm] ?? 0) + 1;
+  }
+  registration.unregister();
+  const summary = (contender: Contender) => ({
+    median: medianInterval(times[contender]).median,
+    min: Math.min(...times[contender]),
+  });
+  return {
+    network: name,
+    first,
+    milliseconds: {stock: summary('stock'), im2win: summary('im2win')},
+    speedup: medianInterval(times.stock.map((ms, i) => ms / times.im2win[i])),
+    convolutionShare: share,
+    difference: relativeDifference(values.stock, values.im2win),
+    calls,
+  };
+}
+
+function print(rows: readonly ModelRow[]): string {
+  const table = new Table({
+    head: [
+      'network',
+      '',
+      'first ms',
+      'median ms',
+      'fastest ms',
+      '× stock',
+      '95 %',
+      'in convolution',
+      'heap growth',
+      'own bytes',
+      'difference',
+    ],
+    colAligns: ['left', 'left', ...Array(9).fill('right')],
+    style: {head: [], border: [], compact: true},
+  });
+  const mebibytes = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
+  for (const row of rows) {
+    for (const contender of CONTENDERS) {
+      const ours = contender === 'im2win';
+      table.push([
+        ours ? '' : row.network,
+        contender,
+        row.first[contender].milliseconds.toFixed(1),
+        row.milliseconds[contender].median.toFixed(1),
+        row.milliseconds[contender].min.toFixed(1),
+        ours ? row.speedup.median.toFixed(2) : '',
+        ours ? `${row.speedup.low.toFixed(2)}–${row.speedup.high.toFixed(2)}` : '',
+        `${(100 * row.convolutionShare[contender]).toFixed(0)} %`,
+        mebibytes(row.first[contender].heapGrowth),
+        ours ? mebibytes(row.first.im2win.ownBytes) : '',
+        ours ? row.difference.toExponential(0) : '',
+      ]);
+    }
+  }
+  const {cpu, node, v8, tfjs, date} = describeMachine();
+  const mean = geometricMean(rows.map(({speedup}) => speedup.median));
+  return `${table}\ngeometric mean ${mean.toFixed(2)}× stock over ${rows.length} networks\n${cpu}, Node ${node}, V8 ${v8}, tfjs-backend-wasm ${tfjs}, ${date}`;
+}
+
+const bar = new SingleBar({
+  format: '{bar} {percentage} %  {what}',
+  hideCursor: true,
+  noTTYOutput: true,
+  notTTYSchedule: 10_000,
+  stream: process.stderr,
+});
+bar.start(3 * names.length, 0, {what: ''});
+await tf.setBackend('wasm');
+let done = 0;
+const rows: ModelRow[] = [];
+for (const name of names) rows.push(await measure(name, (what) => bar.update(done++, {what})));
+bar.stop();
+
+const json = `${JSON.stringify({machine: describeMachine(), rows}, undefined, 2)}\n`;
+if (options.json === '-') process.stdout.write(json);
+else console.log(print(rows));
+if (options.json !== undefined && options.json !== '-') writeFileSync(options.json, json);
+
+// Networks end in sums of sums: 1e-3 of the largest output is far beyond rounding.
+const wrong = rows.filter(({difference}) => !(difference < 1e-3));
+for (const {network, difference} of wrong) console.error(`${network}: the outputs differ by ${difference}.`);
+if (wrong.length > 0) process.exitCode = 1;
