@@ -16,13 +16,21 @@ export interface OwnBytes {
   readonly filter: number;
 }
 
+/** What a call gives: a tensor, or what another engine has in its place. */
+export interface Output {
+  dataSync(): tf.TypedArray;
+  dispose(): void;
+}
+
 export interface Contender {
   readonly name: string;
+  /** The filter is part of what `start` prepares: it cannot be changed from call to call. */
+  readonly fixedFilter?: boolean;
   /** Called before a layer's first call; forgets what earlier layers left behind. */
-  start(layer: Layer): Promise<void>;
-  run(layer: Layer, operands: LayerOperands): tf.Tensor;
-  /** What the layer has needed since `start`. */
-  ownBytes(layer: Layer): OwnBytes;
+  start(layer: Layer, operands: LayerOperands): Promise<void>;
+  run(layer: Layer, operands: LayerOperands): Output | Promise<Output>;
+  /** What the layer has needed since `start`; missing where it cannot be known. */
+  ownBytes?(layer: Layer): OwnBytes;
   /** How the layer was computed, where that is not the contender's name. */
   route?(layer: Layer): string;
 }

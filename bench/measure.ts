@@ -2,7 +2,14 @@
 // drifts is fair to all, and compared by the ratios of neighbouring runs.
 import {performance} from 'node:perf_hooks';
 import * as tf from '@tensorflow/tfjs-core';
-import {type Contender, flopsOf, type LayerOperands, type OwnBytes, outputSize} from './contender.ts';
+import {
+  type Contender,
+  flopsOf,
+  type LayerOperands,
+  type Output,
+  type OwnBytes,
+  outputSize,
+} from './contender.ts';
 import type {Layer} from './layers.ts';
 import {type Interval, medianInterval} from './statistics.ts';
 
@@ -17,11 +24,12 @@ export interface Row {
   readonly speedup?: Interval;
   /** Largest difference from the first contender, relative to the largest output. */
   readonly difference: number;
-  readonly ownBytes: OwnBytes;
+  /** Missing where it cannot be known. */
+  readonly ownBytes?: OwnBytes;
   /** The first call, filter packing included. */
   readonly firstMilliseconds: number;
-  /** What a call takes longer if its filter is new. */
-  readonly repackMilliseconds: number;
+  /** What a call takes longer if its filter is new; missing where it cannot be. */
+  readonly repackMilliseconds?: number;
 }
 
 export interface Skipped {
@@ -57,18 +65,19 @@ export async function measureLayer(
   for (const runner of runners) checkOutput(layer, runners[0], runner);
 
   // A later contender's start may have dropped an earlier one's packed filter.
-  for (const {contender} of runners) contender.run(layer, operands).dispose();
+  for (const {contender} of runners) (await contender.run(layer, operands)).dispose();
 
   const samples = new Map(runners.map((runner) => [runner, [] as number[]]));
   for (let repetition = 0; repetition < repetitions; ++repetition) {
-    for (const runner of runners) samples.get(runner)?.push(sample(runner, layer, operands));
+    for (const runner of runners) samples.get(runner)?.push(await sample(runner, layer, operands));
     tick();
   }
   const stock = samples.get(runners.find(({contender}) => contender.name === 'stock') as Runner);
-  const rows = runners.map((runner): Row => {
+  const rows: Row[] = [];
+  for (const runner of runners) {
     const times = samples.get(runner) ?? [];
     const milliseconds = medianInterval(times);
-    return {
+    rows.push({
       layer: layer.name,
       contender: runner.contender.name,
       route: runner.route,
@@ -78,9 +87,11 @@ export async function measureLayer(
       difference: runner.difference,
       ownBytes: runner.ownBytes,
       firstMilliseconds: runner.firstMilliseconds,
-      repackMilliseconds: Math.max(0, repack(runner, layer, operands) - milliseconds.median),
-    };
-  });
+      repackMilliseconds: runner.contender.fixedFilter
+        ? undefined
+        : Math.max(0, (await repack(runner, layer, operands)) - milliseconds.median),
+    });
+  }
   for (const tensor of Object.values(operands)) tensor?.dispose();
   return {rows, skipped};
 }
@@ -89,19 +100,19 @@ interface Runner {
   readonly contender: Contender;
   readonly route: string;
   readonly output: Float32Array;
-  readonly ownBytes: OwnBytes;
+  readonly ownBytes: OwnBytes | undefined;
   readonly firstMilliseconds: number;
   readonly callsPerSample: number;
   difference: number;
 }
 
 async function firstCall(contender: Contender, layer: Layer, operands: LayerOperands): Promise<Runner> {
-  await contender.start(layer);
-  const first = timed(() => contender.run(layer, operands));
-  const output = first.output.dataSync<'float32'>();
+  await contender.start(layer, operands);
+  const first = await timed(contender, layer, operands);
+  const output = first.output.dataSync() as Float32Array;
   first.output.dispose();
   const route = contender.route?.(layer) ?? contender.name;
-  const ownBytes = contender.ownBytes(layer);
+  const ownBytes = contender.ownBytes?.(layer);
   // The code is compiled anew in the background after some calls; wait for the fast one.
   let fastest = Number.POSITIVE_INFINITY;
   for (
@@ -109,7 +120,7 @@ async function firstCall(contender: Contender, layer: Layer, operands: LayerOper
     call < 3 || (call < 50 && performance.now() - start < 20);
     ++call
   ) {
-    const {milliseconds, output: again} = timed(() => contender.run(layer, operands));
+    const {milliseconds, output: again} = await timed(contender, layer, operands);
     again.dispose();
     fastest = Math.min(fastest, milliseconds);
   }
@@ -124,23 +135,36 @@ async function firstCall(contender: Contender, layer: Layer, operands: LayerOper
   };
 }
 
-function timed(run: () => tf.Tensor): {milliseconds: number; output: tf.Tensor} {
+async function timed(
+  contender: Contender,
+  layer: Layer,
+  operands: LayerOperands,
+): Promise<{milliseconds: number; output: Output}> {
   const start = performance.now();
-  const output = run();
+  const running = contender.run(layer, operands);
+  // Waiting for what is there already would be measured too.
+  const output = running instanceof Promise ? await running : running;
   return {milliseconds: performance.now() - start, output};
 }
 
-function sample({contender, callsPerSample}: Runner, layer: Layer, operands: LayerOperands): number {
+async function sample(
+  {contender, callsPerSample}: Runner,
+  layer: Layer,
+  operands: LayerOperands,
+): Promise<number> {
   const start = performance.now();
-  for (let call = 0; call < callsPerSample; ++call) contender.run(layer, operands).dispose();
+  for (let call = 0; call < callsPerSample; ++call) {
+    const running = contender.run(layer, operands);
+    (running instanceof Promise ? await running : running).dispose();
+  }
   return (performance.now() - start) / callsPerSample;
 }
 
-function repack({contender}: Runner, layer: Layer, operands: LayerOperands): number {
+async function repack({contender}: Runner, layer: Layer, operands: LayerOperands): Promise<number> {
   const times: number[] = [];
   for (let repetition = 0; repetition < REPACK_SAMPLES; ++repetition) {
     const filter = tf.clone(operands.filter); // On wasm a copy, with data of its own.
-    const {milliseconds, output} = timed(() => contender.run(layer, {...operands, filter}));
+    const {milliseconds, output} = await timed(contender, layer, {...operands, filter});
     times.push(milliseconds);
     output.dispose();
     filter.dispose();

@@ -61,7 +61,7 @@ export function htmlReport(result: BenchResult): string {
       contenders,
       (contender, layer) => {
         const row = of(contender, layer);
-        return row && (row.ownBytes.workspace + row.ownBytes.filter) / 2 ** 20;
+        return row?.ownBytes && (row.ownBytes.workspace + row.ownBytes.filter) / 2 ** 20;
       },
       [],
     ),
@@ -87,10 +87,10 @@ export function htmlReport(result: BenchResult): string {
     row.gflops.toFixed(1),
     row.speedup?.median.toFixed(2) ?? '',
     row.speedup ? `${row.speedup.low.toFixed(2)} – ${row.speedup.high.toFixed(2)}` : '',
-    row.ownBytes.workspace.toLocaleString('en'),
-    row.ownBytes.filter.toLocaleString('en'),
+    row.ownBytes?.workspace.toLocaleString('en') ?? '',
+    row.ownBytes?.filter.toLocaleString('en') ?? '',
     row.firstMilliseconds.toFixed(2),
-    row.repackMilliseconds.toFixed(2),
+    row.repackMilliseconds?.toFixed(2) ?? '',
   ]);
   const tableRow = (tag: string, values: string[]) =>
     `<tr>${values.map((value) => `<${tag}>${escapeHtml(value)}</${tag}>`).join('')}</tr>`;

@@ -56,15 +56,16 @@ function cells(row: Row, peaks: BenchResult['peaks']): string[] {
     share(peaks.mulAdd),
     row.speedup?.median.toFixed(2) ?? '',
     row.speedup ? `${row.speedup.low.toFixed(2)}–${row.speedup.high.toFixed(2)}` : '',
-    kibibytes(row.ownBytes.workspace),
-    kibibytes(row.ownBytes.filter),
+    kibibytes(row.ownBytes?.workspace),
+    kibibytes(row.ownBytes?.filter),
     row.firstMilliseconds.toFixed(2),
-    row.repackMilliseconds.toFixed(2),
+    row.repackMilliseconds?.toFixed(2) ?? '',
     row.difference.toExponential(0),
   ];
 }
 
-const kibibytes = (bytes: number) => `${Math.round(bytes / 1024)} KiB`;
+const kibibytes = (bytes: number | undefined) =>
+  bytes === undefined ? '–' : `${Math.round(bytes / 1024)} KiB`;
 
 /** A line for each contender: geometric mean and extremes against stock. */
 export function summary(rows: readonly Row[]): string[] {
@@ -75,7 +76,7 @@ export function summary(rows: readonly Row[]): string[] {
     const medians = speedups.map(({median}) => median);
     const slower = speedups.filter(({high}) => high < 0.97).length;
     return [
-      `${name.padEnd(10)}geometric mean ${geometricMean(medians).toFixed(2)}× stock over ${medians.length} layers, ` +
+      `${name.padEnd(12)}geometric mean ${geometricMean(medians).toFixed(2)}× stock over ${medians.length} layers, ` +
         `slowest ${Math.min(...medians).toFixed(2)}×, fastest ${Math.max(...medians).toFixed(2)}×, ` +
         `${slower} certainly below 0.97×`,
     ];

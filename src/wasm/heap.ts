@@ -22,8 +22,8 @@ export interface Allocation {
 export class Heap {
   /** Bytes taken and not yet given back. */
   ownBytes = 0;
-  private ints = new Int32Array(0);
-  private floats = new Float32Array(0);
+  private ints: Int32Array = new Int32Array(0);
+  private floats: Float32Array = new Float32Array(0);
   private readonly wasm: TfjsWasmModule;
   readonly memory: WebAssembly.Memory;
 

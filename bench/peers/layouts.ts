@@ -1,0 +1,46 @@
+// Values from one layout to another.
+
+/** An output that is no tensor of tfjs. */
+export interface PeerOutput {
+  dataSync(): Float32Array;
+  dispose(): void;
+}
+
+/** [n, height, width, channels] to [n, channels, height, width]. */
+export function nhwcToNchw(
+  values: Float32Array,
+  [n, height, width, channels]: readonly number[],
+): Float32Array {
+  const result = new Float32Array(values.length);
+  const pixels = height * width;
+  for (let i = 0; i < n; ++i) {
+    for (let pixel = 0; pixel < pixels; ++pixel) {
+      for (let channel = 0; channel < channels; ++channel) {
+        result[(i * channels + channel) * pixels + pixel] = values[(i * pixels + pixel) * channels + channel];
+      }
+    }
+  }
+  return result;
+}
+
+/** [n, channels, height, width] to the NHWC shape that is given. */
+export function nchwToNhwc(
+  values: Float32Array,
+  [n, height, width, channels]: readonly number[],
+): Float32Array {
+  // The same exchange of the two inner axes.
+  return nhwcToNchw(values, [n, channels, 1, height * width]);
+}
+
+/** A tfjs filter, [height, width, in, out], as [out, height, width, in]. */
+export function ohwiFrom(
+  filter: Float32Array,
+  [height, width, inChannels, outChannels]: readonly number[],
+): Float32Array {
+  const result = new Float32Array(filter.length);
+  const taps = height * width * inChannels;
+  for (let tap = 0; tap < taps; ++tap) {
+    for (let out = 0; out < outChannels; ++out) result[out * taps + tap] = filter[tap * outChannels + out];
+  }
+  return result;
+}

@@ -1,0 +1,91 @@
+// The benchmark judges others; this judges the benchmark.
+import {execFileSync} from 'node:child_process';
+import {mkdtempSync, readFileSync, writeFileSync} from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import type {BenchResult} from '../bench/bench.ts';
+import {geometricMean, medianInterval} from '../bench/statistics.ts';
+
+describe('the median with its interval', () => {
+  const upTo = (n: number) => Array.from({length: n}, (_, i) => i + 1);
+
+  // Ranks from tables of the sign test's 95 % interval.
+  test.each([
+    [5, 1, 5],
+    [6, 1, 6],
+    [9, 2, 8],
+    [15, 4, 12],
+    [21, 6, 16],
+    [40, 14, 27],
+  ])('of %i values lies between ranks %i and %i', (n, low, high) => {
+    expect(medianInterval(upTo(n))).toEqual({median: (n + 1) / 2, low, high});
+  });
+
+  test('does not mind the order', () => {
+    expect(medianInterval([9, 1, 5])).toEqual({median: 5, low: 1, high: 9});
+  });
+});
+
+test('the geometric mean', () => {
+  expect(geometricMean([1, 4])).toBeCloseTo(2);
+});
+
+describe('the command', () => {
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'im2win-bench-'));
+  const layers = path.join(folder, 'layers.json');
+  const call = {
+    x: [1, 9, 9, 4],
+    filter: [3, 3, 4, 8],
+    strides: 1,
+    pad: 'same',
+    bias: true,
+    activation: 'relu',
+  };
+  writeFileSync(
+    layers,
+    JSON.stringify([
+      {...call, kernel: 'FusedConv2D'},
+      {...call, kernel: 'DepthwiseConv2dNative'},
+    ]),
+  );
+  const run = (script: string, ...args: string[]) =>
+    execFileSync(process.execPath, [path.join(__dirname, '..', script), ...args], {
+      encoding: 'utf8',
+      stdio: 'pipe',
+    });
+
+  test('from a checkout compares all contenders, and writes JSON and a page', () => {
+    const json = path.join(folder, 'result.json');
+    const page = path.join(folder, 'report.html');
+    const text = run('bench/main.ts', '--layers', layers, '--reps', '3', '--json', json, '--report', page);
+    const result: BenchResult = JSON.parse(readFileSync(json, 'utf8'));
+    const names = ['stock', 'im2win', 'winograd', 'auto', 'im2col', 'direct'];
+    expect(result.rows.map(({contender}) => contender)).toEqual(names);
+    for (const row of result.rows) {
+      expect(row.difference).toBeLessThan(1e-5);
+      expect(row.milliseconds.median).toBeGreaterThan(0);
+      expect(row.ownBytes?.filter).toBeGreaterThanOrEqual(4 * 3 * 3 * 4 * 8);
+    }
+    expect(result.rows[1].route).toBe('im2win');
+    expect(result.peaks.fma).toBeGreaterThan(1);
+    expect(text).toContain('geometric mean');
+    const html = readFileSync(page, 'utf8');
+    expect(html).toContain('<svg');
+    expect(html).not.toMatch(/(src|href)="http/);
+  });
+
+  test('of the package compares what the package holds', () => {
+    const result: BenchResult = JSON.parse(
+      run('dist/cli.mjs', 'bench', '--layers', layers, '--reps', '1', '--json', '-'),
+    );
+    expect(result.rows.map(({contender}) => contender)).toEqual(['stock', 'im2win', 'winograd', 'auto']);
+  });
+
+  test('says what is wrong with its options', () => {
+    expect(() => run('bench/main.ts', '--layers', layers, '--contenders', 'fft')).toThrow(
+      '--contenders: fft is none; allowed: stock, im2win, winograd, auto, im2col, direct.',
+    );
+    expect(() => run('bench/main.ts', '--reps', '0')).toThrow('It must be a whole number of at least 1.');
+    expect(() => run('bench/main.ts', '--layers', path.join(folder, 'none.json'))).toThrow('no such file');
+  });
+});
