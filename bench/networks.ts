@@ -1,6 +1,8 @@
 // Whole networks: pretrained ones from packages, installed under
 // bench/networks, and standard architectures with seeded weights.
 import {readFileSync} from 'node:fs';
+import {createRequire} from 'node:module';
+import {fileURLToPath} from 'node:url';
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import '@tensorflow/tfjs-backend-wasm';
@@ -57,8 +59,10 @@ function registerEsrganLayers(scale: number): void {
   tf.serialization.registerClass(PixelShuffle);
 }
 
-const list = (outputs: tf.Tensor | tf.Tensor[] | tf.NamedTensorMap): tf.Tensor[] =>
-  outputs instanceof tf.Tensor ? [outputs] : Object.values(outputs);
+type Outputs = tf.Tensor | Outputs[] | {[name: string]: Outputs};
+
+const list = (outputs: Outputs): tf.Tensor[] =>
+  outputs instanceof tf.Tensor ? [outputs] : Object.values(outputs).flatMap((one: Outputs) => list(one));
 
 const esrgan =
   (size: string, scale: number, side: number): Load =>
@@ -79,6 +83,44 @@ const human =
     return {predict: () => list(network.execute(x))};
   };
 
+interface FaceApiNet {
+  loadFromDisk(folder: string): Promise<void>;
+  /** Without what turns the outputs into boxes and points. */
+  runNet?(input: unknown, side: number): Outputs;
+  forwardInput(input: unknown, side: number): Outputs;
+}
+
+/** One network of face-api, which brings its own code around tfjs-core. */
+const faceApi =
+  (network: string, side: number): Load =>
+  async () => {
+    const folder = new URL('@vladmandic/face-api/', PACKAGES);
+    const require = createRequire(folder);
+    const api = require(fileURLToPath(new URL('dist/face-api.node-wasm.js', folder)));
+    for (const core of [tf, require('@tensorflow/tfjs')]) chainOps(core);
+    const net: FaceApiNet = api.nets[network];
+    await net.loadFromDisk(fileURLToPath(new URL('model/', folder)));
+    const input = await api.toNetInput(tf.randomUniform([1, side, side, 3], 0, 255, 'float32', 7));
+    return {predict: () => list(net.runNet ? net.runNet(input, side) : net.forwardInput(input, side))};
+  };
+
+// What face-api calls on its tensors; tfjs-core adds such methods in its browser
+// build only.
+function chainOps(core: typeof tf): void {
+  const prototype = core.Tensor.prototype as unknown as Record<string, unknown>;
+  const add = (name: string, op: (x: tf.Tensor, ...rest: never[]) => tf.Tensor) => {
+    prototype[name] ??= function (this: tf.Tensor, ...rest: never[]) {
+      return op(this, ...rest);
+    };
+  };
+  add('div', core.div);
+  add('mean', core.mean);
+  add('matMul', core.matMul);
+  add('as2D', (x, ...shape) => core.reshape(x, shape));
+  add('as3D', (x, ...shape) => core.reshape(x, shape));
+  add('as4D', (x, ...shape) => core.reshape(x, shape));
+}
+
 export const NETWORKS: Record<string, Load> = {
   'ESRGAN slim 2×, 128': esrgan('slim', 2, 128),
   'ESRGAN medium 2×, 64': esrgan('medium', 2, 64),
@@ -89,6 +131,10 @@ export const NETWORKS: Record<string, Load> = {
   'Iris 64': human('iris.json', [1, 64, 64, 3]),
   'MoveNet Lightning 192': human('movenet-lightning.json', [1, 192, 192, 3], 'int32'),
   'HandLandmark lite 224': human('handlandmark-lite.json', [1, 224, 224, 3]),
+  'face-api SSD MobileNetV1 512': faceApi('ssdMobilenetv1', 512),
+  'face-api tiny detector 416': faceApi('tinyFaceDetector', 416),
+  'face-api landmarks 112': faceApi('faceLandmark68Net', 112),
+  'face-api recognition 150': faceApi('faceRecognitionNet', 150),
   ...Object.fromEntries(
     (Object.keys(ARCHITECTURES) as (keyof typeof ARCHITECTURES)[]).map((name): [string, Load] => [
       name,
