@@ -140,7 +140,7 @@ test.each(Object.entries(PINNED))('%s', async (_, {run, right, stock}) => {
     const registration = await registerIm2win({algorithm});
     const values = run().dataSync();
     // Winograd's products are not whole numbers.
-    right.forEach((value, i) => expect(values[i]).toBeCloseTo(value, 1));
+    for (const [i, value] of right.entries()) expect(values[i]).toBeCloseTo(value, 1);
     expect(registration.report()).toMatchObject([{algorithm: expect.stringMatching(/im2win|winograd/)}]);
     registration.unregister();
   }
