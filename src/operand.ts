@@ -1,7 +1,7 @@
 import type {ConvGeometry} from './geometry.ts';
 
 /**
- * How a bias or a prelu slope is spread over the NHWC output: the distance, in
+ * How a bias or a prelu slope is spread over the output: the distance, in
  * elements, from one image, row, pixel and channel to the next; 0 where one
  * value serves all.
  */
@@ -13,7 +13,8 @@ export interface OperandStrides {
 }
 
 /**
- * Strides of a tensor that is broadcast to the output by NumPy's rules.
+ * Strides of a tensor that is broadcast to the output by NumPy's rules. For
+ * `NCHW` a list of values belongs to the channels, as tfjs has it.
  *
  * @param name The input's name, for the message.
  * @throws Error if the shape cannot be broadcast to the output's.
@@ -23,20 +24,23 @@ export function operandStrides(
   shape: readonly number[],
   geometry: ConvGeometry,
 ): OperandStrides {
-  const {outShape} = geometry;
-  const missing = outShape.length - shape.length;
-  const strides = [0, 0, 0, 0];
-  let stride = 1;
-  for (let d = outShape.length - 1; d >= missing && missing >= 0; --d) {
-    const size = shape[d - missing];
-    if (size !== 1) strides[d] = stride;
-    stride *= size;
-  }
-  if (missing < 0 || shape.some((size, d) => size !== 1 && size !== outShape[d + missing])) {
+  const {outShape, dataFormat} = geometry;
+  const own = dataFormat === 'NCHW' && shape.length === 1 ? [shape[0], 1, 1] : shape;
+  const missing = outShape.length - own.length;
+  if (missing < 0 || own.some((size, d) => size !== 1 && size !== outShape[d + missing])) {
     throw new Error(
       `im2win: ${name} has shape [${shape}]; allowed: a shape that broadcasts to the output's, [${outShape}].`,
     );
   }
-  const [batch, row, pixel, channel] = strides;
-  return {batch, row, pixel, channel};
+  const strides = [0, 0, 0, 0];
+  let stride = 1;
+  for (let d = outShape.length - 1; d >= missing; --d) {
+    const size = own[d - missing];
+    if (size !== 1) strides[d] = stride;
+    stride *= size;
+  }
+  const [batch, a, b, c] = strides;
+  return dataFormat === 'NHWC'
+    ? {batch, row: a, pixel: b, channel: c}
+    : {batch, channel: a, row: b, pixel: c};
 }

@@ -15,13 +15,21 @@ export interface Tile {
 }
 
 /** Where a convolution runs, and what a plan may not depend on otherwise. */
-export interface PlanContext {
+export type PlanContext = WasmContext | CpuContext;
+
+export interface WasmContext {
+  readonly backend: 'wasm';
   readonly algorithm: Algorithm;
   readonly flavour: Flavour;
   /** The threads that tfjs's own kernels run on. */
   readonly threads: number;
   /** Why im2win cannot run at all on this backend instance, if so. */
   readonly unavailable?: string;
+}
+
+export interface CpuContext {
+  readonly backend: 'cpu';
+  readonly algorithm: Algorithm;
 }
 
 export interface Im2winPlan {
@@ -89,28 +97,28 @@ const WINOGRAD_TILES = 96;
  * where it runs.
  */
 export function planConv(geometry: ConvGeometry, context: PlanContext): Plan {
-  if (geometry.dataFormat !== 'NHWC') {
-    return {algorithm: 'stock', reason: `data format ${geometry.dataFormat}`};
-  }
-  if (stockDefect(geometry) === undefined) {
+  if (context.backend === 'wasm') {
+    if (geometry.dataFormat !== 'NHWC') {
+      return {algorithm: 'stock', reason: `data format ${geometry.dataFormat}`};
+    }
+    if (stockDefect(geometry) !== undefined) return planOurs(geometry, context);
     if (context.unavailable !== undefined) {
       return {algorithm: 'stock', reason: context.unavailable};
-    }
-    if (context.algorithm === 'stock') {
-      return {algorithm: 'stock', reason: "algorithm 'stock' was asked for"};
     }
     if (context.algorithm === 'auto' && context.threads > 1) {
       return {algorithm: 'stock', reason: `tfjs runs on ${context.threads} threads, im2win on one`};
     }
   }
+  if (context.algorithm === 'stock') {
+    return {algorithm: 'stock', reason: "algorithm 'stock' was asked for"};
+  }
   return planOurs(geometry, context);
 }
 
 /** The plan for a convolution that is ours to compute. */
-export function planOurs(
-  geometry: ConvGeometry,
-  {algorithm, flavour}: PlanContext,
-): Im2winPlan | WinogradPlan {
+export function planOurs(geometry: ConvGeometry, context: PlanContext): Im2winPlan | WinogradPlan {
+  if (context.backend === 'cpu') return planCpu(geometry);
+  const {algorithm, flavour} = context;
   const im2win = planIm2win(geometry, flavour);
   if (algorithm === 'im2win') return im2win;
   const candidates = ([8, 6, 4] as const)
@@ -121,6 +129,21 @@ export function planOurs(
   return algorithm === 'winograd' || winogradCost(geometry, cheapest) < im2winCost(geometry)
     ? cheapest
     : im2win;
+}
+
+/** The cpu backend's plan: doubles in strips of one output row, and in panels of four channels. */
+function planCpu(geometry: ConvGeometry): Im2winPlan {
+  const tile = {mr: 3, nr: 4};
+  const strip = stripLayout(geometry, false);
+  return {
+    algorithm: 'im2win',
+    tile,
+    strip,
+    rowsPerBlock: 1,
+    stripBytes: 8 * strip.windowRowStride,
+    packing: `${filterName(geometry)} panels ${tile.nr}`,
+    panelBytes: 8 * strip.depth * Math.ceil(geometry.outChannels / tile.nr) * tile.nr,
+  };
 }
 
 /**

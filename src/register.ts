@@ -1,16 +1,14 @@
+import {CpuConvolution} from './cpu/backend.ts';
 import type {Algorithm, Flavour} from './plan.ts';
-import type {ConvolutionRecord} from './routes.ts';
-import {WasmIm2win, wasmKernelsRegistered} from './wasm/backend.ts';
+import {kernelsRegistered, RoutedBackend} from './routed.ts';
+import type {BackendName, ConvolutionRecord} from './routes.ts';
+import {WasmConvolution} from './wasm/backend.ts';
 import {bestFlavour, compileKernels, supports} from './wasm/module.ts';
 
-/** A tfjs backend that im2win can serve. */
-export type Im2winBackend = 'wasm' | 'cpu';
+export type Im2winBackend = BackendName;
 
 export interface Im2winOptions {
-  /**
-   * The tfjs backends to serve. Default: each one that was imported. So far
-   * there is `'wasm'` only, and `'cpu'` is refused.
-   */
+  /** The tfjs backends to serve. Default: each one that was imported. */
   backends?: Im2winBackend[];
   /**
    * The WebAssembly flavour: `'strict'` is plain SIMD, `'relaxed'` has fused
@@ -26,7 +24,7 @@ export interface Im2winOptions {
   algorithm?: Algorithm;
 }
 
-/** What im2win holds of tfjs's heaps, in bytes. */
+/** What im2win holds of the wasm backend's heaps, in bytes. */
 export interface Im2winMemory {
   /** Scratch memory: a few rows' strips. */
   workspaceBytes: number;
@@ -37,9 +35,9 @@ export interface Im2winMemory {
 }
 
 export interface Im2winRegistration {
-  /** The backends that are served; empty on an engine without SIMD. */
+  /** The backends that are served; `'wasm'` is not on an engine without SIMD. */
   readonly backends: readonly Im2winBackend[];
-  /** The flavour in use; `'none'` on an engine without SIMD: nothing is routed then. */
+  /** The flavour in use; `'none'` on an engine without SIMD: nothing is routed on wasm then. */
   readonly simd: Flavour | 'none';
   /**
    * Changes the algorithm from the next call on. Packed filters stay, so that
@@ -74,7 +72,7 @@ const globals = globalThis as {[HELD]?: Held};
 const ALGORITHMS: readonly Algorithm[] = ['auto', 'im2win', 'winograd', 'stock'];
 const SIMD = ['auto', 'relaxed', 'strict'] as const;
 const OPTIONS = ['backends', 'simd', 'algorithm'] as const;
-const BACKENDS: readonly Im2winBackend[] = ['wasm'];
+const BACKENDS: readonly Im2winBackend[] = ['wasm', 'cpu'];
 
 /**
  * Reroutes the convolutions of tfjs's backends through im2win, for models that
@@ -106,42 +104,50 @@ function letGo(held: Held): void {
   if (globals[HELD] === held) delete globals[HELD];
 }
 
+const PACKAGES: Record<BackendName, string> = {
+  wasm: '@tensorflow/tfjs-backend-wasm',
+  cpu: '@tensorflow/tfjs-backend-cpu',
+};
+
 async function register(options: Im2winOptions, onUnregister: () => void): Promise<Im2winRegistration> {
   const {simd: wanted = 'auto', algorithm = 'auto'} = options;
-  if (!wasmKernelsRegistered()) {
+  const missing = (options.backends ?? []).filter((name) => !kernelsRegistered(name));
+  const names = BACKENDS.filter(
+    (name) => (options.backends ?? BACKENDS).includes(name) && kernelsRegistered(name),
+  );
+  if (missing.length > 0 || names.length === 0) {
+    const wantedNames = missing.length > 0 ? missing : [...BACKENDS];
     throw new Error(
-      "registerIm2win: tfjs has no convolution kernels for backend 'wasm'. " +
-        "Import '@tensorflow/tfjs-backend-wasm' before you call registerIm2win().",
+      `registerIm2win: tfjs has no convolution kernels for backend '${wantedNames.join("' or '")}'. ` +
+        `Import '${wantedNames.map((name) => PACKAGES[name]).join("' or '")}' before you call registerIm2win().`,
+    );
+  }
+  if (wanted !== 'auto' && !supports(wanted)) {
+    throw new Error(
+      `registerIm2win: simd is '${wanted}', but this engine does not have it; allowed here: ${flavours()}.`,
     );
   }
   const simd = wanted === 'auto' ? bestFlavour() : wanted;
-  if (simd === 'none') return registration([], 'none', onUnregister);
-  if (wanted !== 'auto' && !supports(simd)) {
-    throw new Error(
-      `registerIm2win: simd is '${simd}', but this engine does not have it; allowed here: ${flavours()}.`,
-    );
-  }
   // tfjs runs its threaded build, on a shared memory, on isolated pages only.
-  const modules = await compileKernels(simd, globalThis.crossOriginIsolated === true);
-  return registration([new WasmIm2win(simd, modules, algorithm)], simd, onUnregister);
-}
-
-function registration(
-  backends: WasmIm2win[],
-  simd: Im2winRegistration['simd'],
-  onUnregister: () => void,
-): Im2winRegistration {
+  const wasm =
+    names.includes('wasm') && simd !== 'none'
+      ? new WasmConvolution(simd, await compileKernels(simd, globalThis.crossOriginIsolated === true))
+      : undefined;
+  const backends = [
+    ...(wasm ? [new RoutedBackend('wasm', wasm, algorithm)] : []),
+    ...(names.includes('cpu') ? [new RoutedBackend('cpu', new CpuConvolution(), algorithm)] : []),
+  ];
   return {
-    backends: backends.map(() => 'wasm'),
+    backends: backends.map(({name}) => name),
     simd,
-    setAlgorithm(algorithm) {
-      checkOption('setAlgorithm: algorithm', algorithm, ALGORITHMS);
-      for (const backend of backends) backend.algorithm = algorithm;
+    setAlgorithm(next) {
+      checkOption('setAlgorithm: algorithm', next, ALGORITHMS);
+      for (const backend of backends) backend.algorithm = next;
     },
     report: () => backends.flatMap((backend) => backend.routes.report()),
     memory() {
       const memory = {workspaceBytes: 0, filterBytes: 0, ownBytes: 0};
-      for (const {workspace, filters, heap} of backends.flatMap((backend) => backend.liveStates())) {
+      for (const {workspace, filters, heap} of wasm?.liveStates() ?? []) {
         memory.workspaceBytes += workspace.bytes;
         memory.filterBytes += filters.bytes;
         memory.ownBytes += heap.ownBytes;

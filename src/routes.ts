@@ -7,6 +7,9 @@ import {type Plan, type PlanContext, planConv, planOurs} from './plan.ts';
 /** The kernel that this package adds to a backend. */
 export const IM2WIN_CONV_2D = 'Im2winConv2D';
 
+/** A tfjs backend that im2win can serve. */
+export type BackendName = 'wasm' | 'cpu';
+
 /** The inputs of `Conv2D`, `FusedConv2D` and `Im2winConv2D`. */
 export interface ConvInputs {
   readonly x: TensorInfo;
@@ -26,7 +29,7 @@ export interface FusedConvAttributes extends ConvAttributes {
 export interface ConvolutionRecord {
   /** `Conv2D`, `FusedConv2D` or `Im2winConv2D`. */
   readonly kernelName: string;
-  readonly backend: string;
+  readonly backend: BackendName;
   readonly xShape: readonly number[];
   readonly filterShape: readonly number[];
   readonly outShape: readonly number[];
@@ -60,10 +63,10 @@ export interface Route {
  */
 export class Routes {
   private readonly seen = new Map<string, {route: Route; record: ConvolutionRecord & {calls: number}}>();
-  private readonly backend: string;
+  private readonly backend: BackendName;
   private readonly limit: number;
 
-  constructor(backend: string, limit = 1000) {
+  constructor(backend: BackendName, limit = 1000) {
     this.backend = backend;
     this.limit = limit;
   }
@@ -112,12 +115,16 @@ function routeKey(
   context: PlanContext,
 ): string {
   const {strides, pad, dilations, dataFormat, dimRoundingMode, activation} = attributes;
-  const {algorithm, flavour, threads, unavailable} = context;
   return (
     `${kernelName}|${x?.dtype} ${x?.shape}|${filter?.dtype} ${filter?.shape}|${bias?.dtype} ${bias?.shape}|` +
     `${preluActivationWeights?.dtype} ${preluActivationWeights?.shape}|${strides}|${typeof pad} ${pad}|${dilations}|` +
-    `${dataFormat}|${dimRoundingMode}|${activation}|${algorithm}|${flavour}|${threads}|${unavailable}`
+    `${dataFormat}|${dimRoundingMode}|${activation}|${contextKey(context)}`
   );
+}
+
+function contextKey(context: PlanContext): string {
+  if (context.backend === 'cpu') return context.algorithm;
+  return `${context.algorithm}|${context.flavour}|${context.threads}|${context.unavailable}`;
 }
 
 function makeRoute(
@@ -129,15 +136,13 @@ function makeRoute(
   for (const name of ['x', 'filter'] as const) {
     if (inputs[name] == null) throw new Error(`im2win: ${name} is ${inputs[name]}; allowed: a tensor.`);
   }
-  for (const [name, tensor] of Object.entries(inputs) as [string, TensorInfo | undefined][]) {
-    if (tensor != null && tensor.dtype !== 'float32') {
-      throw new Error(`im2win: ${name} has dtype ${tensor.dtype}; allowed: float32.`);
-    }
-  }
   const {x, filter, bias, preluActivationWeights} = inputs;
   const geometry = convGeometry(x.shape, filter.shape, attributes);
   const activation = checkActivation(attributes.activation, preluActivationWeights != null);
-  const plan = kernelName === IM2WIN_CONV_2D ? planOwn(geometry, context) : planConv(geometry, context);
+  const plan =
+    kernelName === IM2WIN_CONV_2D
+      ? planOwn(inputs, geometry, context)
+      : planRerouted(inputs, geometry, context);
   if (plan.algorithm === 'stock') return {geometry, activation, plan};
   return {
     geometry,
@@ -152,15 +157,32 @@ function makeRoute(
 }
 
 // Whoever calls our kernel by its name has made the choice already.
-function planOwn(geometry: ConvGeometry, context: PlanContext): Plan {
-  if (geometry.dataFormat !== 'NHWC') {
+function planOwn(inputs: ConvInputs, geometry: ConvGeometry, context: PlanContext): Plan {
+  const dtype = otherDtype(inputs);
+  if (dtype !== undefined) throw new Error(`im2win: ${dtype}; allowed: float32.`);
+  if (context.backend === 'wasm' && geometry.dataFormat !== 'NHWC') {
     throw new Error(`im2win: dataFormat is '${geometry.dataFormat}'; allowed: 'NHWC'.`);
   }
   return planOurs(geometry, context);
 }
 
+function planRerouted(inputs: ConvInputs, geometry: ConvGeometry, context: PlanContext): Plan {
+  const dtype = otherDtype(inputs);
+  if (dtype === undefined) return planConv(geometry, context);
+  // The cpu kernel takes other dtypes; the wasm kernel would read them as floats.
+  if (context.backend === 'cpu') return {algorithm: 'stock', reason: dtype};
+  throw new Error(`im2win: ${dtype}; allowed: float32.`);
+}
+
+function otherDtype(inputs: ConvInputs): string | undefined {
+  for (const [name, tensor] of Object.entries(inputs) as [string, TensorInfo | undefined][]) {
+    if (tensor != null && tensor.dtype !== 'float32') return `${name} has dtype ${tensor.dtype}`;
+  }
+  return undefined;
+}
+
 function makeRecord(
-  backend: string,
+  backend: BackendName,
   kernelName: string,
   {x, filter, bias}: ConvInputs,
   {pad}: FusedConvAttributes,

@@ -26,11 +26,15 @@ export interface StripLayout {
   readonly windowStep: number;
 }
 
-export function stripLayout(geometry: ConvGeometry): StripLayout {
+/**
+ * @param mayReadInPlace Whether windows may be read from the input where that is
+ *     possible; else they are always gathered.
+ */
+export function stripLayout(geometry: ConvGeometry, mayReadInPlace = true): StripLayout {
   const {filterHeight, filterWidth, inChannels, strideWidth, dilationWidth, outWidth} = geometry;
   const depth = filterWidth * filterHeight * inChannels;
   const columnFloats = filterHeight * inChannels;
-  if (readsInPlace(geometry)) {
+  if (mayReadInPlace && readsInPlace(geometry)) {
     return {
       depth,
       inPlace: true,

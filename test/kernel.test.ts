@@ -1,4 +1,4 @@
-// Im2winConv2D on the wasm backend against the reference: each class of
+// Im2winConv2D on each backend against the reference: each class of
 // geometry, each tail of the tile, each activation, in both flavours.
 import {registerIm2win} from '../src/index.ts';
 import {
@@ -6,7 +6,7 @@ import {
   convCase,
   type Epilogue,
   expectConvolution,
-  freshWasm,
+  freshBackend,
   LINEAR,
   operandsOf,
   runConv,
@@ -149,15 +149,16 @@ const EPILOGUE_PROBLEMS = [
 ];
 
 describe.each([
-  ['im2win', 'strict'],
-  ['im2win', 'relaxed'],
-  ['winograd', 'strict'],
-  ['winograd', 'relaxed'],
-] as const)('Im2winConv2D by %s, %s', (algorithm, simd) => {
+  ['wasm', 'im2win', 'strict'],
+  ['wasm', 'im2win', 'relaxed'],
+  ['wasm', 'winograd', 'strict'],
+  ['wasm', 'winograd', 'relaxed'],
+  ['cpu', 'im2win', 'auto'],
+] as const)('Im2winConv2D on %s by %s, %s', (backend, algorithm, simd) => {
   beforeAll(async () => {
-    await freshWasm();
+    await freshBackend(backend);
     const registration = await registerIm2win({simd, algorithm});
-    expect(registration.simd).toBe(simd);
+    if (simd !== 'auto') expect(registration.simd).toBe(simd);
   });
   afterAll(async () => (await registerIm2win()).unregister());
 

@@ -46,7 +46,7 @@ test('routes both kernels, adds its own, and logs nothing', async () => {
   conv(x, filter);
   tf.fused.conv2d({x, filter, strides: 1, pad: 'same', activation: 'relu'});
   tf.engine().runKernel(IM2WIN_CONV_2D, {x, filter}, {strides: 1, pad: 'valid'});
-  expect(registration.backends).toEqual(['wasm']);
+  expect(registration.backends).toEqual(['wasm', 'cpu']);
   expect(registration.simd).toBe('relaxed');
   expect(registration.report()).toMatchObject([
     {kernelName: 'Conv2D', algorithm: 'im2win', pad: 'same', activation: 'linear', calls: 1},
@@ -77,7 +77,7 @@ describe('one registration', () => {
   test('for calls one after another, and at the same time', async () => {
     const [first, second] = await Promise.all([registerIm2win(), registerIm2win({simd: 'auto'})]);
     expect(second).toBe(first);
-    expect(await registerIm2win({algorithm: 'auto', backends: ['wasm']})).toBe(first);
+    expect(await registerIm2win({algorithm: 'auto', backends: ['cpu', 'wasm']})).toBe(first);
   });
 
   test('for a second copy of the module', async () => {
@@ -111,7 +111,7 @@ describe('refuses', () => {
   test.each([
     [{simd: 'fast'}, `simd is "fast"; allowed: 'auto', 'relaxed', 'strict'`],
     [{algorithm: 'fft'}, `algorithm is "fft"; allowed: 'auto', 'im2win', 'winograd', 'stock'`],
-    [{backends: ['webgl']}, `backends is "webgl"; allowed: 'wasm'`],
+    [{backends: ['webgl']}, `backends is "webgl"; allowed: 'wasm', 'cpu'`],
     [{backends: []}, 'backends is []'],
     [{algoritm: 'stock'}, `an option is "algoritm"; allowed: 'backends', 'simd', 'algorithm'`],
     ['wasm', 'options is "wasm"; allowed: an object'],
@@ -135,10 +135,14 @@ describe('refuses', () => {
   test('to register where no backend was imported, and can be called again', async () => {
     unregisterKernel('Conv2D', 'wasm');
     unregisterKernel('FusedConv2D', 'wasm');
-    await expect(registerIm2win()).rejects.toThrow("Import '@tensorflow/tfjs-backend-wasm'");
+    await expect(registerIm2win({backends: ['wasm']})).rejects.toThrow(
+      "Import '@tensorflow/tfjs-backend-wasm'",
+    );
+    expect((await registerIm2win()).backends).toEqual(['cpu']);
+    (await registerIm2win()).unregister();
     registerKernel(STOCK.Conv2D);
     registerKernel(STOCK.FusedConv2D);
-    expect((await registerIm2win()).backends).toEqual(['wasm']);
+    expect((await registerIm2win()).backends).toEqual(['wasm', 'cpu']);
   });
 
   test.each([
@@ -176,11 +180,11 @@ describe('engines', () => {
     expect(registration.report()).toMatchObject([{algorithm: 'im2win'}]);
   });
 
-  test('without SIMD nothing is routed', async () => {
+  test('without SIMD nothing is routed on wasm', async () => {
     engineWithout('relaxed', 'strict');
     await expect(registerIm2win({simd: 'strict'})).rejects.toThrow('leaves every convolution to tfjs');
     const registration = await registerIm2win();
-    expect(registration).toMatchObject({simd: 'none', backends: []});
+    expect(registration).toMatchObject({simd: 'none', backends: ['cpu']});
     expect(getKernel('Conv2D', 'wasm')).toBe(STOCK.Conv2D);
     conv(image(), kernel());
     expect(registration.report()).toEqual([]);

@@ -20,6 +20,12 @@ export async function freshWasm(): Promise<TfjsWasmBackend> {
   return currentWasm();
 }
 
+/** Makes a backend the current one: a new instance of it, if it is wasm. */
+export async function freshBackend(name: 'wasm' | 'cpu'): Promise<void> {
+  if (name === 'wasm') await freshWasm();
+  else await tf.setBackend('cpu');
+}
+
 export function currentWasm(): TfjsWasmBackend {
   return tf.backend() as unknown as TfjsWasmBackend;
 }

@@ -7,7 +7,7 @@ import {
   convCase,
   type Epilogue,
   expectConvolution,
-  freshWasm,
+  freshBackend,
   operandsOf,
   runConv,
   tf,
@@ -81,17 +81,21 @@ const cases: fc.Arbitrary<Conv2dCase> = problems.chain((problem) => {
   });
 });
 
-export function conv2dRow(algorithm: 'auto' | 'im2win' | 'winograd', simd: Flavour): FuzzRow<Conv2dCase> {
+export function conv2dRow(
+  backend: 'wasm' | 'cpu',
+  algorithm: 'auto' | 'im2win' | 'winograd',
+  simd: Flavour | 'auto',
+): FuzzRow<Conv2dCase> {
   let registration: Im2winRegistration | undefined;
   return {
-    name: `conv2d-${algorithm}-${simd}`,
+    name: backend === 'wasm' ? `conv2d-${algorithm}-${simd}` : `conv2d-${algorithm}-${backend}`,
     cases,
     async start() {
-      await freshWasm();
+      await freshBackend(backend);
       registration = await registerIm2win({simd, algorithm});
     },
     async run({problem, epilogue, seed, freshHeap}) {
-      if (freshHeap) await freshWasm();
+      if (freshHeap) await freshBackend(backend);
       tf.tidy(() => {
         const operands = operandsOf(problem, epilogue, seed);
         const output = runConv('FusedConv2D', problem, epilogue, operands);

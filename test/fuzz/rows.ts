@@ -15,6 +15,9 @@ export interface FuzzRow<Case> {
 // biome-ignore lint/suspicious/noExplicitAny: a list of rows of different kinds
 export type AnyFuzzRow = FuzzRow<any>;
 
-export const ROWS: readonly AnyFuzzRow[] = (['strict', 'relaxed'] as const).flatMap((simd) =>
-  (['auto', 'im2win', 'winograd'] as const).map((algorithm) => conv2dRow(algorithm, simd)),
-);
+export const ROWS: readonly AnyFuzzRow[] = [
+  ...(['strict', 'relaxed'] as const).flatMap((simd) =>
+    (['auto', 'im2win', 'winograd'] as const).map((algorithm) => conv2dRow('wasm', algorithm, simd)),
+  ),
+  conv2dRow('cpu', 'im2win', 'auto'),
+];

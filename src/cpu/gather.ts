@@ -1,0 +1,68 @@
+import type {ConvGeometry} from '../geometry.ts';
+
+/** Elements from one image, row, column and channel of a tensor to the next. */
+export interface Strides {
+  readonly batch: number;
+  readonly row: number;
+  readonly pixel: number;
+  readonly channel: number;
+}
+
+/** Strides of a tensor in the geometry's data format. */
+export function layoutStrides(
+  {dataFormat}: ConvGeometry,
+  height: number,
+  width: number,
+  channels: number,
+): Strides {
+  const batch = height * width * channels;
+  return dataFormat === 'NHWC'
+    ? {batch, row: width * channels, pixel: channels, channel: 1}
+    : {batch, row: width, pixel: 1, channel: height * width};
+}
+
+/** Which input columns a strip holds: groups of `columns`, as in kernels/strip.cpp. */
+export interface StripColumns {
+  readonly first: number;
+  readonly step: number;
+  readonly columns: number;
+  readonly groupStep: number;
+  readonly groups: number;
+}
+
+/**
+ * Writes the window strip of one output row: [column][filterHeight][inChannels],
+ * zeros for what lies outside the image that starts at `image`.
+ */
+export function gatherStrip(
+  strip: Float64Array,
+  x: ArrayLike<number>,
+  image: number,
+  strides: Strides,
+  geometry: ConvGeometry,
+  outRow: number,
+  {first, step, columns, groupStep, groups}: StripColumns,
+): void {
+  const {filterHeight, inChannels, inHeight, inWidth, dilationHeight} = geometry;
+  const firstRow = outRow * geometry.strideHeight - geometry.padTop;
+  let to = 0;
+  for (let group = 0; group < groups; ++group) {
+    for (let column = 0; column < columns; ++column) {
+      const w = first + group * groupStep + column * step;
+      const outside = w < 0 || w >= inWidth;
+      for (let kh = 0; kh < filterHeight; ++kh) {
+        const h = firstRow + kh * dilationHeight;
+        if (outside || h < 0 || h >= inHeight) {
+          strip.fill(0, to, to + inChannels);
+          to += inChannels;
+          continue;
+        }
+        let from = image + h * strides.row + w * strides.pixel;
+        for (let ci = 0; ci < inChannels; ++ci) {
+          strip[to++] = x[from];
+          from += strides.channel;
+        }
+      }
+    }
+  }
+}

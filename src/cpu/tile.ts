@@ -1,0 +1,69 @@
+// The register tile in plain JavaScript: MR = 3 windows times NR = 4 output
+// channels, twelve sums in local variables, which V8 keeps in registers. Strips and
+// panels are doubles: a float would be widened again for each product.
+
+/** Windows and output channels of a tile. */
+export const MR = 3;
+export const NR = 4;
+
+/**
+ * Multiplies three windows, which start at a0, a1 and a2 of the strip and are
+ * `depth` long, by one panel, and writes the sums to `sums`: [MR][NR].
+ */
+export function tile(
+  strip: Float64Array,
+  a0: number,
+  a1: number,
+  a2: number,
+  panels: Float64Array,
+  panel: number,
+  depth: number,
+  sums: Float64Array,
+): void {
+  let s00 = 0;
+  let s01 = 0;
+  let s02 = 0;
+  let s03 = 0;
+  let s10 = 0;
+  let s11 = 0;
+  let s12 = 0;
+  let s13 = 0;
+  let s20 = 0;
+  let s21 = 0;
+  let s22 = 0;
+  let s23 = 0;
+  for (let k = 0; k < depth; ++k) {
+    const b0 = panels[panel];
+    const b1 = panels[panel + 1];
+    const b2 = panels[panel + 2];
+    const b3 = panels[panel + 3];
+    panel += NR;
+    const x0 = strip[a0 + k];
+    s00 += x0 * b0;
+    s01 += x0 * b1;
+    s02 += x0 * b2;
+    s03 += x0 * b3;
+    const x1 = strip[a1 + k];
+    s10 += x1 * b0;
+    s11 += x1 * b1;
+    s12 += x1 * b2;
+    s13 += x1 * b3;
+    const x2 = strip[a2 + k];
+    s20 += x2 * b0;
+    s21 += x2 * b1;
+    s22 += x2 * b2;
+    s23 += x2 * b3;
+  }
+  sums[0] = s00;
+  sums[1] = s01;
+  sums[2] = s02;
+  sums[3] = s03;
+  sums[4] = s10;
+  sums[5] = s11;
+  sums[6] = s12;
+  sums[7] = s13;
+  sums[8] = s20;
+  sums[9] = s21;
+  sums[10] = s22;
+  sums[11] = s23;
+}
