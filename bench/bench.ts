@@ -2,7 +2,6 @@
 import {createRequire} from 'node:module';
 import os from 'node:os';
 import * as tf from '@tensorflow/tfjs-core';
-import '@tensorflow/tfjs-backend-wasm';
 import {SingleBar} from 'cli-progress';
 import type {Contender} from './contender.ts';
 import type {Layer} from './layers.ts';
@@ -42,7 +41,7 @@ export async function runBench({
   contenders,
   repetitions,
 }: BenchRun): Promise<BenchResult> {
-  await tf.setBackend(backend);
+  await loadBackend(backend);
   const peaks = measurePeaks();
   const rows: Row[] = [];
   const skipped: Skipped[] = [];
@@ -68,6 +67,12 @@ export async function runBench({
   return {machine: describeMachine(), backend, simd, repetitions, peaks, rows, skipped};
 }
 
+async function loadBackend(backend: string): Promise<void> {
+  if (backend === 'cpu') await import('@tensorflow/tfjs-backend-cpu');
+  else await import('@tensorflow/tfjs-backend-wasm');
+  await tf.setBackend(backend);
+}
+
 export function describeMachine(): BenchResult['machine'] {
   const require = createRequire(import.meta.url);
   return {
@@ -75,7 +80,7 @@ export function describeMachine(): BenchResult['machine'] {
     cores: os.cpus().length,
     node: process.versions.node,
     v8: process.versions.v8,
-    tfjs: require('@tensorflow/tfjs-backend-wasm/package.json').version,
+    tfjs: require('@tensorflow/tfjs-core/package.json').version,
     date: new Date().toISOString().slice(0, 10),
   };
 }

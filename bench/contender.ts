@@ -30,7 +30,7 @@ export interface Contender {
   start(layer: Layer, operands: LayerOperands): Promise<void>;
   run(layer: Layer, operands: LayerOperands): Output | Promise<Output>;
   /** What the layer has needed since `start`; missing where it cannot be known. */
-  ownBytes?(layer: Layer): OwnBytes;
+  ownBytes?(layer: Layer): OwnBytes | undefined;
   /** How the layer was computed, where that is not the contender's name. */
   route?(layer: Layer): string;
 }
@@ -38,9 +38,11 @@ export interface Contender {
 export const OWN_ALGORITHMS = ['stock', 'im2win', 'winograd', 'auto'] as const satisfies readonly Algorithm[];
 
 /** The algorithms that a registration switches between, stock among them. */
-export function registeredContenders(simd: Im2winOptions['simd']): Contender[] {
+export function registeredContenders(backend: string, simd: Im2winOptions['simd']): Contender[] {
   let registration: Im2winRegistration | undefined;
-  return OWN_ALGORITHMS.map((algorithm) => ({
+  // On cpu there is but one way, and stock's needs nothing beside its tensors.
+  const algorithms = backend === 'cpu' ? (['stock', 'im2win'] as const) : OWN_ALGORITHMS;
+  return algorithms.map((algorithm) => ({
     name: algorithm,
     async start() {
       registration?.unregister();
@@ -51,6 +53,7 @@ export function registeredContenders(simd: Im2winOptions['simd']): Contender[] {
       return runKernel(layer, operands);
     },
     ownBytes({xShape, filterShape, ...layer}) {
+      if (backend === 'cpu') return undefined;
       if (algorithm !== 'stock') {
         const {workspaceBytes, filterBytes} = registration?.memory() ?? {workspaceBytes: 0, filterBytes: 0};
         return {workspace: workspaceBytes, filter: filterBytes};

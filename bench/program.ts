@@ -26,7 +26,7 @@ export function benchCommand(more: (simd: Options['simd']) => Contender[]): Comm
     .description(
       'Times stock tfjs and im2win on convolutions, in turn in one process, after comparing their outputs.',
     )
-    .addOption(new Option('--backend <name>', 'tfjs backend').choices(['wasm']).default('wasm'))
+    .addOption(new Option('--backend <name>', 'tfjs backend').choices(['wasm', 'cpu']).default('wasm'))
     .option(
       '--layers <source>',
       "'paper' (12 layers), 'corpus' (the convolutions of 29 networks), or a file",
@@ -43,7 +43,10 @@ export function benchCommand(more: (simd: Options['simd']) => Contender[]): Comm
     .option('--report <file.html>', 'write a page with charts')
     .action(async (options: Options) => {
       const layers = readLayers(options.layers);
-      const all = [...registeredContenders(options.simd), ...more(options.simd)];
+      const all = [
+        ...registeredContenders(options.backend, options.simd),
+        ...(options.backend === 'wasm' ? more(options.simd) : []),
+      ];
       const contenders = choose(all, options.contenders);
       const result = await runBench({
         backend: options.backend,

@@ -149,12 +149,13 @@ const EPILOGUE_PROBLEMS = [
 ];
 
 describe.each([
-  ['wasm', 'im2win', 'strict'],
-  ['wasm', 'im2win', 'relaxed'],
-  ['wasm', 'winograd', 'strict'],
-  ['wasm', 'winograd', 'relaxed'],
-  ['cpu', 'im2win', 'auto'],
-] as const)('Im2winConv2D on %s by %s, %s', (backend, algorithm, simd) => {
+  ['wasm', 'im2win', 'strict', 'NHWC'],
+  ['wasm', 'im2win', 'relaxed', 'NHWC'],
+  ['wasm', 'winograd', 'strict', 'NHWC'],
+  ['wasm', 'winograd', 'relaxed', 'NHWC'],
+  ['cpu', 'im2win', 'auto', 'NHWC'],
+  ['cpu', 'im2win', 'auto', 'NCHW'],
+] as const)('Im2winConv2D on %s by %s, %s, %s', (backend, algorithm, simd, dataFormat) => {
   beforeAll(async () => {
     await freshBackend(backend);
     const registration = await registerIm2win({simd, algorithm});
@@ -165,7 +166,7 @@ describe.each([
   function check(problem: ConvCase, epilogue: Epilogue, seed = 1): void {
     tf.tidy(() => {
       const operands = operandsOf(problem, epilogue, seed);
-      const output = runConv('Im2winConv2D', problem, epilogue, operands);
+      const output = runConv('Im2winConv2D', problem, epilogue, operands, dataFormat);
       expectConvolution(output, problem, epilogue, operands, algorithm);
     });
   }

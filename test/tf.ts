@@ -110,26 +110,44 @@ export function operandsOf(problem: ConvCase, epilogue: Epilogue, seed: number):
   };
 }
 
-/** Runs one convolution kernel by its name, as tfjs's ops do. */
+/**
+ * Runs one convolution kernel by its name, as tfjs's ops do. For NCHW the operands
+ * are transposed before and the output after: both sides stay NHWC.
+ */
 export function runConv(
   kernelName: string,
   problem: ConvCase,
   epilogue: Epilogue,
   operands: Operands,
+  dataFormat: 'NHWC' | 'NCHW' = 'NHWC',
 ): tf.Tensor {
-  const {strides, pad, dilations, dimRoundingMode} = problem;
+  const {strides, dilations, dimRoundingMode} = problem;
   const {activation, leakyreluAlpha} = epilogue;
-  const inputs = Object.fromEntries(Object.entries(operands).filter(([, tensor]) => tensor !== undefined));
-  const attributes = {
-    strides,
-    pad,
-    dataFormat: 'NHWC',
-    dilations,
-    dimRoundingMode,
-    activation,
-    leakyreluAlpha,
+  const channelsFirst = dataFormat === 'NCHW';
+  const toFormat = (name: string, tensor: tf.Tensor) => {
+    // A list of values belongs to the channels in either format.
+    if (!channelsFirst || name === 'filter' || tensor.rank < 2) return tensor;
+    const spread = tensor.rank === 2 ? tf.expandDims(tensor, 0) : tensor;
+    return moveLastAxis(spread, spread.rank - 3);
   };
-  return tf.engine().runKernel(kernelName, inputs, attributes as unknown as tf.NamedAttrMap) as tf.Tensor;
+  const inputs = Object.fromEntries(
+    Object.entries(operands).flatMap(([name, tensor]) => (tensor ? [[name, toFormat(name, tensor)]] : [])),
+  );
+  const pad =
+    channelsFirst && Array.isArray(problem.pad)
+      ? [problem.pad[0], problem.pad[3], problem.pad[1], problem.pad[2]]
+      : problem.pad;
+  const attributes = {strides, pad, dataFormat, dilations, dimRoundingMode, activation, leakyreluAlpha};
+  const output = tf
+    .engine()
+    .runKernel(kernelName, inputs, attributes as unknown as tf.NamedAttrMap) as tf.Tensor;
+  return channelsFirst ? tf.transpose(output, [0, 2, 3, 1]) : output;
+}
+
+function moveLastAxis(tensor: tf.Tensor, to: number): tf.Tensor {
+  const axes = tensor.shape.map((_, axis) => axis).slice(0, -1);
+  axes.splice(to, 0, tensor.rank - 1);
+  return tf.transpose(tensor, axes);
 }
 
 /**

@@ -85,10 +85,14 @@ export function conv2dRow(
   backend: 'wasm' | 'cpu',
   algorithm: 'auto' | 'im2win' | 'winograd',
   simd: Flavour | 'auto',
+  dataFormat: 'NHWC' | 'NCHW' = 'NHWC',
 ): FuzzRow<Conv2dCase> {
   let registration: Im2winRegistration | undefined;
   return {
-    name: backend === 'wasm' ? `conv2d-${algorithm}-${simd}` : `conv2d-${algorithm}-${backend}`,
+    name:
+      backend === 'wasm'
+        ? `conv2d-${algorithm}-${simd}`
+        : `conv2d-${algorithm}-${backend}-${dataFormat.toLowerCase()}`,
     cases,
     async start() {
       await freshBackend(backend);
@@ -98,7 +102,7 @@ export function conv2dRow(
       if (freshHeap) await freshBackend(backend);
       tf.tidy(() => {
         const operands = operandsOf(problem, epilogue, seed);
-        const output = runConv('FusedConv2D', problem, epilogue, operands);
+        const output = runConv('FusedConv2D', problem, epilogue, operands, dataFormat);
         // 'auto' may choose Winograd.
         expectConvolution(
           output,

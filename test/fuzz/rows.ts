@@ -19,5 +19,5 @@ export const ROWS: readonly AnyFuzzRow[] = [
   ...(['strict', 'relaxed'] as const).flatMap((simd) =>
     (['auto', 'im2win', 'winograd'] as const).map((algorithm) => conv2dRow('wasm', algorithm, simd)),
   ),
-  conv2dRow('cpu', 'im2win', 'auto'),
+  ...(['NHWC', 'NCHW'] as const).map((dataFormat) => conv2dRow('cpu', 'im2win', 'auto', dataFormat)),
 ];
