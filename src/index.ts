@@ -6,6 +6,7 @@
  */
 export type {Activation} from './activation.ts';
 export type {ConvAttributes} from './geometry.ts';
+export {type Im2winConv2dOptions, im2winConv2d} from './op.ts';
 export type {Algorithm, Flavour} from './plan.ts';
 export {
   type Im2winBackend,

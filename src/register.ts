@@ -1,4 +1,6 @@
+import {registerGradient, unregisterGradient} from '@tensorflow/tfjs-core';
 import {CpuConvolution} from './cpu/backend.ts';
+import {im2winGradient} from './gradient.ts';
 import type {Algorithm, Flavour} from './plan.ts';
 import {kernelsRegistered, RoutedBackend} from './routed.ts';
 import type {BackendName, ConvolutionRecord} from './routes.ts';
@@ -137,6 +139,8 @@ async function register(options: Im2winOptions, onUnregister: () => void): Promi
     ...(wasm ? [new RoutedBackend('wasm', wasm, algorithm)] : []),
     ...(names.includes('cpu') ? [new RoutedBackend('cpu', new CpuConvolution(), algorithm)] : []),
   ];
+  registerGradient(im2winGradient);
+  let registered = true;
   return {
     backends: backends.map(({name}) => name),
     simd,
@@ -155,7 +159,10 @@ async function register(options: Im2winOptions, onUnregister: () => void): Promi
       return memory;
     },
     unregister() {
+      if (!registered) return;
+      registered = false;
       for (const backend of backends) backend.unregister();
+      unregisterGradient(im2winGradient.kernelName);
       onUnregister();
     },
   };

@@ -1,0 +1,161 @@
+import {
+  backend_util,
+  elu,
+  engine,
+  getBackend,
+  getKernel,
+  leakyRelu,
+  type NamedAttrMap,
+  op,
+  prelu,
+  relu,
+  relu6,
+  reshape,
+  sigmoid,
+  Tensor,
+  type Tensor3D,
+  type Tensor4D,
+  type TensorLike,
+  tensor,
+  util,
+} from '@tensorflow/tfjs-core';
+import {type Activation, checkActivation} from './activation.ts';
+import type {ConvAttributes} from './geometry.ts';
+import {IM2WIN_CONV_2D} from './routes.ts';
+
+const OP = 'im2winConv2d';
+const SERVED = ['wasm', 'cpu'];
+
+/** As in `tf.conv2d` and `tf.fused.conv2d`. */
+export interface Im2winConv2dOptions extends ConvAttributes {
+  /** A shape that broadcasts to the output's. */
+  bias?: Tensor | TensorLike;
+  /** `'linear'` if missing. */
+  activation?: Activation;
+  /** Slopes of `'prelu'`, of a shape that broadcasts to the output's. */
+  preluActivationWeights?: Tensor | TensorLike;
+  /** The slope of `'leakyrelu'`; 0.2 if missing. */
+  leakyreluAlpha?: number;
+}
+
+/**
+ * Computes a 2D convolution by im2win on the current backend, whatever the
+ * registration's algorithm.
+ *
+ * In a gradient an activation is computed by tfjs's own op, as in
+ * `tf.fused.conv2d`, and the gradient goes through it.
+ *
+ * @param x Of rank 4, `[batch, height, width, inChannels]` (for `'NCHW'` with the
+ *     channels behind the batch), or of rank 3 without the batch. float32.
+ * @param filter `[filterHeight, filterWidth, inChannels, outChannels]`. float32.
+ * @returns The output, of the rank of `x`.
+ * @throws Error if the current backend has no `Im2winConv2D`, or if an argument
+ *     is not one a convolution can have.
+ */
+function im2winConv2d_<T extends Tensor3D | Tensor4D>(
+  x: T | TensorLike,
+  filter: Tensor4D | TensorLike,
+  options: Im2winConv2dOptions,
+): T {
+  checkBackend();
+  const {strides, pad, dataFormat = 'NHWC', dilations = [1, 1], dimRoundingMode, leakyreluAlpha} = options;
+  const $x = toTensor('x', x);
+  const $filter = toTensor('filter', filter);
+  const bias = options.bias == null ? undefined : toTensor('bias', options.bias);
+  const slope =
+    options.preluActivationWeights == null
+      ? undefined
+      : toTensor('preluActivationWeights', options.preluActivationWeights);
+  const activation = checkActivation(options.activation, slope !== undefined);
+  check($x.rank === 3 || $x.rank === 4, () => `input must be rank 3 or 4, but got rank ${$x.rank}`);
+  check($filter.rank === 4, () => `filter must be rank 4, but got rank ${$filter.rank}`);
+  const x4D = $x.rank === 4 ? $x : reshape($x, [1, ...$x.shape]);
+  const depth = dataFormat === 'NHWC' ? x4D.shape[3] : x4D.shape[1];
+  check(
+    depth === $filter.shape[2],
+    () => `depth of input (${depth}) must match input depth for filter ${$filter.shape[2]}`,
+  );
+  check(
+    backend_util.eitherStridesOrDilationsAreOne(strides, dilations),
+    () => `either strides or dilations must be 1. Got strides ${strides} and dilations '${dilations}'`,
+  );
+
+  const run = (fused: Activation, inputs: Record<string, Tensor>): Tensor =>
+    engine().runKernel(IM2WIN_CONV_2D, inputs, {
+      strides,
+      pad,
+      dataFormat,
+      dilations,
+      dimRoundingMode,
+      activation: fused,
+      leakyreluAlpha,
+      biasShape: bias?.shape,
+    } as unknown as NamedAttrMap) as Tensor;
+
+  let y: Tensor;
+  if (engine().state.gradientDepth > 0 && activation !== 'linear') {
+    const convolved = run('linear', {x: x4D, filter: $filter, ...(bias ? {bias} : {})});
+    // A list of slopes belongs to the channels, which NCHW has in front.
+    const aligned = slope?.rank === 1 && dataFormat === 'NCHW' ? reshape(slope, [slope.size, 1, 1]) : slope;
+    y = activate(convolved, activation, aligned, leakyreluAlpha);
+  } else {
+    y = run(activation, {
+      x: x4D,
+      filter: $filter,
+      ...(bias ? {bias} : {}),
+      ...(slope ? {preluActivationWeights: slope} : {}),
+    });
+  }
+  return ($x.rank === 4 ? y : reshape(y, y.shape.slice(1) as [number, number, number])) as unknown as T;
+}
+
+export const im2winConv2d = op({im2winConv2d_}) as typeof im2winConv2d_;
+
+function checkBackend(): void {
+  const backend = getBackend();
+  if (getKernel(IM2WIN_CONV_2D, backend) !== undefined) return;
+  const having = SERVED.filter((name) => getKernel(IM2WIN_CONV_2D, name) !== undefined);
+  throw new Error(
+    `Error in ${OP}: backend '${backend}' has no ${IM2WIN_CONV_2D}; ` +
+      (having.length > 0
+        ? `backends that have it: '${having.join("', '")}'.`
+        : 'call registerIm2win() first, which gives it to the wasm and the cpu backend.'),
+  );
+}
+
+function toTensor(name: string, value: Tensor | TensorLike): Tensor {
+  if (!(value instanceof Tensor)) return tensor(value, undefined, 'float32');
+  check(
+    value.dtype === 'float32',
+    () => `Argument '${name}' passed to '${OP}' must be float32 tensor, but got ${value.dtype} tensor`,
+  );
+  return value;
+}
+
+function check(holds: boolean, message: () => string): void {
+  util.assert(holds, () => `Error in ${OP}: ${message()}.`);
+}
+
+function activate(
+  x: Tensor,
+  activation: Activation,
+  slope: Tensor | undefined,
+  leakyreluAlpha: number | undefined,
+): Tensor {
+  switch (activation) {
+    case 'relu':
+      return relu(x);
+    case 'relu6':
+      return relu6(x);
+    case 'elu':
+      return elu(x);
+    case 'sigmoid':
+      return sigmoid(x);
+    case 'leakyrelu':
+      return leakyRelu(x, leakyreluAlpha);
+    case 'prelu':
+      return prelu(x, slope as Tensor);
+    default:
+      return x;
+  }
+}

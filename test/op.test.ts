@@ -1,0 +1,223 @@
+// im2winConv2d as an op: its values, its gradients, its bad inputs.
+import '@tensorflow/tfjs-layers'; // Registers tfjs's own gradients.
+import {ACTIVATIONS} from '../src/activation.ts';
+import {
+  type Im2winConv2dOptions,
+  type Im2winRegistration,
+  im2winConv2d,
+  registerIm2win,
+} from '../src/index.ts';
+import {floats, freshBackend, size, tf} from './tf.ts';
+
+let registration: Im2winRegistration;
+
+const tensorOf = <R extends tf.Rank>(shape: tf.ShapeMap[R], seed: number) =>
+  tf.tensor(floats(size(shape), seed), shape) as tf.Tensor<R>;
+
+function expectClose(actual: tf.Tensor, expected: tf.Tensor, tolerance = 1e-5): void {
+  expect(actual.shape).toEqual(expected.shape);
+  const values = actual.dataSync();
+  for (const [i, value] of expected.dataSync().entries())
+    expect(Math.abs(values[i] - value)).toBeLessThan(tolerance);
+}
+
+describe.each(['wasm', 'cpu'] as const)('on %s', (backend) => {
+  beforeAll(async () => {
+    await freshBackend(backend);
+    registration = await registerIm2win();
+  });
+  afterAll(() => registration.unregister());
+
+  test.each(ACTIVATIONS)('gives what tf.fused.conv2d gives: %s', (activation) => {
+    const x = tensorOf<tf.Rank.R4>([2, 7, 8, 3], 1);
+    const filter = tensorOf<tf.Rank.R4>([3, 2, 3, 5], 2);
+    const bias = tensorOf<tf.Rank.R1>([5], 3);
+    const preluActivationWeights = activation === 'prelu' ? tensorOf<tf.Rank.R1>([5], 4) : undefined;
+    const options = {
+      strides: [2, 1] as [number, number],
+      pad: 'same' as const,
+      bias,
+      activation,
+      preluActivationWeights,
+    };
+    const expected = tf.fused.conv2d({x, filter, ...options});
+    expectClose(im2winConv2d(x, filter, options), expected);
+  });
+
+  test('takes three dimensions, and lists of numbers', () => {
+    const x = tensorOf<tf.Rank.R3>([5, 6, 2], 1);
+    const filter = tensorOf<tf.Rank.R4>([2, 2, 2, 3], 2);
+    const options = {strides: 1, pad: 'valid' as const};
+    const expected = tf.conv2d(x, filter, 1, 'valid');
+    expectClose(im2winConv2d(x, filter, options), expected);
+    expectClose(im2winConv2d(x.arraySync(), filter.arraySync(), options) as tf.Tensor3D, expected);
+  });
+
+  test('leaves nothing behind in a tidy', () => {
+    const x = tensorOf<tf.Rank.R3>([5, 6, 2], 1);
+    const filter = tensorOf<tf.Rank.R4>([2, 2, 2, 3], 2);
+    const before = tf.memory().numTensors;
+    tf.tidy(() =>
+      im2winConv2d(x, filter, {strides: 1, pad: 'same', bias: [1, 2, 3], activation: 'relu'}).dataSync(),
+    );
+    expect(tf.memory().numTensors).toBe(before);
+  });
+
+  // The wasm backend has no gradient for filters.
+  const arguments_ = backend === 'cpu' ? (['x', 'filter', 'bias'] as const) : (['x', 'bias'] as const);
+
+  test.each(ACTIVATIONS)('has the gradient of the unfused ops: %s', (activation) => {
+    const x = tensorOf<tf.Rank.R4>([2, 6, 5, 2], 1);
+    const filter = tensorOf<tf.Rank.R4>([3, 2, 2, 4], 2);
+    const bias = tensorOf<tf.Rank.R1>([4], 3);
+    const slope = tensorOf<tf.Rank.R1>([4], 5);
+    const options: Im2winConv2dOptions = {strides: [1, 2], pad: 'same', activation};
+    if (activation === 'prelu') options.preluActivationWeights = slope;
+    const activate = (y: tf.Tensor): tf.Tensor =>
+      ({
+        linear: () => y,
+        relu: () => tf.relu(y),
+        relu6: () => tf.relu6(y),
+        prelu: () => tf.prelu(y, slope),
+        leakyrelu: () => tf.leakyRelu(y, 0.2),
+        sigmoid: () => tf.sigmoid(y),
+        elu: () => tf.elu(y),
+      })[activation]();
+    const dy = tensorOf<tf.Rank.R4>([2, 6, 3, 4], 6);
+    const operands = {x, filter, bias};
+    for (const name of arguments_) {
+      const ours = tf.grad((v) => {
+        const given = {...operands, [name]: v} as typeof operands;
+        return im2winConv2d(given.x, given.filter, {...options, bias: given.bias});
+      })(operands[name], dy);
+      const expected = tf.grad((v) => {
+        const given = {...operands, [name]: v} as typeof operands;
+        return activate(tf.add(tf.conv2d(given.x, given.filter, [1, 2], 'same'), given.bias));
+      })(operands[name], dy);
+      expectClose(ours, expected);
+    }
+  });
+
+  test('has the gradient of finite differences', () => {
+    const filter = tensorOf<tf.Rank.R4>([2, 2, 2, 3], 2);
+    const values = floats(32, 1);
+    const loss = (x: tf.Tensor4D) =>
+      tf.sum(tf.square(im2winConv2d(x, filter, {strides: 1, pad: 'same', activation: 'elu'})));
+    const gradient = tf
+      .grad(loss as (x: tf.Tensor) => tf.Tensor)(tf.tensor4d(values, [1, 4, 4, 2]))
+      .dataSync();
+    const step = 2 ** -7;
+    for (const i of [0, 7, 16, 31]) {
+      const moved = (by: number) =>
+        loss(
+          tf.tensor4d(
+            values.map((v, j) => (j === i ? v + by : v)),
+            [1, 4, 4, 2],
+          ),
+        ).dataSync()[0];
+      // A central difference is off by the third derivative times step²: a few 1e-4 here, beside the sums' rounding.
+      expect(gradient[i]).toBeCloseTo((moved(step) - moved(-step)) / (2 * step), 1);
+    }
+  });
+
+  test("a fused relu's gradient, of the kernel by its name", () => {
+    const x = tensorOf<tf.Rank.R4>([1, 5, 5, 2], 1);
+    const filter = tensorOf<tf.Rank.R4>([2, 2, 2, 3], 2);
+    const attributes = {strides: 1, pad: 'valid', activation: 'relu'};
+    const run = (v: tf.Tensor) =>
+      tf.engine().runKernel('Im2winConv2D', {x: v, filter}, attributes) as tf.Tensor;
+    const expected = tf.grad((v) => tf.relu(tf.conv2d(v as tf.Tensor4D, filter, 1, 'valid')))(x);
+    expectClose(tf.grad(run)(x), expected);
+  });
+});
+
+test('trains: variableGrads on cpu', async () => {
+  await freshBackend('cpu');
+  registration = await registerIm2win();
+  const x = tensorOf<tf.Rank.R4>([4, 6, 6, 1], 1);
+  const target = tensorOf<tf.Rank.R4>([4, 6, 6, 2], 2);
+  const filter = tf.variable(tensorOf<tf.Rank.R4>([3, 3, 1, 2], 3));
+  const bias = tf.variable(tf.zeros([2]));
+  const optimizer = tf.train.adam(0.05);
+  const loss = () =>
+    tf.losses.meanSquaredError(
+      target,
+      im2winConv2d(x, filter as tf.Tensor4D, {strides: 1, pad: 'same', bias, activation: 'relu'}),
+    ) as tf.Scalar;
+  const before = loss().dataSync()[0];
+  for (let i = 0; i < 40; ++i) optimizer.minimize(loss);
+  expect(loss().dataSync()[0]).toBeLessThan(0.9 * before);
+  registration.unregister();
+});
+
+test('tensors that move between the backends', async () => {
+  await freshBackend('wasm');
+  registration = await registerIm2win();
+  const x = tensorOf<tf.Rank.R4>([1, 6, 6, 3], 1);
+  const filter = tensorOf<tf.Rank.R4>([3, 3, 3, 4], 2);
+  const options = {strides: 1, pad: 'same' as const};
+  let y: tf.Tensor = im2winConv2d(x, filter, options);
+  for (const backend of ['cpu', 'wasm', 'cpu', 'wasm'] as const) {
+    await tf.setBackend(backend);
+    const next = im2winConv2d(x, filter, options);
+    expectClose(tf.add(next, 0), tf.add(y, 0));
+    y = next;
+  }
+  registration.unregister();
+});
+
+describe('refuses', () => {
+  const x = () => tf.zeros([1, 5, 5, 2]) as tf.Tensor4D;
+  const filter = () => tf.zeros([3, 3, 2, 4]) as tf.Tensor4D;
+  const options: Im2winConv2dOptions = {strides: 1, pad: 'same'};
+
+  beforeAll(async () => {
+    await freshBackend('cpu');
+    registration = await registerIm2win();
+  });
+  afterAll(() => registration.unregister());
+
+  test.each<[string, () => unknown]>([
+    [
+      'input must be rank 3 or 4, but got rank 2',
+      () => im2winConv2d(tf.zeros([5, 5]) as never, filter(), options),
+    ],
+    ['filter must be rank 4, but got rank 3', () => im2winConv2d(x(), tf.zeros([3, 3, 2]) as never, options)],
+    [
+      'depth of input (2) must match input depth for filter 3',
+      () => im2winConv2d(x(), tf.zeros([3, 3, 3, 4]) as tf.Tensor4D, options),
+    ],
+    [
+      "'x' passed to 'im2winConv2d' must be float32",
+      () => im2winConv2d(tf.zeros([1, 5, 5, 2], 'int32') as tf.Tensor4D, filter(), options),
+    ],
+    [
+      "'filter' passed to 'im2winConv2d' must be float32",
+      () => im2winConv2d(x(), tf.zeros([3, 3, 2, 4], 'int32') as tf.Tensor4D, options),
+    ],
+    [
+      'either strides or dilations must be 1',
+      () => im2winConv2d(x(), filter(), {...options, strides: 2, dilations: 2}),
+    ],
+    ['strides is 0', () => im2winConv2d(x(), filter(), {...options, strides: 0})],
+    ['pad is "around"', () => im2winConv2d(x(), filter(), {...options, pad: 'around' as 'same'})],
+    ["activation is 'gelu'", () => im2winConv2d(x(), filter(), {...options, activation: 'gelu' as 'elu'})],
+    [
+      'preluActivationWeights is missing',
+      () => im2winConv2d(x(), filter(), {...options, activation: 'prelu'}),
+    ],
+    ['bias has shape [3]', () => im2winConv2d(x(), filter(), {...options, bias: [1, 2, 3]})],
+  ])('%s', (message, call) => {
+    expect(call).toThrow(message);
+  });
+
+  test('a backend without the kernel, and names those that have it', () => {
+    tf.registerBackend('im2win-none', tf.findBackendFactory('cpu'));
+    tf.setBackend('im2win-none');
+    expect(() => im2winConv2d(x(), filter(), options)).toThrow(
+      "backend 'im2win-none' has no Im2winConv2D; backends that have it: 'wasm', 'cpu'.",
+    );
+    tf.setBackend('cpu');
+    tf.removeBackend('im2win-none');
+  });
+});
