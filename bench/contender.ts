@@ -40,9 +40,7 @@ export const OWN_ALGORITHMS = ['stock', 'im2win', 'winograd', 'auto'] as const s
 /** The algorithms that a registration switches between, stock among them. */
 export function registeredContenders(backend: string, simd: Im2winOptions['simd']): Contender[] {
   let registration: Im2winRegistration | undefined;
-  // On cpu there is but one way, and stock's needs nothing beside its tensors.
-  const algorithms = backend === 'cpu' ? (['stock', 'im2win'] as const) : OWN_ALGORITHMS;
-  return algorithms.map((algorithm) => ({
+  return OWN_ALGORITHMS.map((algorithm) => ({
     name: algorithm,
     async start() {
       registration?.unregister();

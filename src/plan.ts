@@ -76,13 +76,28 @@ export interface StockPlan {
 
 export type Plan = Im2winPlan | WinogradPlan | StockPlan;
 
+/** What a plan is made for: a register tile, and the costs beside it. */
+interface Target {
+  readonly tile: Tile;
+  /** Of a value in strips, panels and products. */
+  readonly valueBytes: 4 | 8;
+  readonly readsInPlace: boolean;
+  /** What a product costs that is transformed back, in the steps of the cost model. */
+  readonly backSteps: number;
+}
+
 // The 6×8 tile needs twelve accumulators, two vectors of the panel and one of
 // the input: the fifteen registers that V8 leaves on x86. A product that is not
-// fused takes one more, hence five rows.
-const TILES: Record<Flavour, Tile> = {
-  relaxed: {mr: 6, nr: 8},
-  strict: {mr: 5, nr: 8},
+// fused takes one more, hence five rows. The cpu backend sums doubles, one by one.
+const TARGETS: Record<Flavour | 'cpu', Target> = {
+  relaxed: {tile: {mr: 6, nr: 8}, valueBytes: 4, readsInPlace: true, backSteps: 30},
+  strict: {tile: {mr: 5, nr: 8}, valueBytes: 4, readsInPlace: true, backSteps: 30},
+  cpu: {tile: {mr: 3, nr: 4}, valueBytes: 8, readsInPlace: false, backSteps: 8},
 };
+
+function targetOf(context: PlanContext): Target {
+  return TARGETS[context.backend === 'cpu' ? 'cpu' : context.flavour];
+}
 
 // A block's strips are to stay in the second-level cache beside a panel; but a
 // block of too few windows reads the whole filter again for too little work.
@@ -117,42 +132,25 @@ export function planConv(geometry: ConvGeometry, context: PlanContext): Plan {
 
 /** The plan for a convolution that is ours to compute. */
 export function planOurs(geometry: ConvGeometry, context: PlanContext): Im2winPlan | WinogradPlan {
-  if (context.backend === 'cpu') return planCpu(geometry);
-  const {algorithm, flavour} = context;
-  const im2win = planIm2win(geometry, flavour);
-  if (algorithm === 'im2win') return im2win;
+  const target = targetOf(context);
+  const im2win = planIm2win(geometry, target);
+  if (context.algorithm === 'im2win') return im2win;
   const candidates = ([8, 6, 4] as const)
-    .map((points) => planWinograd(geometry, flavour, points))
-    .filter((plan) => plan !== undefined);
-  const cheapest = candidates.sort((a, b) => winogradCost(geometry, a) - winogradCost(geometry, b))[0];
+    .map((points) => planWinograd(geometry, target, points))
+    .filter((plan) => plan !== undefined)
+    .map((plan) => ({plan, cost: winogradCost(geometry, target, plan)}));
+  const cheapest = candidates.sort((a, b) => a.cost - b.cost)[0];
   if (cheapest === undefined) return im2win;
-  return algorithm === 'winograd' || winogradCost(geometry, cheapest) < im2winCost(geometry)
-    ? cheapest
-    : im2win;
-}
-
-/** The cpu backend's plan: doubles in strips of one output row, and in panels of four channels. */
-function planCpu(geometry: ConvGeometry): Im2winPlan {
-  const tile = {mr: 3, nr: 4};
-  const strip = stripLayout(geometry, false);
-  return {
-    algorithm: 'im2win',
-    tile,
-    strip,
-    rowsPerBlock: 1,
-    stripBytes: 8 * strip.windowRowStride,
-    packing: `${filterName(geometry)} panels ${tile.nr}`,
-    panelBytes: 8 * strip.depth * Math.ceil(geometry.outChannels / tile.nr) * tile.nr,
-  };
+  return context.algorithm === 'winograd' || cheapest.cost < im2winCost(geometry) ? cheapest.plan : im2win;
 }
 
 /**
  * The plan for F(points - taps + 1, taps), or `undefined` where there is none: a
  * dilated filter, no or too many taps.
  */
-export function planWinograd(
+function planWinograd(
   geometry: ConvGeometry,
-  flavour: Flavour,
+  {tile, valueBytes}: Target,
   points: WinogradPlan['points'],
 ): WinogradPlan | undefined {
   const {strideWidth, inChannels, filterHeight, outWidth} = geometry;
@@ -160,13 +158,12 @@ export function planWinograd(
   const outputs = points - taps + 1;
   const dilated = geometry.dilationWidth > 1 || geometry.dilationHeight > 1;
   if (taps < 2 || outputs < 2 || dilated || inChannels === 0) return undefined;
-  const tile = TILES[flavour];
   const tiles = Math.ceil(outWidth / outputs);
   const columnFloats = strideWidth * inChannels;
-  const inputRowBytes = 4 * points * tiles * columnFloats;
+  const inputRowBytes = valueBytes * points * tiles * columnFloats;
   const columns = (tiles * outputs + taps - 1) * strideWidth;
-  const columnBytes = 4 * columns * inChannels;
-  const productRowBytes = 4 * points * tiles * tile.nr;
+  const columnBytes = valueBytes * columns * inChannels;
+  const productRowBytes = valueBytes * points * tiles * tile.nr;
   const inputRowsFor = (rows: number) => (rows - 1) * geometry.strideHeight + filterHeight;
   const bytesFor = (rows: number) =>
     columnBytes + inputRowsFor(rows) * inputRowBytes + rows * productRowBytes;
@@ -194,15 +191,14 @@ export function planWinograd(
     inputRowBytes,
     productBytes: rowsPerBlock * productRowBytes,
     packing: `${filterName(geometry)} winograd ${points} stride ${strideWidth} panels ${tile.nr}`,
-    panelBytes: 4 * points * depth * Math.ceil(geometry.outChannels / tile.nr) * tile.nr,
+    panelBytes: valueBytes * points * depth * Math.ceil(geometry.outChannels / tile.nr) * tile.nr,
   };
 }
 
 /** The plan for plain im2win, whatever else could compute the convolution. */
-export function planIm2win(geometry: ConvGeometry, flavour: Flavour): Im2winPlan {
-  const strip = stripLayout(geometry);
-  const tile = TILES[flavour];
-  const rowBytes = 4 * strip.windowRowStride;
+function planIm2win(geometry: ConvGeometry, {tile, valueBytes, readsInPlace}: Target): Im2winPlan {
+  const strip = stripLayout(geometry, readsInPlace);
+  const rowBytes = valueBytes * strip.windowRowStride;
   const rowsPerBlock = blockRows(geometry, rowBytes);
   return {
     algorithm: 'im2win',
@@ -211,7 +207,7 @@ export function planIm2win(geometry: ConvGeometry, flavour: Flavour): Im2winPlan
     rowsPerBlock,
     stripBytes: strip.inPlace ? 0 : rowsPerBlock * rowBytes,
     packing: `${filterName(geometry)} panels ${tile.nr}`,
-    panelBytes: 4 * strip.depth * Math.ceil(geometry.outChannels / tile.nr) * tile.nr,
+    panelBytes: valueBytes * strip.depth * Math.ceil(geometry.outChannels / tile.nr) * tile.nr,
   };
 }
 
@@ -221,11 +217,10 @@ export function planIm2win(geometry: ConvGeometry, flavour: Flavour): Im2winPlan
 // What a tile costs beside its depth, and a segment of its windows.
 const TILE_STEPS = 4;
 const SEGMENT_STEPS = 2;
-// What a float costs that is gathered, transformed, transformed back, or read
+// What a float costs that is gathered, transformed, or read
 // from a packed filter, which happens once a block.
 const GATHER_STEPS = 1.5;
 const TRANSFORM_STEPS = 5;
-const BACK_STEPS = 30;
 const TRAFFIC_STEPS = 3;
 
 function tileSteps(segmentLength: number, segments: number): number {
@@ -239,14 +234,14 @@ function im2winCost(geometry: ConvGeometry): number {
   return outHeight * outWidth * (product + gathered);
 }
 
-function winogradCost(geometry: ConvGeometry, plan: WinogradPlan): number {
+function winogradCost(geometry: ConvGeometry, {valueBytes, backSteps}: Target, plan: WinogradPlan): number {
   const {filterHeight, strideWidth, inChannels, outHeight} = geometry;
   const columnFloats = strideWidth * inChannels;
   const blocks = Math.ceil(outHeight / plan.rowsPerBlock);
   const products = outHeight * plan.tiles * plan.points;
-  const product = (tileSteps(columnFloats, filterHeight) + BACK_STEPS) * wholePanels(geometry);
+  const product = (tileSteps(columnFloats, filterHeight) + backSteps) * wholePanels(geometry);
   const transforms = blocks * plan.inputRows * plan.tiles * plan.points * columnFloats * TRANSFORM_STEPS;
-  const traffic = blocks * (plan.panelBytes / 4) * TRAFFIC_STEPS;
+  const traffic = blocks * (plan.panelBytes / valueBytes) * TRAFFIC_STEPS;
   return products * product + transforms + traffic;
 }
 

@@ -155,6 +155,8 @@ describe.each([
   ['wasm', 'winograd', 'relaxed', 'NHWC'],
   ['cpu', 'im2win', 'auto', 'NHWC'],
   ['cpu', 'im2win', 'auto', 'NCHW'],
+  ['cpu', 'winograd', 'auto', 'NHWC'],
+  ['cpu', 'winograd', 'auto', 'NCHW'],
 ] as const)('Im2winConv2D on %s by %s, %s, %s', (backend, algorithm, simd, dataFormat) => {
   beforeAll(async () => {
     await freshBackend(backend);

@@ -2,8 +2,10 @@ import type {DataId, TensorInfo} from '@tensorflow/tfjs-core';
 import type {Algorithm, PlanContext} from '../plan.ts';
 import type {BackendConvolution, RoutedCall} from '../routed.ts';
 import type {Route} from '../routes.ts';
-import {type CpuOperand, convolveCpu} from './conv2d.ts';
+import type {CpuOperand} from './epilogue.ts';
+import {runIm2win} from './im2win.ts';
 import {packFilter} from './pack.ts';
+import {packWinograd, runWinograd, winogradValues} from './winograd.ts';
 
 /** The parts of tfjs's `MathBackendCPU` that the kernel uses. */
 interface TfjsCpuBackend {
@@ -14,7 +16,7 @@ interface TfjsCpuBackend {
 /** im2win on tfjs's cpu backend, in plain JavaScript. */
 export class CpuConvolution implements BackendConvolution {
   private readonly packed = new WeakMap<DataId, Map<string, Float64Array>>();
-  private strip = new Float64Array(0);
+  private workspace = new Float64Array(0);
 
   context(_backend: unknown, algorithm: Algorithm): PlanContext {
     return {backend: 'cpu', algorithm};
@@ -23,37 +25,42 @@ export class CpuConvolution implements BackendConvolution {
   compute({backend, inputs, attributes, route}: RoutedCall): TensorInfo {
     const instance = backend as unknown as TfjsCpuBackend;
     const {geometry, plan, activation} = route;
-    if (plan.algorithm !== 'im2win') throw new Error(`im2win: no ${plan.algorithm} on the cpu backend.`);
+    if (plan.algorithm === 'stock') throw new Error('im2win: the call is planned for stock.');
     const {x, filter, bias, preluActivationWeights} = inputs;
     const values = (tensor: TensorInfo) => instance.data.get(tensor.dataId).values;
     const operand = (tensor: TensorInfo | undefined, strides: Route['bias']): CpuOperand | undefined =>
       tensor == null || strides === undefined ? undefined : {values: values(tensor), strides};
-    if (this.strip.length < plan.strip.windowRowStride)
-      this.strip = new Float64Array(plan.strip.windowRowStride);
-    const output = convolveCpu(geometry, plan, {
+    const needed = plan.algorithm === 'winograd' ? winogradValues(plan) : plan.strip.windowRowStride;
+    if (this.workspace.length < needed) this.workspace = new Float64Array(needed);
+    const conv = {
       x: values(x),
-      panels: this.panels(filter, route, plan.packing, values),
-      strip: this.strip,
+      panels: this.panels(filter, plan.packing, () =>
+        plan.algorithm === 'winograd'
+          ? packWinograd(values(filter), geometry, plan)
+          : packFilter(values(filter), geometry),
+      ),
+      workspace: this.workspace,
       bias: operand(bias, route.bias),
       slope: operand(preluActivationWeights, route.slope),
       activation,
       leakyreluAlpha: attributes.leakyreluAlpha ?? 0.2,
-    });
+    };
+    // An empty output has no windows to gather.
+    const output = geometry.outShape.includes(0)
+      ? new Float32Array(0)
+      : plan.algorithm === 'winograd'
+        ? runWinograd(geometry, plan, conv)
+        : runIm2win(geometry, plan, conv);
     return instance.makeTensorInfo([...geometry.outShape], 'float32', output);
   }
 
   release(): void {
-    this.strip = new Float64Array(0);
+    this.workspace = new Float64Array(0);
   }
 
-  private panels(
-    filter: TensorInfo,
-    {geometry}: Route,
-    packing: string,
-    values: (tensor: TensorInfo) => ArrayLike<number>,
-  ): Float64Array {
+  private panels(filter: TensorInfo, packing: string, pack: () => Float64Array): Float64Array {
     const packings = this.packed.get(filter.dataId) ?? new Map<string, Float64Array>();
-    const panels = packings.get(packing) ?? packFilter(values(filter), geometry);
+    const panels = packings.get(packing) ?? pack();
     this.packed.set(filter.dataId, packings.set(packing, panels));
     return panels;
   }

@@ -7,8 +7,9 @@ export const MR = 3;
 export const NR = 4;
 
 /**
- * Multiplies three windows, which start at a0, a1 and a2 of the strip and are
- * `depth` long, by one panel, and writes the sums to `sums`: [MR][NR].
+ * Multiplies three windows, which start at a0, a1 and a2 of the strip, by one
+ * panel, and writes the sums to `sums`: [MR][NR]. A window is `segments` runs of
+ * `segmentLength` values, each starting `segmentStride` values behind the one before.
  */
 export function tile(
   strip: Float64Array,
@@ -17,7 +18,9 @@ export function tile(
   a2: number,
   panels: Float64Array,
   panel: number,
-  depth: number,
+  segmentLength: number,
+  segments: number,
+  segmentStride: number,
   sums: Float64Array,
 ): void {
   let s00 = 0;
@@ -32,27 +35,32 @@ export function tile(
   let s21 = 0;
   let s22 = 0;
   let s23 = 0;
-  for (let k = 0; k < depth; ++k) {
-    const b0 = panels[panel];
-    const b1 = panels[panel + 1];
-    const b2 = panels[panel + 2];
-    const b3 = panels[panel + 3];
-    panel += NR;
-    const x0 = strip[a0 + k];
-    s00 += x0 * b0;
-    s01 += x0 * b1;
-    s02 += x0 * b2;
-    s03 += x0 * b3;
-    const x1 = strip[a1 + k];
-    s10 += x1 * b0;
-    s11 += x1 * b1;
-    s12 += x1 * b2;
-    s13 += x1 * b3;
-    const x2 = strip[a2 + k];
-    s20 += x2 * b0;
-    s21 += x2 * b1;
-    s22 += x2 * b2;
-    s23 += x2 * b3;
+  for (let segment = 0; segment < segments; ++segment) {
+    for (let k = 0; k < segmentLength; ++k) {
+      const b0 = panels[panel];
+      const b1 = panels[panel + 1];
+      const b2 = panels[panel + 2];
+      const b3 = panels[panel + 3];
+      panel += NR;
+      const x0 = strip[a0 + k];
+      s00 += x0 * b0;
+      s01 += x0 * b1;
+      s02 += x0 * b2;
+      s03 += x0 * b3;
+      const x1 = strip[a1 + k];
+      s10 += x1 * b0;
+      s11 += x1 * b1;
+      s12 += x1 * b2;
+      s13 += x1 * b3;
+      const x2 = strip[a2 + k];
+      s20 += x2 * b0;
+      s21 += x2 * b1;
+      s22 += x2 * b2;
+      s23 += x2 * b3;
+    }
+    a0 += segmentStride;
+    a1 += segmentStride;
+    a2 += segmentStride;
   }
   sums[0] = s00;
   sums[1] = s01;

@@ -1,0 +1,217 @@
+// Winograd's minimal filtering along the width, as in kernels/winograd.h and with
+// its points, in doubles: 0, 1, -1 [, 2, -2 [, 1/2, -1/2]], infinity.
+import type {ConvGeometry} from '../geometry.ts';
+import type {WinogradPlan} from '../plan.ts';
+import {type CpuConv, makeFinish} from './epilogue.ts';
+import {gatherStrip, layoutStrides} from './gather.ts';
+import {MR, NR, tile} from './tile.ts';
+
+/** The positive points that come in pairs with their negatives. */
+const POINTS = [1, 2, 0.5];
+
+const pairsOf = (points: number) => POINTS.slice(0, points / 2 - 1);
+
+/** 1 / prod(p - q) over the other finite points q, the same at p and -p. */
+function filterScale(points: number, p: number): number {
+  return pairsOf(points).reduce(
+    (scale, q) => (q === p ? scale : scale / (p * p - q * q)),
+    p === 0 ? 1 : 1 / (2 * p * p),
+  );
+}
+
+/** Values of scratch: gathered columns, transformed rows, one panel's products. */
+export function winogradValues(plan: WinogradPlan): number {
+  return (plan.columnBytes + plan.inputRows * plan.inputRowBytes + plan.productBytes) / 8;
+}
+
+/** [panel][point][filterHeight][strideWidth][inChannels][NR], from a tfjs filter. */
+export function packWinograd(
+  filter: ArrayLike<number>,
+  geometry: ConvGeometry,
+  plan: WinogradPlan,
+): Float64Array {
+  const {filterHeight, filterWidth, inChannels, outChannels, strideWidth} = geometry;
+  const {points, taps} = plan;
+  const pairs = pairsOf(points);
+  const depth = filterHeight * strideWidth * inChannels;
+  const pointStride = depth * NR;
+  const panels = new Float64Array(plan.panelBytes / 8);
+  const scaleAtZero = filterScale(points, 0);
+  for (let channel = 0; channel < outChannels; ++channel) {
+    const panel = Math.floor(channel / NR) * points * pointStride + (channel % NR);
+    for (let k = 0; k < depth; ++k) {
+      const ci = k % inChannels;
+      const phase = Math.floor(k / inChannels) % strideWidth;
+      const kh = Math.floor(k / (inChannels * strideWidth));
+      // Taps that a short phase lacks are zeros.
+      const tap = (q: number) => {
+        const kw = q * strideWidth + phase;
+        return kw < filterWidth
+          ? filter[((kh * filterWidth + kw) * inChannels + ci) * outChannels + channel]
+          : 0;
+      };
+      let to = panel + k * NR;
+      panels[to] = tap(0) * scaleAtZero;
+      for (const p of pairs) {
+        let even = 0;
+        let odd = 0;
+        for (let q = 0; q < taps; ++q) {
+          if (q % 2 === 0) even += tap(q) * p ** q;
+          else odd += tap(q) * p ** q;
+        }
+        const scale = filterScale(points, p);
+        panels[to + pointStride] = (even + odd) * scale;
+        panels[to + 2 * pointStride] = (even - odd) * scale;
+        to += 2 * pointStride;
+      }
+      panels[to + pointStride] = tap(taps - 1);
+    }
+  }
+  return panels;
+}
+
+/** The coefficients of prod(x - q) over the finite points q other than each point. */
+function inputMatrix(points: number): Float64Array {
+  const finite = [0, ...pairsOf(points).flatMap((p) => [p, -p])];
+  const matrix = new Float64Array(points * points);
+  for (let i = 0; i < points; ++i) {
+    let coefficients = [1];
+    for (const q of finite) {
+      if (q === finite[i]) continue;
+      coefficients = [0, ...coefficients].map((shifted, j) => shifted - q * (coefficients[j] ?? 0));
+    }
+    matrix.set(coefficients, i * points);
+  }
+  return matrix;
+}
+
+/** Transforms one gathered row: [point][tile][columnFloats] from `to` on. */
+function transformRow(
+  workspace: Float64Array,
+  to: number,
+  {points, outputs, tiles}: WinogradPlan,
+  columnFloats: number,
+  matrix: Float64Array,
+): void {
+  const pointStride = tiles * columnFloats;
+  for (let i = 0; i < points; ++i) {
+    // Every other coefficient is zero at 0 and infinity, and the last ones almost everywhere.
+    for (let t = 0; t < tiles; ++t) {
+      const row = to + i * pointStride + t * columnFloats;
+      const from = t * outputs * columnFloats;
+      for (let c = 0; c < columnFloats; ++c) workspace[row + c] = 0;
+      for (let j = 0; j < points; ++j) {
+        const factor = matrix[i * points + j];
+        if (factor === 0) continue;
+        const column = from + j * columnFloats;
+        for (let c = 0; c < columnFloats; ++c) workspace[row + c] += factor * workspace[column + c];
+      }
+    }
+  }
+}
+
+/** Rows are gathered and transformed, multiplied and transformed back, a block at a time. */
+export function runWinograd(geometry: ConvGeometry, plan: WinogradPlan, conv: CpuConv): Float32Array {
+  const {batchSize, outHeight, outWidth, outChannels, inHeight, inWidth, inChannels, strideWidth} = geometry;
+  const {points, outputs, tiles, rowsPerBlock} = plan;
+  const {workspace} = conv;
+  const output = new Float32Array(batchSize * outHeight * outWidth * outChannels);
+  const xStrides = layoutStrides(geometry, inHeight, inWidth, inChannels);
+  const yStrides = layoutStrides(geometry, outHeight, outWidth, outChannels);
+  const finish = makeFinish(conv);
+  const sums = new Float64Array(MR * NR);
+  const columnFloats = strideWidth * inChannels;
+  const rowValues = plan.inputRowBytes / 8;
+  const inputRows = plan.columnBytes / 8;
+  const products = inputRows + plan.inputRows * rowValues;
+  const depth = geometry.filterHeight * columnFloats;
+  const matrix = inputMatrix(points);
+  const pairs = pairsOf(points);
+  // One input row at a time: a filter of one row, at the input's own rows.
+  const rowGeometry = {...geometry, filterHeight: 1, strideHeight: 1, padTop: 0};
+  const columns = {first: -geometry.padLeft, step: 1, columns: plan.columns, groupStep: 0, groups: 1};
+  const even = new Float64Array(pairs.length);
+  const odd = new Float64Array(pairs.length);
+
+  for (let image = 0; image < batchSize; ++image) {
+    for (let firstRow = 0; firstRow < outHeight; firstRow += rowsPerBlock) {
+      const rows = Math.min(rowsPerBlock, outHeight - firstRow);
+      const firstInput = firstRow * geometry.strideHeight - geometry.padTop;
+      const count = (rows - 1) * geometry.strideHeight + geometry.filterHeight;
+      for (let r = 0; r < count; ++r) {
+        gatherStrip(
+          workspace,
+          conv.x,
+          image * xStrides.batch,
+          xStrides,
+          rowGeometry,
+          firstInput + r,
+          columns,
+        );
+        transformRow(workspace, inputRows + r * rowValues, plan, columnFloats, matrix);
+      }
+      const windows = rows * tiles;
+      const windowAt = (point: number, m: number) =>
+        inputRows +
+        Math.floor(m / tiles) * geometry.strideHeight * rowValues +
+        point * tiles * columnFloats +
+        (m % tiles) * columnFloats;
+      let panel = 0;
+      for (let n = 0; n < outChannels; n += NR) {
+        for (let point = 0; point < points; ++point) {
+          for (let m = 0; m < windows; m += MR) {
+            const a = windowAt(point, m);
+            tile(
+              workspace,
+              a,
+              m + 1 < windows ? windowAt(point, m + 1) : a,
+              m + 2 < windows ? windowAt(point, m + 2) : a,
+              conv.panels,
+              panel,
+              columnFloats,
+              geometry.filterHeight,
+              rowValues,
+              sums,
+            );
+            const to = products + (point * windows + m) * NR;
+            const values = Math.min(MR, windows - m) * NR;
+            for (let i = 0; i < values; ++i) workspace[to + i] = sums[i];
+          }
+          panel += depth * NR;
+        }
+        const width = Math.min(NR, outChannels - n);
+        for (let m = 0; m < windows; ++m) {
+          const row = firstRow + Math.floor(m / tiles);
+          const firstPixel = (m % tiles) * outputs;
+          const pixels = Math.min(outputs, outWidth - firstPixel);
+          for (let channel = 0; channel < width; ++channel) {
+            const product = products + m * NR + channel;
+            const stride = windows * NR;
+            for (let k = 0; k < pairs.length; ++k) {
+              const plus = workspace[product + (2 * k + 1) * stride];
+              const minus = workspace[product + (2 * k + 2) * stride];
+              even[k] = plus + minus;
+              odd[k] = plus - minus;
+            }
+            let to =
+              image * yStrides.batch +
+              row * yStrides.row +
+              firstPixel * yStrides.pixel +
+              (n + channel) * yStrides.channel;
+            for (let j = 0; j < pixels; ++j) {
+              let y = j === 0 ? workspace[product] : 0;
+              if (j === outputs - 1) y += workspace[product + (points - 1) * stride];
+              const terms = j % 2 === 0 ? even : odd;
+              for (let k = 0; k < pairs.length; ++k) y += terms[k] * POWERS[k][j];
+              output[to] = finish(y, image, row, firstPixel + j, n + channel);
+              to += yStrides.pixel;
+            }
+          }
+        }
+      }
+    }
+  }
+  return output;
+}
+
+const POWERS = POINTS.map((p) => Float64Array.from({length: 8}, (_, j) => p ** j));
