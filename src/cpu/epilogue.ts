@@ -18,16 +18,47 @@ export interface CpuConv {
   readonly leakyreluAlpha: number;
 }
 
+/** A sum with its bias added and its activation applied. */
 export type Finish = (sum: number, image: number, row: number, pixel: number, channel: number) => number;
 
 /** Bias and activation, as tfjs's cpu backend computes them. */
-export function makeFinish({bias, slope, activation, leakyreluAlpha}: CpuConv): Finish {
+export interface Epilogue {
+  /** The usual case, to be computed in line: a clamp, and a bias for each channel (zeros if there is none). */
+  readonly byChannel: boolean;
+  readonly bias: Float64Array;
+  readonly low: number;
+  readonly high: number;
+  /** Every other case. */
+  readonly finish: Finish;
+}
+
+export function makeEpilogue(
+  {bias, slope, activation, leakyreluAlpha}: CpuConv,
+  outChannels: number,
+): Epilogue {
   const activate = ACTIVATE[activation];
-  return (sum, image, row, pixel, channel) => {
-    const biased = bias === undefined ? sum : sum + operandAt(bias, image, row, pixel, channel);
-    const alpha = slope === undefined ? leakyreluAlpha : operandAt(slope, image, row, pixel, channel);
-    return activate(biased, alpha);
+  const clamps = activation === 'linear' || activation === 'relu' || activation === 'relu6';
+  const flat = bias === undefined || (bias.strides.batch | bias.strides.row | bias.strides.pixel) === 0;
+  const perChannel = new Float64Array(outChannels);
+  if (bias !== undefined && flat) {
+    for (let n = 0; n < outChannels; ++n) perChannel[n] = bias.values[n * bias.strides.channel];
+  }
+  return {
+    byChannel: clamps && flat,
+    bias: perChannel,
+    low: activation === 'linear' ? Number.NEGATIVE_INFINITY : 0,
+    high: activation === 'relu6' ? 6 : Number.POSITIVE_INFINITY,
+    finish(sum, image, row, pixel, channel) {
+      const biased = bias === undefined ? sum : sum + operandAt(bias, image, row, pixel, channel);
+      const alpha = slope === undefined ? leakyreluAlpha : operandAt(slope, image, row, pixel, channel);
+      return activate(biased, alpha);
+    },
   };
+}
+
+/** Keeps a NaN. */
+export function clamp(value: number, low: number, high: number): number {
+  return value < low ? low : value > high ? high : value;
 }
 
 function operandAt(
@@ -46,8 +77,8 @@ const slope = (v: number, alpha: number) => (v < 0 ? v * alpha : v);
 
 const ACTIVATE: Record<Activation, (v: number, alpha: number) => number> = {
   linear: (v) => v,
-  relu: (v) => Math.max(0, v),
-  relu6: (v) => Math.min(6, Math.max(0, v)),
+  relu: (v) => clamp(v, 0, Number.POSITIVE_INFINITY),
+  relu6: (v) => clamp(v, 0, 6),
   prelu: slope,
   leakyrelu: slope,
   sigmoid: (v) => 1 / (1 + Math.exp(-v)),

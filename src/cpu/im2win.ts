@@ -1,6 +1,6 @@
 import type {ConvGeometry} from '../geometry.ts';
 import type {Im2winPlan} from '../plan.ts';
-import {type CpuConv, makeFinish} from './epilogue.ts';
+import {type CpuConv, clamp, makeEpilogue} from './epilogue.ts';
 import {gatherStrip, layoutStrides} from './gather.ts';
 import {MR, NR, tile} from './tile.ts';
 
@@ -17,7 +17,7 @@ export function runIm2win(geometry: ConvGeometry, plan: Im2winPlan, conv: CpuCon
   if (output.length === 0) return output;
   const xStrides = layoutStrides(geometry, inHeight, inWidth, inChannels);
   const yStrides = layoutStrides(geometry, outHeight, outWidth, outChannels);
-  const finish = makeFinish(conv);
+  const {byChannel, bias, low, high, finish} = makeEpilogue(conv, outChannels);
   const sums = new Float64Array(MR * NR);
 
   for (let phase = 0; phase < strip.phases && phase < outWidth; ++phase) {
@@ -58,7 +58,10 @@ export function runIm2win(geometry: ConvGeometry, plan: Im2winPlan, conv: CpuCon
               let to =
                 image * yStrides.batch + row * yStrides.row + pixel * yStrides.pixel + n * yStrides.channel;
               for (let channel = 0; channel < width; ++channel) {
-                output[to] = finish(sums[i * NR + channel], image, row, pixel, n + channel);
+                const sum = sums[i * NR + channel];
+                output[to] = byChannel
+                  ? clamp(sum + bias[n + channel], low, high)
+                  : finish(sum, image, row, pixel, n + channel);
                 to += yStrides.channel;
               }
             }

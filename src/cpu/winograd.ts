@@ -2,7 +2,7 @@
 // its points, in doubles: 0, 1, -1 [, 2, -2 [, 1/2, -1/2]], infinity.
 import type {ConvGeometry} from '../geometry.ts';
 import type {WinogradPlan} from '../plan.ts';
-import {type CpuConv, makeFinish} from './epilogue.ts';
+import {type CpuConv, clamp, makeEpilogue} from './epilogue.ts';
 import {gatherStrip, layoutStrides} from './gather.ts';
 import {MR, NR, tile} from './tile.ts';
 
@@ -118,7 +118,7 @@ export function runWinograd(geometry: ConvGeometry, plan: WinogradPlan, conv: Cp
   const output = new Float32Array(batchSize * outHeight * outWidth * outChannels);
   const xStrides = layoutStrides(geometry, inHeight, inWidth, inChannels);
   const yStrides = layoutStrides(geometry, outHeight, outWidth, outChannels);
-  const finish = makeFinish(conv);
+  const {byChannel, bias, low, high, finish} = makeEpilogue(conv, outChannels);
   const sums = new Float64Array(MR * NR);
   const columnFloats = strideWidth * inChannels;
   const rowValues = plan.inputRowBytes / 8;
@@ -203,7 +203,9 @@ export function runWinograd(geometry: ConvGeometry, plan: WinogradPlan, conv: Cp
               if (j === outputs - 1) y += workspace[product + (points - 1) * stride];
               const terms = j % 2 === 0 ? even : odd;
               for (let k = 0; k < pairs.length; ++k) y += terms[k] * POWERS[k][j];
-              output[to] = finish(y, image, row, firstPixel + j, n + channel);
+              output[to] = byChannel
+                ? clamp(y + bias[n + channel], low, high)
+                : finish(y, image, row, firstPixel + j, n + channel);
               to += yStrides.pixel;
             }
           }
