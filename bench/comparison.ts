@@ -11,7 +11,7 @@ import type {Allocation} from '../src/wasm/heap.ts';
 import {compileKernels} from '../src/wasm/module.ts';
 import {WasmState} from '../src/wasm/state.ts';
 import type {TfjsWasmBackend} from '../src/wasm/tfjs.ts';
-import type {Contender, LayerOperands} from './contender.ts';
+import {CannotRun, type Contender, type LayerOperands} from './contender.ts';
 import type {Layer} from './layers.ts';
 
 /** How a contender lays out a convolution's left matrix. */
@@ -125,12 +125,13 @@ function contender(name: string, makeLayout: MakeLayout, flavour: Flavour): Cont
     if (matrix !== undefined) state?.heap.free(matrix);
     matrix = undefined;
     state?.release();
+    state = undefined;
   };
 
   return {
     name,
     async start(layer) {
-      if (Math.max(...layer.dilations) > 1) throw new Error(`${name} takes no dilation.`);
+      if (Math.max(...layer.dilations) > 1) throw new CannotRun(`${name} takes no dilation.`);
       release();
       const created = WasmState.create(
         tf.backend() as unknown as TfjsWasmBackend,
@@ -139,6 +140,7 @@ function contender(name: string, makeLayout: MakeLayout, flavour: Flavour): Cont
       if (typeof created === 'string') throw new Error(created);
       state = created;
     },
+    stop: release,
     run(layer, operands) {
       if (state === undefined) throw new Error(`${name} was not started.`);
       const layout = makeLayout(state, layer);

@@ -22,6 +22,9 @@ export interface Output {
   dispose(): void;
 }
 
+/** A contender says so of a layer that is not its kind; every other error is one. */
+export class CannotRun extends Error {}
+
 export interface Contender {
   readonly name: string;
   /** The filter is part of what `start` prepares: it cannot be changed from call to call. */
@@ -31,6 +34,8 @@ export interface Contender {
   run(layer: Layer, operands: LayerOperands): Output | Promise<Output>;
   /** What the layer has needed since `start`; missing where it cannot be known. */
   ownBytes?(layer: Layer): OwnBytes | undefined;
+  /** Called after a layer: gives everything back. */
+  stop?(): void | Promise<void>;
   /** How the layer was computed, where that is not the contender's name. */
   route?(layer: Layer): string;
 }
@@ -45,6 +50,9 @@ export function registeredContenders(backend: string, simd: Im2winOptions['simd'
     async start() {
       registration?.unregister();
       registration = await registerIm2win({simd});
+    },
+    stop() {
+      registration?.unregister();
     },
     run(layer, operands) {
       registration?.setAlgorithm(algorithm);

@@ -15,6 +15,12 @@ export function medianInterval(values: readonly number[]): Interval {
   const n = sorted.length;
   const middle = n >> 1;
   const median = n % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+  return {median, low: sorted[lowRank(n)], high: sorted[n - 1 - lowRank(n)]};
+}
+
+function lowRank(n: number): number {
+  // Beyond this the powers leave the range of floats, and the normal distribution will do.
+  if (n > 500) return Math.floor(n / 2 - 0.98 * Math.sqrt(n)) - 1;
   // The largest k of which P(fewer than k values lie below the median) <= 2.5 %.
   let tail = 0.5 ** n;
   let choose = 1;
@@ -24,8 +30,7 @@ export function medianInterval(values: readonly number[]): Interval {
     choose = (choose * (n - k + 1)) / k;
     tail += choose * 0.5 ** n;
   }
-  const rank = Math.max(0, k - 1);
-  return {median, low: sorted[rank], high: sorted[n - 1 - rank]};
+  return Math.max(0, k - 1);
 }
 
 export function geometricMean(values: readonly number[]): number {

@@ -130,10 +130,10 @@ async function register(options: Im2winOptions, onUnregister: () => void): Promi
     );
   }
   const simd = wanted === 'auto' ? bestFlavour() : wanted;
-  // tfjs runs its threaded build, on a shared memory, on isolated pages only.
+  // tfjs's threaded build, on a shared memory, does not run in Node.
   const wasm =
     names.includes('wasm') && simd !== 'none'
-      ? new WasmConvolution(simd, await compileKernels(simd, globalThis.crossOriginIsolated === true))
+      ? new WasmConvolution(simd, await compileKernels(simd, mayBeShared()))
       : undefined;
   const backends = [
     ...(wasm ? [new RoutedBackend('wasm', wasm, algorithm)] : []),
@@ -166,6 +166,10 @@ async function register(options: Im2winOptions, onUnregister: () => void): Promi
       onUnregister();
     },
   };
+}
+
+function mayBeShared(): boolean {
+  return typeof SharedArrayBuffer !== 'undefined' && globalThis.process?.versions?.node === undefined;
 }
 
 function flavours(): string {

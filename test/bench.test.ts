@@ -4,7 +4,10 @@ import {mkdtempSync, readFileSync, writeFileSync} from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import type {BenchResult} from '../bench/bench.ts';
+import {CannotRun, type Contender} from '../bench/contender.ts';
+import {measureLayer} from '../bench/measure.ts';
 import {geometricMean, medianInterval} from '../bench/statistics.ts';
+import {tf} from './tf.ts';
 
 describe('the median with its interval', () => {
   const upTo = (n: number) => Array.from({length: n}, (_, i) => i + 1);
@@ -17,6 +20,8 @@ describe('the median with its interval', () => {
     [15, 4, 12],
     [21, 6, 16],
     [40, 14, 27],
+    [100, 40, 61],
+    [2000, 956, 1045],
   ])('of %i values lies between ranks %i and %i', (n, low, high) => {
     expect(medianInterval(upTo(n))).toEqual({median: (n + 1) / 2, low, high});
   });
@@ -87,5 +92,52 @@ describe('the command', () => {
     );
     expect(() => run('bench/main.ts', '--reps', '0')).toThrow('It must be a whole number of at least 1.');
     expect(() => run('bench/main.ts', '--layers', path.join(folder, 'none.json'))).toThrow('no such file');
+  });
+});
+
+describe('a layer', () => {
+  const layer = {
+    name: 'small',
+    kernelName: 'Conv2D',
+    xShape: [1, 4, 4, 2],
+    filterShape: [1, 1, 2, 3],
+    strides: [1, 1],
+    dilations: [1, 1],
+    pad: 'valid',
+    activation: 'linear',
+    bias: false,
+  } as const;
+  const contender = (name: string, spoil: (values: Float32Array) => void): Contender => ({
+    name,
+    start: async () => {},
+    run: (_, {x, filter}) => {
+      const values = tf.conv2d(x, filter, 1, 'valid').dataSync<'float32'>().slice();
+      spoil(values);
+      return {dataSync: () => values, dispose: () => {}};
+    },
+  });
+  const good = contender('stock', () => {});
+  const measure = (...contenders: Contender[]) => measureLayer(layer, contenders, 2, () => {});
+
+  beforeAll(() => tf.setBackend('cpu'));
+
+  test.each([1e-3, Number.NaN])('is not timed if an output is off by %p', async (error) => {
+    const bad = contender('bad', (values) => {
+      values[5] += error;
+    });
+    await expect(measure(good, bad)).rejects.toThrow('small: bad and stock differ by');
+    await expect(measure(bad, good)).rejects.toThrow('differ by');
+  });
+
+  test('leaves out a contender that cannot run it, and fails with one that breaks', async () => {
+    const failing = (error: Error): Contender => ({
+      ...good,
+      name: 'failing',
+      start: () => Promise.reject(error),
+    });
+    const {rows, skipped} = await measure(good, failing(new CannotRun('not my kind')));
+    expect(rows.map((row) => row.contender)).toEqual(['stock']);
+    expect(skipped).toEqual([{layer: 'small', contender: 'failing', error: 'not my kind'}]);
+    await expect(measure(good, failing(new Error('broken')))).rejects.toThrow('broken');
   });
 });

@@ -28,6 +28,7 @@ const PANEL_BYTES = 2 * 27 * 8 * 4;
 const image = () => tf.tensor4d(floats(108, 1), [1, 6, 6, 3]);
 const filterOf = (seed: number) => tf.tensor4d(floats(270, seed), [3, 3, 3, 10]);
 const convolve = (x: tf.Tensor4D, filter: tf.Tensor4D, stride = 1) => tf.conv2d(x, filter, stride, 'valid');
+const numDataIds = () => (tf.backend() as tf.KernelBackend).numDataIds();
 const filterBytes = () => registration.memory().filterBytes;
 
 /** All of tfjs's heap that is taken, ours and its own, by what its allocator was asked. */
@@ -184,6 +185,33 @@ test('the heap stays flat over 2,000 runs with changing shapes and filters', () 
   expect(held.size).toBe(0);
 });
 
+test('a workspace that grows gives back what it had', () => {
+  const held = watchHeap(currentWasm());
+  tf.tidy(() => {
+    for (const width of [10, 200, 4000]) {
+      const x = tf.ones([1, 3, width, 4]) as tf.Tensor4D;
+      tf.conv2d(x, tf.ones([3, 3, 4, 4]) as tf.Tensor4D, 1, 'valid');
+    }
+  });
+  expect(held.size).toBe(1);
+  registration.unregister();
+  expect(held.size).toBe(0);
+});
+
+test('a wrapper that another library put over ours stays', () => {
+  const backend = currentWasm();
+  convolve(image(), filterOf(1));
+  const ours = backend.disposeData;
+  const theirs = (...args: Parameters<typeof ours>) => ours.apply(backend, args);
+  backend.disposeData = theirs;
+  registration.unregister();
+  expect(backend.disposeData).toBe(theirs);
+  const tensor = tf.zeros([3]);
+  const before = numDataIds();
+  tensor.dispose();
+  expect(numDataIds()).toBe(before - 1);
+});
+
 test('unregister gives every byte back, and leaves the backend as it was', async () => {
   registration.unregister();
   const backend = currentWasm();
@@ -215,11 +243,13 @@ describe('out of memory', () => {
     const wasm = backend.wasm as NonNullable<TfjsWasmBackend['wasm']>;
     const {_malloc} = wasm;
     const before = tf.memory();
+    const dataIds = numDataIds();
     let count = 0;
     wasm._malloc = (bytes) => (count++ === failing ? 0 : _malloc(bytes));
     expect(() => convolve(x, filter)).toThrow(message);
     wasm._malloc = _malloc;
     expect(tf.memory()).toEqual(before);
+    expect(numDataIds()).toBe(dataIds);
     expectConvolution(convolve(x, filter), PROBLEM, LINEAR, {x, filter});
     filter.dispose();
     expect(filterBytes()).toBe(0);

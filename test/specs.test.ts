@@ -34,8 +34,8 @@ test('on cpu', () => {
   });
 });
 
-test('one spoiled value turns them red', () => {
-  const result = run('--corrupt');
+test.each(['wasm', 'cpu'])('one spoiled value turns them red on %s', (backend) => {
+  const result = run('--corrupt', '--backend', backend);
   expect(result.status).toBe(1);
   expect(result.broken.length).toBeGreaterThan(20);
 });

@@ -12,6 +12,8 @@ float peak(uint32_t steps, float value) {
   for (; steps != 0; --steps) {
     IM2WIN_UNROLL for (int k = 0; k < 4; ++k) {
       IM2WIN_UNROLL for (int i = 0; i < 12; ++i) {
+        pin(x);  // Else the product is the same in every step, and computed
+                 // once.
         sum[i] = mulAdd(x, x, sum[i]);
         pin(sum[i]);
       }

@@ -28,7 +28,7 @@ export class WasmState {
     const heap = new Heap(wasm, memory);
     const kernels = instantiateKernels(modules, memory, heap.shared);
     return kernels === undefined
-      ? 'its memory is shared, but the page was not isolated when im2win was registered'
+      ? 'its memory is shared, and this engine has no shared memory for im2win'
       : new WasmState(backend, heap, kernels);
   }
 

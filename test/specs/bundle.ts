@@ -85,8 +85,11 @@ function pluginEntry(backend: Backend, corrupt: boolean): string {
         tf.unregisterKernel(name, ${JSON.stringify(backend)});
         tf.registerKernel({...config, kernelFunc: (args) => {
           const output = config.kernelFunc(args);
-          const {memoryOffset} = args.backend.dataIdMap.get(output.dataId);
-          new Float32Array(args.backend.wasm.HEAPU8.buffer, memoryOffset, 1)[0] += 1;
+          const {dataIdMap, data, wasm} = args.backend;
+          const values = wasm
+            ? new Float32Array(wasm.HEAPU8.buffer, dataIdMap.get(output.dataId).memoryOffset, 1)
+            : data.get(output.dataId).values;
+          values[0] += 1;
           return output;
         }});
       }
