@@ -63,11 +63,23 @@ interface CorpusCall {
  */
 export function readLayers(source: string): readonly Layer[] {
   if (source === 'paper') return PAPER_LAYERS;
-  const calls: unknown = source === 'corpus' ? corpus : JSON.parse(readFileSync(source, 'utf8'));
-  if (!Array.isArray(calls)) throw new Error(`--layers: ${source} holds no list of calls.`);
-  return (calls as CorpusCall[])
-    .filter(({kernel}) => kernel === 'Conv2D' || kernel === 'FusedConv2D')
+  const calls = source === 'corpus' ? corpus : readCalls(source);
+  const layers = (calls as CorpusCall[])
+    .filter((call) => call?.kernel === 'Conv2D' || call?.kernel === 'FusedConv2D')
     .map(fromCall);
+  if (layers.length === 0) throw new Error(`--layers: ${source} holds no Conv2D and no FusedConv2D.`);
+  return layers;
+}
+
+function readCalls(file: string): unknown[] {
+  let calls: unknown;
+  try {
+    calls = JSON.parse(readFileSync(file, 'utf8'));
+  } catch (error) {
+    throw new Error(`--layers: cannot read ${file}: ${(error as Error).message}`);
+  }
+  if (!Array.isArray(calls)) throw new Error(`--layers: ${file} holds no list of calls.`);
+  return calls;
 }
 
 function fromCall(call: CorpusCall, index: number): Layer {
@@ -86,7 +98,7 @@ function fromCall(call: CorpusCall, index: number): Layer {
     );
   }
   return {
-    name: `${x[3]}×${x[1]}×${x[2]} ${filter[0]}×${filter[1]}/${strides[0]} → ${filter[3]} ${activation}`.trim(),
+    name: `#${index + 1} ${x[3]}×${x[1]}×${x[2]} ${filter[0]}×${filter[1]}/${strides[0]} → ${filter[3]} ${activation}`.trim(),
     kernelName: call.kernel as Layer['kernelName'],
     xShape: x as unknown as Layer['xShape'],
     filterShape: filter as unknown as Layer['filterShape'],

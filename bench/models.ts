@@ -28,7 +28,8 @@ interface ModelRow {
   readonly convolutionShare: Each<number>;
   /** Largest difference of an output, relative to its largest value. */
   readonly difference: number;
-  readonly calls: Record<string, number>;
+  /** Distinct convolutions, by the algorithm that was taken. */
+  readonly convolutions: Record<string, number>;
 }
 
 const options = program
@@ -49,12 +50,15 @@ function repetitions(text: string): number {
   return value;
 }
 
+const matches = (name: string, part: string) => name.toLowerCase().includes(part.toLowerCase());
+for (const part of options.networks ?? []) {
+  if (part === '' || !Object.keys(NETWORKS).some((name) => matches(name, part))) {
+    program.error(`error: --networks: '${part}' is in none of ${Object.keys(NETWORKS).join(', ')}`);
+  }
+}
 const names = Object.keys(NETWORKS).filter(
-  (name) =>
-    options.networks === undefined ||
-    options.networks.some((part) => name.toLowerCase().includes(part.toLowerCase())),
+  (name) => options.networks === undefined || options.networks.some((part) => matches(name, part)),
 );
-if (names.length === 0) program.error(`error: --networks: none of ${Object.keys(NETWORKS).join(', ')}`);
 
 async function firstRun(name: string, contender: Contender): Promise<FirstRun> {
   const script = fileURLToPath(new URL('modelFirstRun.ts', import.meta.url));
@@ -127,9 +131,9 @@ async function measure(name: string, tick: (what: string) => void): Promise<Mode
     use(contender);
     share[contender] = await convolutionShare(network);
   }
-  const calls: Record<string, number> = {};
+  const convolutions: Record<string, number> = {};
   for (const {algorithm, reason} of registration.report()) {
-    if (reason?.includes('asked for') !== true) calls[algorithm] = (calls[algorithm] ?? 0) + 1;
+    if (reason?.includes('asked for') !== true) convolutions[algorithm] = (convolutions[algorithm] ?? 0) + 1;
   }
   registration.unregister();
   const summary = (contender: Contender) => ({
@@ -143,7 +147,7 @@ async function measure(name: string, tick: (what: string) => void): Promise<Mode
     speedup: medianInterval(times.stock.map((ms, i) => ms / times.im2win[i])),
     convolutionShare: share,
     difference: relativeDifference(values.stock, values.im2win),
-    calls,
+    convolutions,
   };
 }
 

@@ -36,14 +36,20 @@ export function htmlReport(result: BenchResult): string {
     rows.find((row) => row.contender === contender && row.layer === layer);
   const speedups = contenders.filter((name) => name !== 'stock');
   const charts = [
-    barChart('Speed, GFLOP/s', layers, contenders, (contender, layer) => of(contender, layer)?.gflops, [
-      ...(peaks.fma !== undefined && Math.abs(peaks.fma / peaks.mulAdd - 1) > 0.05
-        ? [
-            {name: 'fused peak', value: peaks.fma},
-            {name: 'multiply + add peak', value: peaks.mulAdd},
-          ]
-        : [{name: 'peak', value: peaks.fma ?? peaks.mulAdd}]),
-    ]),
+    barChart(
+      'Speed, GFLOP/s of direct convolution',
+      layers,
+      contenders,
+      (contender, layer) => of(contender, layer)?.gflops,
+      [
+        ...(peaks.fma !== undefined && Math.abs(peaks.fma / peaks.mulAdd - 1) > 0.05
+          ? [
+              {name: 'fused peak', value: peaks.fma},
+              {name: 'multiply + add peak', value: peaks.mulAdd},
+            ]
+          : [{name: 'peak', value: peaks.fma ?? peaks.mulAdd}]),
+      ],
+    ),
     ...(rows.some(({speedup}) => speedup)
       ? [
           barChart(
@@ -72,6 +78,8 @@ export function htmlReport(result: BenchResult): string {
     'route',
     'ms',
     'GFLOP/s',
+    'of FMA',
+    'of mul + add',
     '× stock',
     '95 %',
     'workspace',
@@ -85,6 +93,8 @@ export function htmlReport(result: BenchResult): string {
     row.route,
     row.milliseconds.median.toFixed(3),
     row.gflops.toFixed(1),
+    share(row.gflops, peaks.fma),
+    share(row.gflops, peaks.mulAdd),
     row.speedup?.median.toFixed(2) ?? '',
     row.speedup ? `${row.speedup.low.toFixed(2)} – ${row.speedup.high.toFixed(2)}` : '',
     row.ownBytes?.workspace.toLocaleString('en') ?? '',
@@ -176,6 +186,9 @@ function barChart(
   chart.dispose();
   return svg;
 }
+
+const share = (gflops: number, peak: number | undefined) =>
+  peak === undefined ? '' : `${((100 * gflops) / peak).toFixed(0)} %`;
 
 const round = (value: number | undefined) => (value === undefined ? null : Number(value.toPrecision(3)));
 

@@ -76,6 +76,7 @@ describe('the command', () => {
     expect(text).toContain('geometric mean');
     const html = readFileSync(page, 'utf8');
     expect(html).toContain('<svg');
+    expect(html).toContain('of mul + add');
     expect(html).not.toMatch(/(src|href)="http/);
   });
 
@@ -92,6 +93,9 @@ describe('the command', () => {
     );
     expect(() => run('bench/main.ts', '--reps', '0')).toThrow('It must be a whole number of at least 1.');
     expect(() => run('bench/main.ts', '--layers', path.join(folder, 'none.json'))).toThrow('no such file');
+    const other = path.join(folder, 'other.json');
+    writeFileSync(other, JSON.stringify([null, {...call, kernel: 'DepthwiseConv2dNative'}]));
+    expect(() => run('bench/main.ts', '--layers', other)).toThrow('holds no Conv2D and no FusedConv2D');
   });
 });
 
