@@ -232,28 +232,37 @@ test('unregister gives every byte back, and leaves the backend as it was', async
 
 describe('out of memory', () => {
   // A first call takes: the packed filter, the workspace, the output.
-  test.each([
+  const points: [number, string][] = [
     [0, 'bytes for a packed filter'],
     [1, 'bytes for the workspace'],
     [2, 'an output of shape [1,4,4,10]'],
-  ])('at allocation %i: a clear error, nothing kept, and the next call works', (failing, message) => {
-    const backend = currentWasm();
-    const x = image();
-    const filter = filterOf(1);
-    const wasm = backend.wasm as NonNullable<TfjsWasmBackend['wasm']>;
-    const {_malloc} = wasm;
-    const before = tf.memory();
-    const dataIds = numDataIds();
-    let count = 0;
-    wasm._malloc = (bytes) => (count++ === failing ? 0 : _malloc(bytes));
-    expect(() => convolve(x, filter)).toThrow(message);
-    wasm._malloc = _malloc;
-    expect(tf.memory()).toEqual(before);
-    expect(numDataIds()).toBe(dataIds);
-    expectConvolution(convolve(x, filter), PROBLEM, LINEAR, {x, filter});
-    filter.dispose();
-    expect(filterBytes()).toBe(0);
-  });
+  ];
+  test.each(
+    (['im2win', 'winograd'] as const).flatMap((algorithm) =>
+      points.map((point) => [algorithm, ...point] as const),
+    ),
+  )(
+    '%s, at allocation %i: a clear error, nothing kept, and the next call works',
+    (algorithm, failing, message) => {
+      registration.setAlgorithm(algorithm);
+      const backend = currentWasm();
+      const x = image();
+      const filter = filterOf(1);
+      const wasm = backend.wasm as NonNullable<TfjsWasmBackend['wasm']>;
+      const {_malloc} = wasm;
+      const before = tf.memory();
+      const dataIds = numDataIds();
+      let count = 0;
+      wasm._malloc = (bytes) => (count++ === failing ? 0 : _malloc(bytes));
+      expect(() => convolve(x, filter)).toThrow(message);
+      wasm._malloc = _malloc;
+      expect(tf.memory()).toEqual(before);
+      expect(numDataIds()).toBe(dataIds);
+      expectConvolution(convolve(x, filter), PROBLEM, LINEAR, {x, filter}, algorithm);
+      filter.dispose();
+      expect(filterBytes()).toBe(0);
+    },
+  );
 
   test('beyond 4 GiB, where a size would wrap around', () => {
     const x = tf.ones([1, 1, 2 ** 20, 1]) as tf.Tensor4D;
