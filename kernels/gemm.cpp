@@ -1,25 +1,39 @@
 // One block of output rows: every panel times every window of the block.
 #include "rows.h"
 
-// Panels outside, tiles inside: a panel stays in the first-level cache while
-// the block's windows, which the caller keeps small, come from the second. A
-// panel of at most four channels takes one vector for each window, and so more
-// windows at a time: fewer than eight sums would wait for each other.
+// A filter that stays in the first-level cache as a whole is multiplied by a
+// few windows at a time, whose output pixels are then written in full.
+constexpr uint32_t kSmallFilterBytes = 16 * 1024;
+constexpr uint32_t kFewTiles = 4;
+
+// Else panels outside, tiles inside: a panel stays in the first-level cache
+// while the block's windows, which the caller keeps small, come from the
+// second. A panel of at most four channels takes one vector for each window,
+// and so more windows at a time: fewer than eight sums would wait for each
+// other.
 template <uint32_t MR>
 IM2WIN_INLINE void gemm(const ConvCall* call, const float* a, float* c,
                         uint32_t rows) {
-  const uint32_t windows = rows * call->rowLength;
-  if (windows == 0) return;
+  uint32_t windows = rows * call->rowLength;
   const uint32_t outChannels = call->outChannels;
-  const float* panel = call->panels;
-  for (uint32_t n = 0; n < outChannels; n += kNR) {
-    const uint32_t width = outChannels - n < kNR ? outChannels - n : kNR;
-    if (width > 4) {
-      panelRows<2>(call, panel, n, width, a, c, windows, MR);
-    } else {
-      panelRows<1>(call, panel, n, width, a, c, windows, 8);
+  const uint32_t panelFloats = depthOf(call) * kNR;
+  const bool small = outChannels * depthOf(call) * 4 <= kSmallFilterBytes;
+  Cursor at = {a, c, 0, 0};
+  while (windows != 0) {
+    const uint32_t count =
+        small && windows > kFewTiles * MR ? kFewTiles * MR : windows;
+    const float* panel = call->panels;
+    for (uint32_t n = 0; n < outChannels; n += kNR) {
+      const uint32_t width = outChannels - n < kNR ? outChannels - n : kNR;
+      if (width > 4) {
+        panelRows<2>(call, panel, n, width, at.a, at.c, at.r, at.j, count, MR);
+      } else {
+        panelRows<1>(call, panel, n, width, at.a, at.c, at.r, at.j, count, 8);
+      }
+      panel += panelFloats;
     }
-    panel += depthOf(call) * kNR;
+    at = advance(call, at, count);
+    windows -= count;
   }
 }
 

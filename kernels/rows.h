@@ -27,19 +27,20 @@ IM2WIN_INLINE void tileOf(uint32_t rows, const ConvCall* call,
 #undef IM2WIN_TILE
 }
 
-// One panel times every window of the block. The windows are shared out evenly,
-// so that no tile is left with one.
+// One panel times `windows` windows from `at` on. The windows are shared out
+// evenly, so that no tile is left with one.
 template <int NV>
 IM2WIN_NOINLINE void panelRows(const ConvCall* call, const float* panel,
                                uint32_t n, uint32_t width, const float* a,
-                               float* c, uint32_t windows, uint32_t mr) {
+                               float* c, uint32_t r, uint32_t j,
+                               uint32_t windows, uint32_t mr) {
   const uint32_t tiles = (windows + mr - 1) / mr;
   const uint32_t height = windows / tiles;
   const uint32_t taller = windows % tiles;
-  Cursor at = {a, c, 0, 0};
+  Cursor at = {a, c, r, j};
   for (uint32_t t = 0; t < tiles; ++t) {
     const uint32_t rows = height + (t < taller ? 1 : 0);
     tileOf<NV>(rows, call, panel, n, width, at);
-    for (uint32_t i = 0; i < rows; ++i) at = next(call, at);
+    at = advance(call, at, rows);
   }
 }

@@ -27,6 +27,7 @@ IM2WIN_INLINE float* zero(float* to, uint32_t count) {
 // inChannels] at x. Strip column t of group g is input column
 //   firstColumn + g * groupStep + t * columnStep,
 // its rows are firstRow + kh * rowStep. Both may lie anywhere, the padding too.
+// May write three floats beyond the strip's end.
 IM2WIN_EXPORT(im2win_strip)
 void im2win_strip(float* strip, const float* x, int32_t inHeight,
                   int32_t inWidth, int32_t inChannels, int32_t filterHeight,
@@ -52,9 +53,18 @@ void im2win_strip(float* strip, const float* x, int32_t inHeight,
       }
       strip = zero(strip, top * inChannels);
       const float* from = row + w * inChannels;
-      for (int32_t kh = top; kh < bottom; ++kh) {
-        strip = copy(strip, from, inChannels);
-        from += rowStride;
+      if (inChannels < 4 && (inWidth - w) * inChannels >= 4) {
+        // Whole vectors: what they write too much is written over next.
+        for (int32_t kh = top; kh < bottom; ++kh) {
+          store(strip, load(from));
+          strip += inChannels;
+          from += rowStride;
+        }
+      } else {
+        for (int32_t kh = top; kh < bottom; ++kh) {
+          strip = copy(strip, from, inChannels);
+          from += rowStride;
+        }
       }
       strip = zero(strip, (filterHeight - bottom) * inChannels);
     }

@@ -32,6 +32,18 @@ IM2WIN_INLINE Cursor next(const ConvCall* call, Cursor at) {
   return at;
 }
 
+IM2WIN_INLINE Cursor advance(const ConvCall* call, Cursor at,
+                             uint32_t windows) {
+  if (at.j + windows < uint32_t(call->rowLength)) {
+    at.a += windows * call->windowStride;
+    at.c += windows * call->outPixelStride;
+    at.j += windows;
+    return at;
+  }
+  for (; windows != 0; --windows) at = next(call, at);
+  return at;
+}
+
 // NV vectors of a panel row times one window value each. Reads the
 // MR windows and depth * NR floats of the panel; writes the
 // `width` (4 * NV - 3 to 4 * NV) channels from n on of MR output pixels.
@@ -39,16 +51,27 @@ template <int MR, int NV>
 IM2WIN_NOINLINE void tile(const ConvCall* call, const float* panel, uint32_t n,
                           uint32_t width, const float* a, float* c, uint32_t r,
                           uint32_t j) {
+  // Most tiles lie within one output row.
+  const bool oneRow = j + MR <= uint32_t(call->rowLength);
   const float* window[MR];
   Cursor at = {a, c, r, j};
-  IM2WIN_UNROLL for (int i = 0; i < MR; ++i) {
-    window[i] = at.a;
-    if (i + 1 < MR) at = next(call, at);
+  if (oneRow) {
+    IM2WIN_UNROLL for (int i = 0; i < MR; ++i) {
+      window[i] = a + i * call->windowStride;
+    }
+  } else {
+    IM2WIN_UNROLL for (int i = 0; i < MR; ++i) {
+      window[i] = at.a;
+      if (i + 1 < MR) at = next(call, at);
+    }
   }
 
+  const bool byChannel = finishesByChannel(call);
   f32x4 sum[MR][NV];
-  IM2WIN_UNROLL for (int i = 0; i < MR; ++i) {
-    IM2WIN_UNROLL for (int v = 0; v < NV; ++v) sum[i][v] = splat(0.0f);
+  IM2WIN_UNROLL for (int v = 0; v < NV; ++v) {
+    sum[0][v] = byChannel ? biasOfChannels(call, n + 4 * v, width - 4 * v)
+                          : splat(0.0f);
+    IM2WIN_UNROLL for (int i = 1; i < MR; ++i) sum[i][v] = sum[0][v];
   }
 
   const auto step = [&](int k) __attribute__((always_inline)) {
@@ -64,7 +87,7 @@ IM2WIN_NOINLINE void tile(const ConvCall* call, const float* panel, uint32_t n,
       IM2WIN_UNROLL for (int v = 0; v < NV; ++v) pin(sum[i][v]);
     }
   };
-  const auto advance = [&](int rows, int floats)
+  const auto forward = [&](int rows, int floats)
                            __attribute__((always_inline)) {
                              panel += rows * kNR;
                              pin(panel);
@@ -82,32 +105,41 @@ IM2WIN_NOINLINE void tile(const ConvCall* call, const float* panel, uint32_t n,
       step(1);
       step(2);
       step(3);
-      advance(4, 4);
+      forward(4, 4);
     }
-    for (; length != 0; --length) {
+    if (length & 2) {
       step(0);
-      advance(1, 1);
+      step(1);
+      forward(2, 2);
     }
-    advance(0, gap);
+    if (length & 1) {
+      step(0);
+      forward(1, 1);
+    }
+    forward(0, gap);
   }
 
-  at = {a, c, r, j};
-  const bool byChannel = finishesByChannel(call);
-  f32x4 low, high, bias[NV];
-  if (byChannel) {
-    low = splat(call->low);
-    high = splat(call->high);
-    IM2WIN_UNROLL for (int v = 0; v < NV; ++v) {
-      bias[v] = biasOfChannels(call, n + 4 * v, width - 4 * v);
+  if (byChannel && oneRow && width == 4 * NV) {
+    const f32x4 low = splat(call->low);
+    const f32x4 high = splat(call->high);
+    float* to = c + n;
+    IM2WIN_UNROLL for (int i = 0; i < MR; ++i) {
+      IM2WIN_UNROLL for (int v = 0; v < NV; ++v) {
+        store(to + 4 * v, clamp(sum[i][v], low, high));
+      }
+      to += call->outPixelStride;
     }
+    return;
   }
+  at = {a, c, r, j};
   IM2WIN_UNROLL for (int i = 0; i < MR; ++i) {
     IM2WIN_UNROLL for (int v = 0; v < NV; ++v) {
       float* to = at.c + n + 4 * v;
       const uint32_t lanes = width - 4 * v;
       if (byChannel) {
-        const f32x4 biased = wasm_f32x4_add(sum[i][v], bias[v]);
-        storeLanes(to, clamp(biased, low, high), lanes);
+        const f32x4 low = splat(call->low);
+        const f32x4 high = splat(call->high);
+        storeLanes(to, clamp(sum[i][v], low, high), lanes);
       } else {
         finish(call, sum[i][v], at.r, at.j, n + 4 * v, lanes, to);
       }

@@ -122,93 +122,168 @@ IM2WIN_INLINE void inputRow(float* to, const float* columns, uint32_t tiles,
   }
 }
 
-// Transforms one panel's products back and finishes them: the `width` channels
+// A product of each point, read back: `even` and `odd` are its pairs' sums and
+// differences.
+template <int POINTS>
+struct Products {
+  f32x4 zero, infinity;
+  f32x4 even[POINTS / 2 - 1], odd[POINTS / 2 - 1];
+
+  IM2WIN_INLINE Products read(const float* product, uint32_t pointStride) {
+    Products p;
+    p.zero = load(product);
+    IM2WIN_UNROLL for (int k = 0; k < POINTS / 2 - 1; ++k) {
+      const f32x4 plus = load(product + (2 * k + 1) * pointStride);
+      const f32x4 minus = load(product + (2 * k + 2) * pointStride);
+      p.even[k] = wasm_f32x4_add(plus, minus);
+      p.odd[k] = wasm_f32x4_sub(plus, minus);
+    }
+    p.infinity = load(product + (POINTS - 1) * pointStride);
+    return p;
+  }
+};
+
+// The usual case of a tile of outputs: `vectors` times four channels of OUTPUTS
+// pixels, finished by channel.
+template <int POINTS, int OUTPUTS>
+IM2WIN_NOINLINE void outputTile(const ConvCall* call, const float* products,
+                                uint32_t pointStride, uint32_t panelStride,
+                                float* to, uint32_t n, uint32_t vectors) {
+  const f32x4 low = splat(call->low);
+  const f32x4 high = splat(call->high);
+  const float* biases = call->bias.data;
+  for (uint32_t v = 0; v < vectors; ++v) {
+    const f32x4 bias = biases ? load(biases + n + 4 * v) : splat(0.0f);
+    const auto p = Products<POINTS>::read(products, pointStride);
+    products += v % 2 == 0 ? 4 : panelStride - 4;
+    float* pixel = to + 4 * v;
+#define IM2WIN_OUTPUT(J)                                               \
+  if constexpr (J < OUTPUTS) {                                         \
+    f32x4 y = outputTransform<POINTS, J>(p.zero, p.even, p.odd);       \
+    if constexpr (J + 1 == OUTPUTS) y = wasm_f32x4_add(y, p.infinity); \
+    store(pixel, clamp(wasm_f32x4_add(y, bias), low, high));           \
+    pixel += call->outPixelStride;                                     \
+  }
+    IM2WIN_OUTPUT(0)
+    IM2WIN_OUTPUT(1)
+    IM2WIN_OUTPUT(2)
+    IM2WIN_OUTPUT(3)
+    IM2WIN_OUTPUT(4)
+    IM2WIN_OUTPUT(5)
+    IM2WIN_OUTPUT(6)
+#undef IM2WIN_OUTPUT
+  }
+}
+
+// Every other case: `lanes` (1 to 4) channels of the first `count` of a tile's
+// `outputs` pixels.
+template <int POINTS>
+IM2WIN_NOINLINE void outputLanes(const ConvCall* call, const float* product,
+                                 uint32_t pointStride, float* to, uint32_t r,
+                                 uint32_t j, uint32_t n, uint32_t lanes,
+                                 uint32_t outputs, uint32_t count) {
+  const auto p = Products<POINTS>::read(product, pointStride);
+#define IM2WIN_OUTPUT(J)                                         \
+  if constexpr (J + 1 < POINTS) {                                \
+    if (J >= count) return;                                      \
+    f32x4 y = outputTransform<POINTS, J>(p.zero, p.even, p.odd); \
+    if (J + 1 == outputs) y = wasm_f32x4_add(y, p.infinity);     \
+    finish(call, y, r, j + J, n, lanes, to);                     \
+    to += call->outPixelStride;                                  \
+  }
+  IM2WIN_OUTPUT(0)
+  IM2WIN_OUTPUT(1)
+  IM2WIN_OUTPUT(2)
+  IM2WIN_OUTPUT(3)
+  IM2WIN_OUTPUT(4)
+  IM2WIN_OUTPUT(5)
+  IM2WIN_OUTPUT(6)
+#undef IM2WIN_OUTPUT
+}
+
+template <int POINTS>
+IM2WIN_INLINE void outputTileOf(uint32_t outputs, const ConvCall* call,
+                                const float* products, uint32_t pointStride,
+                                uint32_t panelStride, float* to, uint32_t n,
+                                uint32_t vectors) {
+#define IM2WIN_TILE(OUTPUTS)                                           \
+  if constexpr (OUTPUTS + 2 <= POINTS) {                               \
+    if (outputs == OUTPUTS)                                            \
+      return outputTile<POINTS, OUTPUTS>(call, products, pointStride,  \
+                                         panelStride, to, n, vectors); \
+  }
+  IM2WIN_TILE(2)
+  IM2WIN_TILE(3)
+  IM2WIN_TILE(4)
+  IM2WIN_TILE(5)
+  IM2WIN_TILE(6)
+#undef IM2WIN_TILE
+  outputTile<POINTS, POINTS - 1>(call, products, pointStride, panelStride, to,
+                                 n, vectors);
+}
+
+// Transforms a group's products back and finishes them: the `width` channels
 // from n on of `rows` output rows of `outWidth` pixels.
 template <int POINTS>
 IM2WIN_NOINLINE void outputRows(const ConvCall* call, const float* products,
+                                uint32_t pointStride, uint32_t panelStride,
                                 float* c, uint32_t n, uint32_t width,
-                                uint32_t rows, uint32_t tiles, uint32_t outputs,
+                                uint32_t rows, uint32_t outputs,
                                 uint32_t outWidth) {
-  constexpr int kPairs = POINTS / 2 - 1;
-  const uint32_t pointStride = rows * tiles * kNR;
-  const bool byChannel = finishesByChannel(call);
-  const f32x4 low = splat(call->low);
-  const f32x4 high = splat(call->high);
-  for (uint32_t from = 0; from < width; from += 4) {
-    const uint32_t lanes = width - from;
-    const f32x4 bias =
-        byChannel ? biasOfChannels(call, n + from, lanes) : splat(0.0f);
-    const float* product = products + from;
-    for (uint32_t r = 0; r < rows; ++r) {
-      float* row = c + r * call->outRowStride + n + from;
-      for (uint32_t t = 0; t < tiles; ++t) {
-        f32x4 even[kPairs], odd[kPairs];
-        IM2WIN_UNROLL for (int k = 0; k < kPairs; ++k) {
-          const f32x4 plus = load(product + (2 * k + 1) * pointStride);
-          const f32x4 minus = load(product + (2 * k + 2) * pointStride);
-          even[k] = wasm_f32x4_add(plus, minus);
-          odd[k] = wasm_f32x4_sub(plus, minus);
-        }
-        const f32x4 zero = load(product);
-        const f32x4 infinity = load(product + (POINTS - 1) * pointStride);
-        product += kNR;
-
-        const uint32_t j = t * outputs;
-        const uint32_t count = outWidth - j < outputs ? outWidth - j : outputs;
-        float* to = row + j * call->outPixelStride;
-        const auto put = [&](f32x4 y, uint32_t i)
-                             __attribute__((always_inline)) {
-                               if (i + 1 == outputs)
-                                 y = wasm_f32x4_add(y, infinity);
-                               if (byChannel) {
-                                 y = clamp(wasm_f32x4_add(y, bias), low, high);
-                                 storeLanes(to, y, lanes);
-                               } else {
-                                 finish(call, y, r, j + i, n + from, lanes, to);
-                               }
-                               to += call->outPixelStride;
-                             };
-#define IM2WIN_OUTPUT(J)                                 \
-  if constexpr (J + 1 < POINTS) {                        \
-    if (J >= count) continue;                            \
-    put(outputTransform<POINTS, J>(zero, even, odd), J); \
-  }
-        IM2WIN_OUTPUT(0)
-        IM2WIN_OUTPUT(1)
-        IM2WIN_OUTPUT(2)
-        IM2WIN_OUTPUT(3)
-        IM2WIN_OUTPUT(4)
-        IM2WIN_OUTPUT(5)
-        IM2WIN_OUTPUT(6)
-#undef IM2WIN_OUTPUT
+  const uint32_t whole = finishesByChannel(call) ? width / 4 : 0;
+  for (uint32_t r = 0; r < rows; ++r) {
+    for (uint32_t j = 0; j < outWidth; j += outputs, products += kNR) {
+      float* to = c + r * call->outRowStride + j * call->outPixelStride + n;
+      const uint32_t left = outWidth - j;
+      const uint32_t vectors = left < outputs ? 0 : whole;
+      if (vectors != 0) {
+        outputTileOf<POINTS>(outputs, call, products, pointStride, panelStride,
+                             to, n, vectors);
+      }
+      for (uint32_t v = 4 * vectors; v < width; v += 4) {
+        outputLanes<POINTS>(call, products + v / kNR * panelStride + v % kNR,
+                            pointStride, to + v, r, j, n + v, width - v,
+                            outputs, left);
       }
     }
   }
 }
 
+// The products of `group` panels are made before they are transformed back:
+// the windows are read once for all of them, and whole cache lines written.
 template <int POINTS, uint32_t MR>
 IM2WIN_INLINE void block(const ConvCall* call, const ConvCall* gemm,
                          const float* a, float* c, uint32_t rows,
-                         uint32_t outputs, uint32_t outWidth, float* products) {
+                         uint32_t outputs, uint32_t outWidth, float* products,
+                         uint32_t group) {
   const uint32_t tiles = gemm->rowLength;
   const uint32_t windows = rows * tiles;
   const uint32_t aPointStride = tiles * gemm->windowStride;
   const uint32_t outChannels = call->outChannels;
-  const float* panel = gemm->panels;
-  for (uint32_t n = 0; n < outChannels; n += kNR) {
-    const uint32_t width = outChannels - n < kNR ? outChannels - n : kNR;
+  const uint32_t pointFloats = depthOf(gemm) * kNR;
+  const uint32_t pointStride = windows * kNR;
+  const uint32_t panelStride = POINTS * pointStride;
+  const float* panels = gemm->panels;
+  for (uint32_t n = 0; n < outChannels; n += group * kNR) {
+    const uint32_t width =
+        outChannels - n < group * kNR ? outChannels - n : group * kNR;
     for (uint32_t point = 0; point < POINTS; ++point) {
       const float* from = a + point * aPointStride;
-      float* to = products + point * windows * kNR;
-      if (width > 4) {
-        panelRows<2>(gemm, panel, 0, 8, from, to, windows, MR);
-      } else {
-        panelRows<1>(gemm, panel, 0, 4, from, to, windows, 8);
+      const float* panel = panels + point * pointFloats;
+      float* to = products + point * pointStride;
+      for (uint32_t m = 0; m < width; m += kNR) {
+        if (width - m > 4) {
+          panelRows<2>(gemm, panel, 0, 8, from, to, 0, 0, windows, MR);
+        } else {
+          panelRows<1>(gemm, panel, 0, 4, from, to, 0, 0, windows, 8);
+        }
+        panel += POINTS * pointFloats;
+        to += panelStride;
       }
-      panel += depthOf(gemm) * kNR;
     }
-    outputRows<POINTS>(call, products, c, n, width, rows, tiles, outputs,
-                       outWidth);
+    panels += group * POINTS * pointFloats;
+    outputRows<POINTS>(call, products, pointStride, panelStride, c, n, width,
+                       rows, outputs, outWidth);
   }
 }
 
@@ -238,18 +313,18 @@ void im2win_winograd_input(float* to, const float* columns, uint32_t tiles,
 // Multiplies and transforms back `rows` output rows to c, spaced as `call`
 // says, which has the epilogue too. `gemm` describes one point's product: its
 // windows are the transformed columns at `a`, its output is products:
-// [point][rows * tiles][NR], which are the caller's to give.
+// [group][point][rows * tiles][NR], which are the caller's to give.
 template <uint32_t MR>
 IM2WIN_INLINE void winograd(const ConvCall* call, const ConvCall* gemm,
                             const float* a, float* c, uint32_t rows,
                             uint32_t outputs, uint32_t outWidth,
-                            float* products, uint32_t points) {
+                            float* products, uint32_t points, uint32_t group) {
   if (points == 4)
-    block<4, MR>(call, gemm, a, c, rows, outputs, outWidth, products);
+    block<4, MR>(call, gemm, a, c, rows, outputs, outWidth, products, group);
   if (points == 6)
-    block<6, MR>(call, gemm, a, c, rows, outputs, outWidth, products);
+    block<6, MR>(call, gemm, a, c, rows, outputs, outWidth, products, group);
   if (points == 8)
-    block<8, MR>(call, gemm, a, c, rows, outputs, outWidth, products);
+    block<8, MR>(call, gemm, a, c, rows, outputs, outWidth, products, group);
 }
 
 #ifdef IM2WIN_RELAXED
@@ -257,15 +332,17 @@ IM2WIN_EXPORT(im2win_winograd_6x8)
 void im2win_winograd_6x8(const ConvCall* call, const ConvCall* gemm,
                          const float* a, float* c, uint32_t rows,
                          uint32_t outputs, uint32_t outWidth, float* products,
-                         uint32_t points) {
-  winograd<6>(call, gemm, a, c, rows, outputs, outWidth, products, points);
+                         uint32_t points, uint32_t group) {
+  winograd<6>(call, gemm, a, c, rows, outputs, outWidth, products, points,
+              group);
 }
 #else
 IM2WIN_EXPORT(im2win_winograd_5x8)
 void im2win_winograd_5x8(const ConvCall* call, const ConvCall* gemm,
                          const float* a, float* c, uint32_t rows,
                          uint32_t outputs, uint32_t outWidth, float* products,
-                         uint32_t points) {
-  winograd<5>(call, gemm, a, c, rows, outputs, outWidth, products, points);
+                         uint32_t points, uint32_t group) {
+  winograd<5>(call, gemm, a, c, rows, outputs, outWidth, products, points,
+              group);
 }
 #endif

@@ -94,8 +94,14 @@ IM2WIN_INLINE f32x4 outputTransform(f32x4 zero, const f32x4* even,
                                     const f32x4* odd) {
   const f32x4* sums = J % 2 == 0 ? even : odd;
   f32x4 y = J == 0 ? wasm_f32x4_add(zero, sums[0]) : sums[0];
-  IM2WIN_UNROLL for (int k = 1; k < POINTS / 2 - 1; ++k) {
-    y = mulAdd(sums[k], splat(power(kPoint[k], J)), y);
+  // Constants by name: a call of power() is not always folded.
+  if constexpr (POINTS >= 6) {
+    constexpr float scale = power(kPoint[1], J);
+    y = J == 0 ? wasm_f32x4_add(sums[1], y) : mulAdd(sums[1], splat(scale), y);
+  }
+  if constexpr (POINTS >= 8) {
+    constexpr float scale = power(kPoint[2], J);
+    y = J == 0 ? wasm_f32x4_add(sums[2], y) : mulAdd(sums[2], splat(scale), y);
   }
   return y;
 }

@@ -61,7 +61,8 @@ async function compile(sources: Record<string, string>, flags: string[]): Promis
     });
     return files?.['im2win.wasm'] as Uint8Array;
   } catch (error) {
-    throw new Error(`clang++ failed:\n${log}`, {cause: error});
+    // Its cause holds every source.
+    throw new Error(`clang++ failed: ${(error as Error).message}\n${log}`);
   }
 }
 

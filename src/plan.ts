@@ -64,6 +64,8 @@ export interface WinogradPlan {
   readonly rowsPerBlock: number;
   readonly inputRows: number;
   readonly inputRowBytes: number;
+  /** Panels whose products are transformed back together. */
+  readonly group: number;
   readonly productBytes: number;
   readonly packing: string;
   readonly panelBytes: number;
@@ -104,8 +106,12 @@ function targetOf(context: PlanContext): Target {
 const BLOCK_BYTES = 64 * 1024;
 const BLOCK_WINDOWS = 96;
 const MAX_BLOCK_BYTES = 256 * 1024;
+// What kernels/strip.cpp may write behind a strip.
+const OVERHANG_BYTES = 16;
 // Tiles of a Winograd block after which more of them gain nothing.
 const WINOGRAD_TILES = 96;
+// Panels whose products are transformed back together, where there is room.
+const PRODUCT_GROUP = 4;
 
 /**
  * Chooses how a convolution is computed: a pure function of its geometry and of
@@ -128,6 +134,13 @@ export function planConv(geometry: ConvGeometry, context: PlanContext): Plan {
     return {algorithm: 'stock', reason: "algorithm 'stock' was asked for"};
   }
   return planOurs(geometry, context);
+}
+
+/** Every plan that could compute a convolution that is ours. */
+export function candidatePlans(geometry: ConvGeometry, context: PlanContext): (Im2winPlan | WinogradPlan)[] {
+  const target = targetOf(context);
+  const winograd = ([8, 6, 4] as const).map((points) => planWinograd(geometry, target, points));
+  return [planIm2win(geometry, target), ...winograd.filter((plan) => plan !== undefined)];
 }
 
 /** The plan for a convolution that is ours to compute. */
@@ -162,20 +175,24 @@ function planWinograd(
   const columnFloats = strideWidth * inChannels;
   const inputRowBytes = valueBytes * points * tiles * columnFloats;
   const columns = (tiles * outputs + taps - 1) * strideWidth;
-  const columnBytes = valueBytes * columns * inChannels;
+  const columnBytes = valueBytes * columns * inChannels + OVERHANG_BYTES;
+  const panels = Math.ceil(geometry.outChannels / tile.nr);
   const productRowBytes = valueBytes * points * tiles * tile.nr;
   const inputRowsFor = (rows: number) => (rows - 1) * geometry.strideHeight + filterHeight;
-  const bytesFor = (rows: number) =>
-    columnBytes + inputRowsFor(rows) * inputRowBytes + rows * productRowBytes;
-  // As many rows as fit: each shares input rows with the next.
-  let rowsPerBlock = 1;
+  const bytesFor = (rows: number, group: number) =>
+    columnBytes + inputRowsFor(rows) * inputRowBytes + rows * group * productRowBytes;
+  // As many rows as fit, in blocks of one size: each block reads the whole filter.
+  let most = 1;
   while (
-    rowsPerBlock < geometry.outHeight &&
-    rowsPerBlock * tiles < WINOGRAD_TILES &&
-    bytesFor(rowsPerBlock + 1) <= MAX_BLOCK_BYTES
+    most < geometry.outHeight &&
+    most * tiles < WINOGRAD_TILES &&
+    bytesFor(most + 1, 1) <= MAX_BLOCK_BYTES
   ) {
-    ++rowsPerBlock;
+    ++most;
   }
+  const rowsPerBlock = Math.ceil(geometry.outHeight / Math.ceil(geometry.outHeight / most));
+  let group = Math.min(PRODUCT_GROUP, panels);
+  while (group > 1 && bytesFor(rowsPerBlock, group) > MAX_BLOCK_BYTES) --group;
   const depth = filterHeight * columnFloats;
   return {
     algorithm: 'winograd',
@@ -189,9 +206,10 @@ function planWinograd(
     rowsPerBlock,
     inputRows: inputRowsFor(rowsPerBlock),
     inputRowBytes,
-    productBytes: rowsPerBlock * productRowBytes,
+    group,
+    productBytes: rowsPerBlock * group * productRowBytes,
     packing: `${filterName(geometry)} winograd ${points} stride ${strideWidth} panels ${tile.nr}`,
-    panelBytes: valueBytes * points * depth * Math.ceil(geometry.outChannels / tile.nr) * tile.nr,
+    panelBytes: valueBytes * points * depth * panels * tile.nr,
   };
 }
 
@@ -205,7 +223,7 @@ function planIm2win(geometry: ConvGeometry, {tile, valueBytes, readsInPlace}: Ta
     tile,
     strip,
     rowsPerBlock,
-    stripBytes: strip.inPlace ? 0 : rowsPerBlock * rowBytes,
+    stripBytes: strip.inPlace ? 0 : rowsPerBlock * rowBytes + OVERHANG_BYTES,
     packing: `${filterName(geometry)} panels ${tile.nr}`,
     panelBytes: valueBytes * strip.depth * Math.ceil(geometry.outChannels / tile.nr) * tile.nr,
   };

@@ -70,45 +70,73 @@ export function packWinograd(
   return panels;
 }
 
-/** The coefficients of prod(x - q) over the finite points q other than each point. */
-function inputMatrix(points: number): Float64Array {
-  const finite = [0, ...pairsOf(points).flatMap((p) => [p, -p])];
-  const matrix = new Float64Array(points * points);
-  for (let i = 0; i < points; ++i) {
-    let coefficients = [1];
-    for (const q of finite) {
-      if (q === finite[i]) continue;
-      coefficients = [0, ...coefficients].map((shifted, j) => shifted - q * (coefficients[j] ?? 0));
+/**
+ * Transforms one gathered row: [point][tile][columnFloats] from `to` on. A pair of
+ * points shares its even and its odd half.
+ */
+const TRANSFORM_ROW: Record<WinogradPlan['points'], TransformRow> = {
+  4(v, to, pointStride, from, step, count) {
+    for (let c = 0; c < count; ++c, ++to, ++from) {
+      const d1 = v[from + step];
+      const d2 = v[from + 2 * step];
+      v[to] = d2 - v[from];
+      v[to + pointStride] = d2 + d1;
+      v[to + 2 * pointStride] = d2 - d1;
+      v[to + 3 * pointStride] = v[from + 3 * step] - d1;
     }
-    matrix.set(coefficients, i * points);
-  }
-  return matrix;
-}
+  },
+  6(v, to, pointStride, from, step, count) {
+    for (let c = 0; c < count; ++c, ++to, ++from) {
+      const d1 = v[from + step];
+      const d2 = v[from + 2 * step];
+      const d3 = v[from + 3 * step];
+      const d4 = v[from + 4 * step];
+      v[to] = 4 * v[from] - 5 * d2 + d4;
+      let even = d4 - 4 * d2;
+      let odd = d3 - 4 * d1;
+      v[to + pointStride] = even + odd;
+      v[to + 2 * pointStride] = even - odd;
+      even = d4 - d2;
+      odd = 2 * (d3 - d1);
+      v[to + 3 * pointStride] = even + odd;
+      v[to + 4 * pointStride] = even - odd;
+      v[to + 5 * pointStride] = 4 * d1 - 5 * d3 + v[from + 5 * step];
+    }
+  },
+  8(v, to, pointStride, from, step, count) {
+    for (let c = 0; c < count; ++c, ++to, ++from) {
+      const d1 = v[from + step];
+      const d2 = v[from + 2 * step];
+      const d3 = v[from + 3 * step];
+      const d4 = v[from + 4 * step];
+      const d5 = v[from + 5 * step];
+      const d6 = v[from + 6 * step];
+      v[to] = 5.25 * (d2 - d4) + d6 - v[from];
+      let even = d2 + d6 - 4.25 * d4;
+      let odd = d1 + d5 - 4.25 * d3;
+      v[to + pointStride] = even + odd;
+      v[to + 2 * pointStride] = even - odd;
+      even = 0.25 * d2 - 1.25 * d4 + d6;
+      odd = 0.5 * d1 - 2.5 * d3 + 2 * d5;
+      v[to + 3 * pointStride] = even + odd;
+      v[to + 4 * pointStride] = even - odd;
+      even = 4 * d2 - 5 * d4 + d6;
+      odd = 2 * d1 - 2.5 * d3 + 0.5 * d5;
+      v[to + 5 * pointStride] = even + odd;
+      v[to + 6 * pointStride] = even - odd;
+      v[to + 7 * pointStride] = 5.25 * (d3 - d5) + v[from + 7 * step] - d1;
+    }
+  },
+};
 
-/** Transforms one gathered row: [point][tile][columnFloats] from `to` on. */
-function transformRow(
-  workspace: Float64Array,
+type TransformRow = (
+  values: Float64Array,
   to: number,
-  {points, outputs, tiles}: WinogradPlan,
-  columnFloats: number,
-  matrix: Float64Array,
-): void {
-  const pointStride = tiles * columnFloats;
-  for (let i = 0; i < points; ++i) {
-    // Every other coefficient is zero at 0 and infinity, and the last ones almost everywhere.
-    for (let t = 0; t < tiles; ++t) {
-      const row = to + i * pointStride + t * columnFloats;
-      const from = t * outputs * columnFloats;
-      for (let c = 0; c < columnFloats; ++c) workspace[row + c] = 0;
-      for (let j = 0; j < points; ++j) {
-        const factor = matrix[i * points + j];
-        if (factor === 0) continue;
-        const column = from + j * columnFloats;
-        for (let c = 0; c < columnFloats; ++c) workspace[row + c] += factor * workspace[column + c];
-      }
-    }
-  }
-}
+  pointStride: number,
+  from: number,
+  step: number,
+  count: number,
+) => void;
 
 /** Rows are gathered and transformed, multiplied and transformed back, a block at a time. */
 export function runWinograd(geometry: ConvGeometry, plan: WinogradPlan, conv: CpuConv): Float32Array {
@@ -125,7 +153,7 @@ export function runWinograd(geometry: ConvGeometry, plan: WinogradPlan, conv: Cp
   const inputRows = plan.columnBytes / 8;
   const products = inputRows + plan.inputRows * rowValues;
   const depth = geometry.filterHeight * columnFloats;
-  const matrix = inputMatrix(points);
+  const transform = TRANSFORM_ROW[points];
   const pairs = pairsOf(points);
   // One input row at a time: a filter of one row, at the input's own rows.
   const rowGeometry = {...geometry, filterHeight: 1, strideHeight: 1, padTop: 0};
@@ -148,7 +176,16 @@ export function runWinograd(geometry: ConvGeometry, plan: WinogradPlan, conv: Cp
           firstInput + r,
           columns,
         );
-        transformRow(workspace, inputRows + r * rowValues, plan, columnFloats, matrix);
+        for (let t = 0; t < tiles; ++t) {
+          transform(
+            workspace,
+            inputRows + r * rowValues + t * columnFloats,
+            tiles * columnFloats,
+            t * outputs * columnFloats,
+            columnFloats,
+            columnFloats,
+          );
+        }
       }
       const windows = rows * tiles;
       const windowAt = (point: number, m: number) =>

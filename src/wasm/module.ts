@@ -60,6 +60,7 @@ type WinogradKernel = (
   outWidth: number,
   products: number,
   points: number,
+  group: number,
 ) => void;
 
 /** A flavour, compiled for both kinds of memory that tfjs's builds use. */

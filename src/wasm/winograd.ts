@@ -116,6 +116,7 @@ export function runWinograd(run: ConvRun, plan: WinogradPlan): void {
         outWidth,
         products,
         points,
+        plan.group,
       );
     }
   }
