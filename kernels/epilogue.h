@@ -1,8 +1,37 @@
-// The epilogue: bias, activation and store of a tile that is still in
-// registers.
+// The epilogue: bias, activation and store.
 #pragma once
 
 #include "call.h"
+
+// The usual epilogue, a clamp and a bias that depends on the channel alone, is
+// computed in registers: sums begin with the bias, and are clamped when they are
+// stored. In all other cases the sums are stored as they are, and finished in
+// place while they are still in the first-level cache.
+IM2WIN_INLINE bool finishesInRegisters(const ConvCall* call) {
+  const Operand& bias = call->bias;
+  const bool byChannel =
+      bias.channelStride == 1 && (bias.rowStride | bias.pixelStride) == 0;
+  return call->activation == kClamp && (!bias.data || byChannel);
+}
+
+// What the sums of `lanes` (1 to 4) channels from n on begin with.
+IM2WIN_INLINE f32x4 firstSum(const ConvCall* call, bool inRegisters, uint32_t n,
+                             uint32_t lanes) {
+  if (!inRegisters || !call->bias.data) return splat(0.0f);
+  return loadLanes(call->bias.data + n, lanes);
+}
+
+// What a sum is clamped to when it is stored.
+struct Bounds {
+  f32x4 low;
+  f32x4 high;
+};
+
+IM2WIN_INLINE Bounds boundsOf(const ConvCall* call, bool inRegisters) {
+  const float infinity = __builtin_inff();
+  return {splat(inRegisters ? call->low : -infinity),
+          splat(inRegisters ? call->high : infinity)};
+}
 
 IM2WIN_INLINE f32x4 operandAt(const Operand& operand, uint32_t r, uint32_t j,
                               uint32_t n, uint32_t lanes) {
@@ -12,43 +41,33 @@ IM2WIN_INLINE f32x4 operandAt(const Operand& operand, uint32_t r, uint32_t j,
   return loadLanes(p + n, lanes);
 }
 
-// Finishes `lanes` (1 to 4) channels of one output pixel: adds the bias,
-// applies the activation, writes them to c. The general case, called per
-// vector.
-IM2WIN_NOINLINE void finish(const ConvCall* call, f32x4 sum, uint32_t r,
-                            uint32_t j, uint32_t n, uint32_t lanes, float* c) {
-  if (call->bias.data) {
-    sum = wasm_f32x4_add(sum, operandAt(call->bias, r, j, n, lanes));
+// Finishes the `width` channels from n on of `count` pixels of output row r, from
+// pixel j on, whose sums are stored at c.
+IM2WIN_NOINLINE void finishPixels(const ConvCall* call, float* c, uint32_t r,
+                                  uint32_t j, uint32_t n, uint32_t width,
+                                  uint32_t count) {
+  for (uint32_t i = 0; i < count; ++i, c += call->outPixelStride) {
+    for (uint32_t v = 0; v < width; v += 4) {
+      const uint32_t lanes = width - v;
+      f32x4 y = loadLanes(c + v, lanes);
+      if (call->bias.data) {
+        y = wasm_f32x4_add(y, operandAt(call->bias, r, j + i, n + v, lanes));
+      }
+      switch (call->activation) {
+        case kClamp:
+          y = clamp(y, splat(call->low), splat(call->high));
+          break;
+        case kPrelu:
+          y = prelu(y, operandAt(call->slope, r, j + i, n + v, lanes));
+          break;
+        case kSigmoid:
+          y = sigmoid(y);
+          break;
+        case kElu:
+          y = elu(y);
+          break;
+      }
+      storeLanes(c + v, y, lanes);
+    }
   }
-  switch (call->activation) {
-    case kClamp:
-      sum = clamp(sum, splat(call->low), splat(call->high));
-      break;
-    case kPrelu:
-      sum = prelu(sum, operandAt(call->slope, r, j, n, lanes));
-      break;
-    case kSigmoid:
-      sum = sigmoid(sum);
-      break;
-    case kElu:
-      sum = elu(sum);
-      break;
-  }
-  storeLanes(c, sum, lanes);
-}
-
-// Whether a tile can finish without looking at each pixel: a clamp, and no bias
-// or one value for each channel.
-IM2WIN_INLINE bool finishesByChannel(const ConvCall* call) {
-  const Operand& bias = call->bias;
-  return call->activation == kClamp &&
-         (!bias.data || (bias.channelStride == 1 &&
-                         (bias.rowStride | bias.pixelStride) == 0));
-}
-
-// The bias of `lanes` (1 to 4) channels from n on, for a tile that finishes by
-// channel.
-IM2WIN_INLINE f32x4 biasOfChannels(const ConvCall* call, uint32_t n,
-                                   uint32_t lanes) {
-  return call->bias.data ? loadLanes(call->bias.data + n, lanes) : splat(0.0f);
 }

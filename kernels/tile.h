@@ -66,12 +66,19 @@ IM2WIN_NOINLINE void tile(const ConvCall* call, const float* panel, uint32_t n,
     }
   }
 
-  const bool byChannel = finishesByChannel(call);
-  f32x4 sum[MR][NV];
+  // A low tile keeps several sums of each, which take turns: fewer than eight
+  // additions on their way leave the machine waiting.
+  constexpr int kTurns = MR * NV <= 2 ? 4 : MR * NV <= 6 ? 2 : 1;
+  const bool inRegisters = finishesInRegisters(call);
+  f32x4 sum[kTurns][MR][NV];
   IM2WIN_UNROLL for (int v = 0; v < NV; ++v) {
-    sum[0][v] = byChannel ? biasOfChannels(call, n + 4 * v, width - 4 * v)
-                          : splat(0.0f);
-    IM2WIN_UNROLL for (int i = 1; i < MR; ++i) sum[i][v] = sum[0][v];
+    const f32x4 first = firstSum(call, inRegisters, n + 4 * v, width - 4 * v);
+    IM2WIN_UNROLL for (int i = 0; i < MR; ++i) {
+      sum[0][i][v] = first;
+      IM2WIN_UNROLL for (int t = 1; t < kTurns; ++t) {
+        sum[t][i][v] = splat(0.0f);
+      }
+    }
   }
 
   const auto step = [&](int k) __attribute__((always_inline)) {
@@ -79,12 +86,13 @@ IM2WIN_NOINLINE void tile(const ConvCall* call, const float* panel, uint32_t n,
     IM2WIN_UNROLL for (int v = 0; v < NV; ++v) {
       b[v] = load(panel + k * kNR + 4 * v);
     }
+    auto& own = sum[k % kTurns];
     IM2WIN_UNROLL for (int i = 0; i < MR; ++i) {
       const f32x4 x = loadSplat(window[i] + k);
       IM2WIN_UNROLL for (int v = 0; v < NV; ++v) {
-        sum[i][v] = mulAdd(x, b[v], sum[i][v]);
+        own[i][v] = mulAdd(x, b[v], own[i][v]);
       }
-      IM2WIN_UNROLL for (int v = 0; v < NV; ++v) pin(sum[i][v]);
+      IM2WIN_UNROLL for (int v = 0; v < NV; ++v) pin(own[i][v]);
     }
   };
   const auto forward = [&](int rows, int floats)
@@ -119,31 +127,33 @@ IM2WIN_NOINLINE void tile(const ConvCall* call, const float* panel, uint32_t n,
     forward(0, gap);
   }
 
-  if (byChannel && oneRow && width == 4 * NV) {
-    const f32x4 low = splat(call->low);
-    const f32x4 high = splat(call->high);
+  IM2WIN_UNROLL for (int t = 1; t < kTurns; ++t) {
+    IM2WIN_UNROLL for (int i = 0; i < MR; ++i) {
+      IM2WIN_UNROLL for (int v = 0; v < NV; ++v) {
+        sum[0][i][v] = wasm_f32x4_add(sum[0][i][v], sum[t][i][v]);
+      }
+    }
+  }
+
+  const Bounds bounds = boundsOf(call, inRegisters);
+  if (oneRow && width == 4 * NV) {
     float* to = c + n;
     IM2WIN_UNROLL for (int i = 0; i < MR; ++i) {
       IM2WIN_UNROLL for (int v = 0; v < NV; ++v) {
-        store(to + 4 * v, clamp(sum[i][v], low, high));
+        store(to + 4 * v, clamp(sum[0][i][v], bounds.low, bounds.high));
       }
       to += call->outPixelStride;
     }
+    if (!inRegisters) finishPixels(call, c + n, r, j, n, width, MR);
     return;
   }
   at = {a, c, r, j};
   IM2WIN_UNROLL for (int i = 0; i < MR; ++i) {
     IM2WIN_UNROLL for (int v = 0; v < NV; ++v) {
-      float* to = at.c + n + 4 * v;
-      const uint32_t lanes = width - 4 * v;
-      if (byChannel) {
-        const f32x4 low = splat(call->low);
-        const f32x4 high = splat(call->high);
-        storeLanes(to, clamp(sum[i][v], low, high), lanes);
-      } else {
-        finish(call, sum[i][v], at.r, at.j, n + 4 * v, lanes, to);
-      }
+      storeLanes(at.c + n + 4 * v,
+                 clamp(sum[0][i][v], bounds.low, bounds.high), width - 4 * v);
     }
+    if (!inRegisters) finishPixels(call, at.c + n, at.r, at.j, n, width, 1);
     if (i + 1 < MR) at = next(call, at);
   }
 }

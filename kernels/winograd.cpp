@@ -143,17 +143,15 @@ struct Products {
   }
 };
 
-// The usual case of a tile of outputs: `vectors` times four channels of OUTPUTS
-// pixels, finished by channel.
+// Transforms a tile back: `vectors` times four channels of OUTPUTS pixels.
 template <int POINTS, int OUTPUTS>
 IM2WIN_NOINLINE void outputTile(const ConvCall* call, const float* products,
                                 uint32_t pointStride, uint32_t panelStride,
                                 float* to, uint32_t n, uint32_t vectors) {
-  const f32x4 low = splat(call->low);
-  const f32x4 high = splat(call->high);
-  const float* biases = call->bias.data;
+  const bool inRegisters = finishesInRegisters(call);
+  const Bounds bounds = boundsOf(call, inRegisters);
   for (uint32_t v = 0; v < vectors; ++v) {
-    const f32x4 bias = biases ? load(biases + n + 4 * v) : splat(0.0f);
+    const f32x4 first = firstSum(call, inRegisters, n + 4 * v, 4);
     const auto p = Products<POINTS>::read(products, pointStride);
     products += v % 2 == 0 ? 4 : panelStride - 4;
     float* pixel = to + 4 * v;
@@ -161,7 +159,8 @@ IM2WIN_NOINLINE void outputTile(const ConvCall* call, const float* products,
   if constexpr (J < OUTPUTS) {                                         \
     f32x4 y = outputTransform<POINTS, J>(p.zero, p.even, p.odd);       \
     if constexpr (J + 1 == OUTPUTS) y = wasm_f32x4_add(y, p.infinity); \
-    store(pixel, clamp(wasm_f32x4_add(y, bias), low, high));           \
+    y = wasm_f32x4_add(y, first);                                      \
+    store(pixel, clamp(y, bounds.low, bounds.high));                   \
     pixel += call->outPixelStride;                                     \
   }
     IM2WIN_OUTPUT(0)
@@ -175,20 +174,45 @@ IM2WIN_NOINLINE void outputTile(const ConvCall* call, const float* products,
   }
 }
 
-// Every other case: `lanes` (1 to 4) channels of the first `count` of a tile's
-// `outputs` pixels.
+template <int POINTS>
+IM2WIN_INLINE void outputTileOf(uint32_t outputs, const ConvCall* call,
+                                const float* products, uint32_t pointStride,
+                                uint32_t panelStride, float* to, uint32_t n,
+                                uint32_t vectors) {
+#define IM2WIN_TILE(OUTPUTS)                                             \
+  if constexpr (OUTPUTS + 2 <= POINTS) {                                 \
+    if (outputs == OUTPUTS)                                              \
+      return outputTile<POINTS, OUTPUTS>(call, products, pointStride,    \
+                                         panelStride, to, n, vectors);   \
+  }
+  IM2WIN_TILE(2)
+  IM2WIN_TILE(3)
+  IM2WIN_TILE(4)
+  IM2WIN_TILE(5)
+  IM2WIN_TILE(6)
+#undef IM2WIN_TILE
+  outputTile<POINTS, POINTS - 1>(call, products, pointStride, panelStride, to,
+                                 n, vectors);
+}
+
+// The same where it is not whole: `lanes` (1 to 4) channels of the first `count`
+// of a tile's `outputs` pixels.
 template <int POINTS>
 IM2WIN_NOINLINE void outputLanes(const ConvCall* call, const float* product,
-                                 uint32_t pointStride, float* to, uint32_t r,
-                                 uint32_t j, uint32_t n, uint32_t lanes,
-                                 uint32_t outputs, uint32_t count) {
+                                 uint32_t pointStride, float* to, uint32_t n,
+                                 uint32_t lanes, uint32_t outputs,
+                                 uint32_t count) {
+  const bool inRegisters = finishesInRegisters(call);
+  const Bounds bounds = boundsOf(call, inRegisters);
+  const f32x4 first = firstSum(call, inRegisters, n, lanes);
   const auto p = Products<POINTS>::read(product, pointStride);
 #define IM2WIN_OUTPUT(J)                                         \
   if constexpr (J + 1 < POINTS) {                                \
     if (J >= count) return;                                      \
     f32x4 y = outputTransform<POINTS, J>(p.zero, p.even, p.odd); \
     if (J + 1 == outputs) y = wasm_f32x4_add(y, p.infinity);     \
-    finish(call, y, r, j + J, n, lanes, to);                     \
+    y = wasm_f32x4_add(y, first);                                \
+    storeLanes(to, clamp(y, bounds.low, bounds.high), lanes);    \
     to += call->outPixelStride;                                  \
   }
   IM2WIN_OUTPUT(0)
@@ -201,27 +225,6 @@ IM2WIN_NOINLINE void outputLanes(const ConvCall* call, const float* product,
 #undef IM2WIN_OUTPUT
 }
 
-template <int POINTS>
-IM2WIN_INLINE void outputTileOf(uint32_t outputs, const ConvCall* call,
-                                const float* products, uint32_t pointStride,
-                                uint32_t panelStride, float* to, uint32_t n,
-                                uint32_t vectors) {
-#define IM2WIN_TILE(OUTPUTS)                                           \
-  if constexpr (OUTPUTS + 2 <= POINTS) {                               \
-    if (outputs == OUTPUTS)                                            \
-      return outputTile<POINTS, OUTPUTS>(call, products, pointStride,  \
-                                         panelStride, to, n, vectors); \
-  }
-  IM2WIN_TILE(2)
-  IM2WIN_TILE(3)
-  IM2WIN_TILE(4)
-  IM2WIN_TILE(5)
-  IM2WIN_TILE(6)
-#undef IM2WIN_TILE
-  outputTile<POINTS, POINTS - 1>(call, products, pointStride, panelStride, to,
-                                 n, vectors);
-}
-
 // Transforms a group's products back and finishes them: the `width` channels
 // from n on of `rows` output rows of `outWidth` pixels.
 template <int POINTS>
@@ -230,21 +233,22 @@ IM2WIN_NOINLINE void outputRows(const ConvCall* call, const float* products,
                                 float* c, uint32_t n, uint32_t width,
                                 uint32_t rows, uint32_t outputs,
                                 uint32_t outWidth) {
-  const uint32_t whole = finishesByChannel(call) ? width / 4 : 0;
+  const bool inRegisters = finishesInRegisters(call);
   for (uint32_t r = 0; r < rows; ++r) {
     for (uint32_t j = 0; j < outWidth; j += outputs, products += kNR) {
       float* to = c + r * call->outRowStride + j * call->outPixelStride + n;
-      const uint32_t left = outWidth - j;
-      const uint32_t vectors = left < outputs ? 0 : whole;
+      const uint32_t count = outWidth - j < outputs ? outWidth - j : outputs;
+      const uint32_t vectors = count < outputs ? 0 : width / 4;
       if (vectors != 0) {
         outputTileOf<POINTS>(outputs, call, products, pointStride, panelStride,
                              to, n, vectors);
       }
       for (uint32_t v = 4 * vectors; v < width; v += 4) {
         outputLanes<POINTS>(call, products + v / kNR * panelStride + v % kNR,
-                            pointStride, to + v, r, j, n + v, width - v,
-                            outputs, left);
+                            pointStride, to + v, n + v, width - v, outputs,
+                            count);
       }
+      if (!inRegisters) finishPixels(call, to, r, j, n, width, count);
     }
   }
 }
