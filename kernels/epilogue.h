@@ -23,14 +23,16 @@ IM2WIN_INLINE f32x4 firstSum(const ConvCall* call, bool inRegisters, uint32_t n,
 
 // What a sum is clamped to when it is stored.
 struct Bounds {
+  bool none;
   f32x4 low;
   f32x4 high;
 };
 
 IM2WIN_INLINE Bounds boundsOf(const ConvCall* call, bool inRegisters) {
   const float infinity = __builtin_inff();
-  return {splat(inRegisters ? call->low : -infinity),
-          splat(inRegisters ? call->high : infinity)};
+  const float low = inRegisters ? call->low : -infinity;
+  const float high = inRegisters ? call->high : infinity;
+  return {low == -infinity && high == infinity, splat(low), splat(high)};
 }
 
 IM2WIN_INLINE f32x4 operandAt(const Operand& operand, uint32_t r, uint32_t j,
