@@ -1,6 +1,7 @@
+import {expectedCost} from './cost.ts';
 import type {ConvGeometry} from './geometry.ts';
 import {stockDefect} from './stock.ts';
-import {type StripLayout, stripLayout} from './strip.ts';
+import {type StripLayout, stripLayout, stripValues} from './strip.ts';
 
 /** What a registration is asked to use. */
 export type Algorithm = 'auto' | 'im2win' | 'winograd' | 'stock';
@@ -12,14 +13,28 @@ export type Flavour = 'strict' | 'relaxed';
 export interface Tile {
   readonly mr: number;
   readonly nr: number;
+  /** A lower tile than this takes as long as one of so many windows. */
+  readonly leastRows: number;
 }
 
 /** Where a convolution runs, and what a plan may not depend on otherwise. */
 export type PlanContext = WasmContext | CpuContext;
 
-export interface WasmContext {
-  readonly backend: 'wasm';
+/** What a registration was asked for. */
+export interface PlanWishes {
   readonly algorithm: Algorithm;
+  /** Whether Winograd may be used at all. */
+  readonly winograd: boolean;
+  /**
+   * The bytes up to which a packed filter may be larger than the filter is. By
+   * default 8 MiB, or twice the filter where that is more: tfjs's own kernel
+   * keeps two copies.
+   */
+  readonly maxPackedFilterBytes?: number;
+}
+
+export interface WasmContext extends PlanWishes {
+  readonly backend: 'wasm';
   readonly flavour: Flavour;
   /** The threads that tfjs's own kernels run on. */
   readonly threads: number;
@@ -27,9 +42,8 @@ export interface WasmContext {
   readonly unavailable?: string;
 }
 
-export interface CpuContext {
+export interface CpuContext extends PlanWishes {
   readonly backend: 'cpu';
-  readonly algorithm: Algorithm;
 }
 
 export interface Im2winPlan {
@@ -38,6 +52,8 @@ export interface Im2winPlan {
   readonly strip: StripLayout;
   /** Output rows whose strips are in the workspace at a time. */
   readonly rowsPerBlock: number;
+  /** Output pixels of a strip: those of a row, or of a part of one that is very long. */
+  readonly pixelsPerStrip: number;
   readonly stripBytes: number;
   /** Calls with the same filter and the same packing share the packed filter. */
   readonly packing: string;
@@ -78,40 +94,43 @@ export interface StockPlan {
 
 export type Plan = Im2winPlan | WinogradPlan | StockPlan;
 
-/** What a plan is made for: a register tile, and the costs beside it. */
+/** What a plan is made for. */
 interface Target {
   readonly tile: Tile;
   /** Of a value in strips, panels and products. */
   readonly valueBytes: 4 | 8;
   readonly readsInPlace: boolean;
-  /** What a product costs that is transformed back, in the steps of the cost model. */
-  readonly backSteps: number;
 }
 
 // The 6×8 tile needs twelve accumulators, two vectors of the panel and one of
 // the input: the fifteen registers that V8 leaves on x86. A product that is not
-// fused takes one more, hence five rows. The cpu backend sums doubles, one by one.
+// fused takes one more, hence five rows. The cpu backend sums doubles, one by
+// one, and always three rows of them.
 const TARGETS: Record<Flavour | 'cpu', Target> = {
-  relaxed: {tile: {mr: 6, nr: 8}, valueBytes: 4, readsInPlace: true, backSteps: 30},
-  strict: {tile: {mr: 5, nr: 8}, valueBytes: 4, readsInPlace: true, backSteps: 30},
-  cpu: {tile: {mr: 3, nr: 4}, valueBytes: 8, readsInPlace: false, backSteps: 8},
+  relaxed: {tile: {mr: 6, nr: 8, leastRows: 3}, valueBytes: 4, readsInPlace: true},
+  strict: {tile: {mr: 5, nr: 8, leastRows: 2}, valueBytes: 4, readsInPlace: true},
+  cpu: {tile: {mr: 3, nr: 4, leastRows: 3}, valueBytes: 8, readsInPlace: false},
 };
 
-function targetOf(context: PlanContext): Target {
-  return TARGETS[context.backend === 'cpu' ? 'cpu' : context.flavour];
+function targetOf(context: PlanContext): Flavour | 'cpu' {
+  return context.backend === 'cpu' ? 'cpu' : context.flavour;
 }
 
 // A block's strips are to stay in the second-level cache beside a panel; but a
 // block of too few windows reads the whole filter again for too little work.
 const BLOCK_BYTES = 64 * 1024;
 const BLOCK_WINDOWS = 96;
-const MAX_BLOCK_BYTES = 256 * 1024;
+const MAX_BLOCK_BYTES = 255 * 1024; // 256 KiB with the call's descriptors and alignment.
+// A row that is so long that it does not fit may have this part of the matrix that
+// im2col would write.
+const MAX_BLOCK_SHARE = 0.1;
 // What kernels/strip.cpp may write behind a strip.
 const OVERHANG_BYTES = 16;
 // Tiles of a Winograd block after which more of them gain nothing.
 const WINOGRAD_TILES = 96;
 // Panels whose products are transformed back together, where there is room.
 const PRODUCT_GROUP = 4;
+const MAX_PACKED_BYTES = 8 * 1024 * 1024;
 
 /**
  * Chooses how a convolution is computed: a pure function of its geometry and of
@@ -136,25 +155,36 @@ export function planConv(geometry: ConvGeometry, context: PlanContext): Plan {
   return planOurs(geometry, context);
 }
 
-/** Every plan that could compute a convolution that is ours. */
-export function candidatePlans(geometry: ConvGeometry, context: PlanContext): (Im2winPlan | WinogradPlan)[] {
+/** The plan for a convolution that is ours to compute: the one expected to take least time. */
+export function planOurs(geometry: ConvGeometry, context: PlanContext): Im2winPlan | WinogradPlan {
+  const [im2win, ...winograd] = candidatePlans(geometry, context);
+  const wanted = {
+    im2win: [im2win],
+    winograd: winograd.length > 0 ? winograd : [im2win],
+    auto: [im2win, ...winograd],
+    stock: [im2win, ...winograd],
+  }[context.algorithm];
   const target = targetOf(context);
-  const winograd = ([8, 6, 4] as const).map((points) => planWinograd(geometry, target, points));
-  return [planIm2win(geometry, target), ...winograd.filter((plan) => plan !== undefined)];
+  const cost = new Map(wanted.map((plan) => [plan, expectedCost(geometry, plan, target)]));
+  return wanted.reduce((best, plan) => ((cost.get(plan) ?? 0) < (cost.get(best) ?? 0) ? plan : best));
 }
 
-/** The plan for a convolution that is ours to compute. */
-export function planOurs(geometry: ConvGeometry, context: PlanContext): Im2winPlan | WinogradPlan {
-  const target = targetOf(context);
+/** Every plan that may be chosen, plain im2win first. */
+export function candidatePlans(
+  geometry: ConvGeometry,
+  context: PlanContext,
+): [Im2winPlan, ...WinogradPlan[]] {
+  const target = TARGETS[targetOf(context)];
   const im2win = planIm2win(geometry, target);
-  if (context.algorithm === 'im2win') return im2win;
-  const candidates = ([8, 6, 4] as const)
-    .map((points) => planWinograd(geometry, target, points))
-    .filter((plan) => plan !== undefined)
-    .map((plan) => ({plan, cost: winogradCost(geometry, target, plan)}));
-  const cheapest = candidates.sort((a, b) => a.cost - b.cost)[0];
-  if (cheapest === undefined) return im2win;
-  return context.algorithm === 'winograd' || cheapest.cost < im2winCost(geometry) ? cheapest.plan : im2win;
+  if (!context.winograd) return [im2win];
+  const {filterHeight, filterWidth, inChannels, outChannels} = geometry;
+  const filterBytes = target.valueBytes * filterHeight * filterWidth * inChannels * outChannels;
+  const bound = context.maxPackedFilterBytes ?? Math.max(MAX_PACKED_BYTES, 2 * filterBytes);
+  const winograd = ([8, 6, 4] as const).map((points) => planWinograd(geometry, target, points));
+  return [im2win, ...winograd.filter((plan) => plan !== undefined && plan.panelBytes <= bound)] as [
+    Im2winPlan,
+    ...WinogradPlan[],
+  ];
 }
 
 /**
@@ -191,6 +221,7 @@ function planWinograd(
     ++most;
   }
   const rowsPerBlock = Math.ceil(geometry.outHeight / Math.ceil(geometry.outHeight / most));
+  if (bytesFor(rowsPerBlock, 1) > allowedBlockBytes(geometry)) return undefined;
   let group = Math.min(PRODUCT_GROUP, panels);
   while (group > 1 && bytesFor(rowsPerBlock, group) > MAX_BLOCK_BYTES) --group;
   const depth = filterHeight * columnFloats;
@@ -216,61 +247,40 @@ function planWinograd(
 /** The plan for plain im2win, whatever else could compute the convolution. */
 function planIm2win(geometry: ConvGeometry, {tile, valueBytes, readsInPlace}: Target): Im2winPlan {
   const strip = stripLayout(geometry, readsInPlace);
+  const pixelsPerRow = Math.ceil(geometry.outWidth / strip.phases);
   const rowBytes = valueBytes * strip.windowRowStride;
-  const rowsPerBlock = blockRows(geometry, rowBytes);
+  const parts = strip.inPlace ? 1 : stripsPerRow(geometry, rowBytes, pixelsPerRow);
+  const pixelsPerStrip = Math.ceil(pixelsPerRow / parts);
+  const stripBytes = valueBytes * stripValues(strip, geometry, pixelsPerStrip);
+  const rowsPerBlock = parts > 1 ? 1 : blockRows(geometry, rowBytes);
   return {
     algorithm: 'im2win',
     tile,
     strip,
     rowsPerBlock,
-    stripBytes: strip.inPlace ? 0 : rowsPerBlock * rowBytes + OVERHANG_BYTES,
+    pixelsPerStrip,
+    stripBytes: strip.inPlace ? 0 : rowsPerBlock * stripBytes + OVERHANG_BYTES,
     packing: `${filterName(geometry)} panels ${tile.nr}`,
     panelBytes: valueBytes * strip.depth * Math.ceil(geometry.outChannels / tile.nr) * tile.nr,
   };
 }
 
-// Costs are in steps of a tile: one row of a panel times one value of each window.
-// They were measured on the benchmark's layers, relative to such a step.
-//
-// What a tile costs beside its depth, and a segment of its windows.
-const TILE_STEPS = 4;
-const SEGMENT_STEPS = 2;
-// What a float costs that is gathered, transformed, or read
-// from a packed filter, which happens once a block.
-const GATHER_STEPS = 1.5;
-const TRANSFORM_STEPS = 5;
-const TRAFFIC_STEPS = 3;
-
-function tileSteps(segmentLength: number, segments: number): number {
-  return segments * (segmentLength + SEGMENT_STEPS) + TILE_STEPS;
+/** More than one for a row that does not fit; each of them reads the whole filter. */
+function stripsPerRow(geometry: ConvGeometry, rowBytes: number, pixelsPerRow: number): number {
+  const wanted = Math.min(Math.ceil(rowBytes / MAX_BLOCK_BYTES), Math.ceil(pixelsPerRow / BLOCK_WINDOWS));
+  return Math.max(1, wanted, Math.ceil(rowBytes / allowedBlockBytes(geometry)));
 }
 
-function im2winCost(geometry: ConvGeometry): number {
-  const {filterHeight, filterWidth, strideWidth, inChannels, outHeight, outWidth} = geometry;
-  const product = tileSteps(filterHeight * filterWidth * inChannels, 1) * wholePanels(geometry);
-  const gathered = strideWidth * filterHeight * inChannels * GATHER_STEPS;
-  return outHeight * outWidth * (product + gathered);
-}
-
-function winogradCost(geometry: ConvGeometry, {valueBytes, backSteps}: Target, plan: WinogradPlan): number {
-  const {filterHeight, strideWidth, inChannels, outHeight} = geometry;
-  const columnFloats = strideWidth * inChannels;
-  const blocks = Math.ceil(outHeight / plan.rowsPerBlock);
-  const products = outHeight * plan.tiles * plan.points;
-  const product = (tileSteps(columnFloats, filterHeight) + backSteps) * wholePanels(geometry);
-  const transforms = blocks * plan.inputRows * plan.tiles * plan.points * columnFloats * TRANSFORM_STEPS;
-  const traffic = blocks * (plan.panelBytes / valueBytes) * TRAFFIC_STEPS;
-  return products * product + transforms + traffic;
+/** What a block may take. */
+function allowedBlockBytes({batchSize, outHeight, outWidth, ...filter}: ConvGeometry): number {
+  const windows = batchSize * outHeight * outWidth;
+  const im2colBytes = 4 * windows * filter.filterHeight * filter.filterWidth * filter.inChannels;
+  return Math.max(MAX_BLOCK_BYTES, MAX_BLOCK_SHARE * im2colBytes);
 }
 
 // Tensors of different shapes may share their data, and so its id.
 function filterName({filterHeight, filterWidth, inChannels, outChannels}: ConvGeometry): string {
   return `${filterHeight}×${filterWidth}×${inChannels}×${outChannels}`;
-}
-
-/** Output channels, as the tiles compute them: in whole panels or halves of one. */
-function wholePanels({outChannels}: ConvGeometry): number {
-  return 4 * Math.ceil(outChannels / 4);
 }
 
 function blockRows(geometry: ConvGeometry, rowBytes: number): number {

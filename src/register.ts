@@ -24,6 +24,17 @@ export interface Im2winOptions {
    * tfjs's own kernels, except for the convolutions that they compute wrongly.
    */
   algorithm?: Algorithm;
+  /**
+   * `false` keeps to plain im2win, whose rounding errors are smaller and whose
+   * packed filters are no larger than the filters. Default: true.
+   */
+  winograd?: boolean;
+  /**
+   * Bytes that one packed filter may take if Winograd would make it larger than
+   * the filter; beyond them the plan takes a smaller m, and plain im2win at last.
+   * Default: 8 MiB, or twice the filter where that is more, which is what tfjs's own kernel keeps.
+   */
+  maxPackedFilterBytes?: number;
 }
 
 /** What im2win holds of the wasm backend's heaps, in bytes. */
@@ -73,7 +84,7 @@ const globals = globalThis as {[HELD]?: Held};
 
 const ALGORITHMS: readonly Algorithm[] = ['auto', 'im2win', 'winograd', 'stock'];
 const SIMD = ['auto', 'relaxed', 'strict'] as const;
-const OPTIONS = ['backends', 'simd', 'algorithm'] as const;
+const OPTIONS = ['backends', 'simd', 'algorithm', 'winograd', 'maxPackedFilterBytes'] as const;
 const BACKENDS: readonly Im2winBackend[] = ['wasm', 'cpu'];
 
 /**
@@ -112,7 +123,8 @@ const PACKAGES: Record<BackendName, string> = {
 };
 
 async function register(options: Im2winOptions, onUnregister: () => void): Promise<Im2winRegistration> {
-  const {simd: wanted = 'auto', algorithm = 'auto'} = options;
+  const {simd: wanted = 'auto', algorithm = 'auto', winograd = true, maxPackedFilterBytes} = options;
+  const wishes = {algorithm, winograd, maxPackedFilterBytes};
   const missing = (options.backends ?? []).filter((name) => !kernelsRegistered(name));
   const names = BACKENDS.filter(
     (name) => (options.backends ?? BACKENDS).includes(name) && kernelsRegistered(name),
@@ -136,8 +148,8 @@ async function register(options: Im2winOptions, onUnregister: () => void): Promi
       ? new WasmConvolution(simd, await compileKernels(simd, mayBeShared()))
       : undefined;
   const backends = [
-    ...(wasm ? [new RoutedBackend('wasm', wasm, algorithm)] : []),
-    ...(names.includes('cpu') ? [new RoutedBackend('cpu', new CpuConvolution(), algorithm)] : []),
+    ...(wasm ? [new RoutedBackend('wasm', wasm, wishes)] : []),
+    ...(names.includes('cpu') ? [new RoutedBackend('cpu', new CpuConvolution(), wishes)] : []),
   ];
   registerGradient(im2winGradient);
   let registered = true;
@@ -146,7 +158,8 @@ async function register(options: Im2winOptions, onUnregister: () => void): Promi
     simd,
     setAlgorithm(next) {
       checkOption('setAlgorithm: algorithm', next, ALGORITHMS);
-      for (const backend of backends) backend.algorithm = next;
+      checkWinograd('setAlgorithm', next, winograd);
+      for (const backend of backends) backend.wishes = {...wishes, algorithm: next};
     },
     report: () => backends.flatMap((backend) => backend.routes.report()),
     memory() {
@@ -183,7 +196,7 @@ function checkOptions(options: Im2winOptions): void {
     throw new Error(`registerIm2win: options is ${JSON.stringify(options)}; allowed: an object.`);
   }
   for (const name of Object.keys(options)) checkOption('registerIm2win: an option', name, OPTIONS);
-  const {backends, simd, algorithm} = options;
+  const {backends, simd, algorithm, winograd, maxPackedFilterBytes} = options;
   if (backends !== undefined) {
     if (!Array.isArray(backends) || backends.length === 0) {
       throw new Error(
@@ -194,6 +207,26 @@ function checkOptions(options: Im2winOptions): void {
   }
   if (simd !== undefined) checkOption('registerIm2win: simd', simd, SIMD);
   if (algorithm !== undefined) checkOption('registerIm2win: algorithm', algorithm, ALGORITHMS);
+  if (winograd !== undefined) checkOption('registerIm2win: winograd', winograd, [true, false]);
+  checkWinograd('registerIm2win', algorithm, winograd);
+  if (
+    maxPackedFilterBytes !== undefined &&
+    !(typeof maxPackedFilterBytes === 'number' && maxPackedFilterBytes >= 0)
+  ) {
+    throw new Error(
+      `registerIm2win: maxPackedFilterBytes is ${maxPackedFilterBytes}; allowed: a number of at least 0.`,
+    );
+  }
+}
+
+function checkWinograd(
+  caller: string,
+  algorithm: Algorithm | undefined,
+  winograd: boolean | undefined,
+): void {
+  if (algorithm === 'winograd' && winograd === false) {
+    throw new Error(`${caller}: algorithm is 'winograd', but winograd is false; allowed with it: true.`);
+  }
 }
 
 function checkOption(name: string, value: unknown, allowed: readonly unknown[]): void {
@@ -203,12 +236,18 @@ function checkOption(name: string, value: unknown, allowed: readonly unknown[]):
 }
 
 function names(values: readonly unknown[]): string {
-  return values.map((value) => `'${value}'`).join(', ');
+  return values.map((value) => (typeof value === 'string' ? `'${value}'` : `${value}`)).join(', ');
 }
 
 /** A second caller may leave options out, but not ask for others. */
 function checkSame(held: Im2winOptions, asked: Im2winOptions): void {
-  const defaults = {backends: BACKENDS, simd: 'auto', algorithm: 'auto'};
+  const defaults = {
+    backends: BACKENDS,
+    simd: 'auto',
+    algorithm: 'auto',
+    winograd: true,
+    maxPackedFilterBytes: undefined,
+  };
   for (const name of OPTIONS) {
     const before = describe(held[name] ?? defaults[name]);
     if (asked[name] !== undefined && describe(asked[name]) !== before) {

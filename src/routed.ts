@@ -6,7 +6,7 @@ import {
   type KernelFunc,
   type TensorInfo,
 } from '@tensorflow/tfjs-core';
-import type {Algorithm, PlanContext} from './plan.ts';
+import type {PlanContext, PlanWishes} from './plan.ts';
 import {replaceKernel} from './reroute.ts';
 import {
   type BackendName,
@@ -34,7 +34,7 @@ export interface RoutedCall {
 /** What differs from backend to backend. */
 export interface BackendConvolution {
   /** Where a convolution would run, to plan it. */
-  context(backend: KernelBackend, algorithm: Algorithm): PlanContext;
+  context(backend: KernelBackend, wishes: PlanWishes): PlanContext;
   compute(call: RoutedCall): TensorInfo;
   /** Gives back what an instance holds; of all of them if none is named. */
   release(backend?: KernelBackend): void;
@@ -49,17 +49,17 @@ export function kernelsRegistered(backendName: BackendName): boolean {
 export class RoutedBackend {
   readonly name: BackendName;
   readonly routes: Routes;
-  algorithm: Algorithm;
+  wishes: PlanWishes;
   private readonly convolution: BackendConvolution;
   private readonly restore: (() => void)[];
   private active = true;
 
   /** Registers `Im2winConv2D` and reroutes the kernels that are there. */
-  constructor(name: BackendName, convolution: BackendConvolution, algorithm: Algorithm) {
+  constructor(name: BackendName, convolution: BackendConvolution, wishes: PlanWishes) {
     this.name = name;
     this.routes = new Routes(name);
     this.convolution = convolution;
-    this.algorithm = algorithm;
+    this.wishes = wishes;
     this.restore = [
       replaceKernel(IM2WIN_CONV_2D, name, () => ({
         kernelName: IM2WIN_CONV_2D,
@@ -95,7 +95,7 @@ export class RoutedBackend {
   private run(kernelName: string, args: KernelArgs): TensorInfo | undefined {
     const inputs = args.inputs as unknown as ConvInputs;
     const attributes = args.attrs as unknown as FusedConvAttributes;
-    const context = this.convolution.context(args.backend, this.algorithm);
+    const context = this.convolution.context(args.backend, this.wishes);
     const route = this.routes.find(kernelName, inputs, attributes, context);
     if (route.plan.algorithm === 'stock') return undefined;
     return this.convolution.compute({kernelName, backend: args.backend, inputs, attributes, route});

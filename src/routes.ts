@@ -123,8 +123,9 @@ function routeKey(
 }
 
 function contextKey(context: PlanContext): string {
-  if (context.backend === 'cpu') return context.algorithm;
-  return `${context.algorithm}|${context.flavour}|${context.threads}|${context.unavailable}`;
+  const wishes = `${context.algorithm}|${context.winograd}|${context.maxPackedFilterBytes}`;
+  if (context.backend === 'cpu') return wishes;
+  return `${wishes}|${context.flavour}|${context.threads}|${context.unavailable}`;
 }
 
 function makeRoute(

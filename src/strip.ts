@@ -64,6 +64,36 @@ export function stripLayout(geometry: ConvGeometry, mayReadInPlace = true): Stri
   };
 }
 
+/** Columns of a strip of `pixels` windows: of the whole, or of each group. */
+export function stripColumns(
+  {windowStep, columnStep, grouped}: StripLayout,
+  {filterWidth}: ConvGeometry,
+  pixels: number,
+) {
+  return grouped
+    ? {columns: filterWidth, groups: pixels}
+    : {columns: (pixels - 1) * (windowStep / columnStep) + filterWidth, groups: 1};
+}
+
+/** Values of a strip of `pixels` windows. */
+export function stripValues(strip: StripLayout, geometry: ConvGeometry, pixels: number): number {
+  const {columns, groups} = stripColumns(strip, geometry, pixels);
+  return columns * groups * geometry.filterHeight * geometry.inChannels;
+}
+
+/** The strips of an output row: one for each phase, or for each part of one. */
+export function* stripsOfRow(
+  {outWidth}: ConvGeometry,
+  {strip: {phases}, pixelsPerStrip}: {readonly strip: StripLayout; readonly pixelsPerStrip: number},
+): Generator<{firstPixel: number; pixels: number}> {
+  for (let phase = 0; phase < phases && phase < outWidth; ++phase) {
+    const rowLength = Math.ceil((outWidth - phase) / phases);
+    for (let first = 0; first < rowLength; first += pixelsPerStrip) {
+      yield {firstPixel: phase + first * phases, pixels: Math.min(pixelsPerStrip, rowLength - first)};
+    }
+  }
+}
+
 function readsInPlace(geometry: ConvGeometry): boolean {
   const {padTop, padLeft, outHeight, outWidth} = geometry;
   const lastRow = (outHeight - 1) * geometry.strideHeight;

@@ -114,6 +114,10 @@ describe('refuses', () => {
     [{backends: ['webgl']}, `backends is "webgl"; allowed: 'wasm', 'cpu'`],
     [{backends: []}, 'backends is []'],
     [{algoritm: 'stock'}, `an option is "algoritm"; allowed: 'backends', 'simd', 'algorithm'`],
+    [{winograd: 'no'}, 'winograd is "no"; allowed: true, false'],
+    [{winograd: false, algorithm: 'winograd'}, "algorithm is 'winograd', but winograd is false"],
+    [{maxPackedFilterBytes: -1}, 'maxPackedFilterBytes is -1; allowed: a number of at least 0'],
+    [{maxPackedFilterBytes: Number.NaN}, 'maxPackedFilterBytes is NaN'],
     ['wasm', 'options is "wasm"; allowed: an object'],
     [null, 'options is null; allowed: an object'],
     [{backends: 'wasm'}, 'backends is "wasm"; allowed: a list'],
@@ -309,4 +313,27 @@ test('the report is bounded, and forgets the oldest', async () => {
   const report = registration.report();
   expect(report).toHaveLength(1000);
   expect(report[0].xShape).toEqual([1, 1, 11, 1]);
+});
+
+describe('without Winograd', () => {
+  const run = () => {
+    const x = tf.ones<tf.Rank.R4>([1, 20, 20, 32]);
+    tf.conv2d(x, tf.ones<tf.Rank.R4>([3, 3, 32, 32]), 1, 'same');
+  };
+
+  test.each<[Im2win.Im2winOptions, string]>([
+    [{}, 'winograd'],
+    [{winograd: false}, 'im2win'],
+    [{maxPackedFilterBytes: 1000}, 'im2win'],
+  ])('%j', async (options, algorithm) => {
+    await freshWasm();
+    const registration = await registerIm2win(options);
+    run();
+    expect(registration.report()).toMatchObject([{algorithm}]);
+    if (options.winograd === false) {
+      expect(() => registration.setAlgorithm('winograd')).toThrow('winograd is false');
+      registration.setAlgorithm('im2win');
+    }
+    registration.unregister();
+  });
 });

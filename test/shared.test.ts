@@ -57,7 +57,7 @@ test.each([
   const x = place(problem.xShape, 1);
   const filter = place(problem.filterShape, 2);
   const geometry = convGeometry(problem.xShape, problem.filterShape, {strides: [2, 1], pad: 'same'});
-  const plan = planConv(geometry, {backend: 'wasm', algorithm, flavour, threads: 1});
+  const plan = planConv(geometry, {backend: 'wasm', algorithm, winograd: true, flavour, threads: 1});
   if (plan.algorithm !== algorithm) throw new Error(`The plan is ${plan.algorithm}.`);
   const output = runConv2d(state, geometry, plan, {x, filter}, {activation: 'linear', leakyreluAlpha: 0});
   const at = (backend.dataIdMap.get(output.dataId).memoryOffset ?? 0) / 4;

@@ -1,5 +1,5 @@
 import type {DataId, TensorInfo} from '@tensorflow/tfjs-core';
-import type {Algorithm, PlanContext} from '../plan.ts';
+import type {PlanContext, PlanWishes} from '../plan.ts';
 import type {BackendConvolution, RoutedCall} from '../routed.ts';
 import type {Route} from '../routes.ts';
 import type {CpuOperand} from './epilogue.ts';
@@ -18,8 +18,8 @@ export class CpuConvolution implements BackendConvolution {
   private readonly packed = new WeakMap<DataId, Map<string, Float64Array>>();
   private workspace = new Float64Array(0);
 
-  context(_backend: unknown, algorithm: Algorithm): PlanContext {
-    return {backend: 'cpu', algorithm};
+  context(_backend: unknown, wishes: PlanWishes): PlanContext {
+    return {...wishes, backend: 'cpu'};
   }
 
   compute({backend, inputs, attributes, route}: RoutedCall): TensorInfo {
@@ -30,7 +30,7 @@ export class CpuConvolution implements BackendConvolution {
     const values = (tensor: TensorInfo) => instance.data.get(tensor.dataId).values;
     const operand = (tensor: TensorInfo | undefined, strides: Route['bias']): CpuOperand | undefined =>
       tensor == null || strides === undefined ? undefined : {values: values(tensor), strides};
-    const needed = plan.algorithm === 'winograd' ? winogradValues(plan) : plan.strip.windowRowStride;
+    const needed = plan.algorithm === 'winograd' ? winogradValues(plan) : plan.stripBytes / 8;
     if (this.workspace.length < needed) this.workspace = new Float64Array(needed);
     const conv = {
       x: values(x),

@@ -1,5 +1,6 @@
 import type {ConvGeometry} from '../geometry.ts';
 import type {Im2winPlan} from '../plan.ts';
+import {stripColumns, stripsOfRow} from '../strip.ts';
 import {type CpuConv, clamp, makeEpilogue} from './epilogue.ts';
 import {gatherStrip, layoutStrides} from './gather.ts';
 import {MR, NR, tile} from './tile.ts';
@@ -11,7 +12,7 @@ import {MR, NR, tile} from './tile.ts';
  * @returns The output, in the geometry's data format.
  */
 export function runIm2win(geometry: ConvGeometry, plan: Im2winPlan, conv: CpuConv): Float32Array {
-  const {batchSize, outHeight, outWidth, outChannels, inHeight, inWidth, inChannels, filterWidth} = geometry;
+  const {batchSize, outHeight, outWidth, outChannels, inHeight, inWidth, inChannels} = geometry;
   const {strip} = plan;
   const output = new Float32Array(batchSize * outHeight * outWidth * outChannels);
   if (output.length === 0) return output;
@@ -20,16 +21,12 @@ export function runIm2win(geometry: ConvGeometry, plan: Im2winPlan, conv: CpuCon
   const {byChannel, bias, low, high, finish} = makeEpilogue(conv, outChannels);
   const sums = new Float64Array(MR * NR);
 
-  for (let phase = 0; phase < strip.phases && phase < outWidth; ++phase) {
-    const rowLength = Math.ceil((outWidth - phase) / strip.phases);
+  for (const {firstPixel, pixels: rowLength} of stripsOfRow(geometry, plan)) {
     const columns = {
-      first: phase * geometry.strideWidth - geometry.padLeft,
+      first: firstPixel * geometry.strideWidth - geometry.padLeft,
       step: strip.columnStep,
-      columns: strip.grouped
-        ? filterWidth
-        : (rowLength - 1) * (strip.windowStep / strip.columnStep) + filterWidth,
       groupStep: strip.windowStep,
-      groups: strip.grouped ? rowLength : 1,
+      ...stripColumns(strip, geometry, rowLength),
     };
     for (let image = 0; image < batchSize; ++image) {
       for (let row = 0; row < outHeight; ++row) {
@@ -54,7 +51,7 @@ export function runIm2win(geometry: ConvGeometry, plan: Im2winPlan, conv: CpuCon
               sums,
             );
             for (let i = 0; i < count; ++i) {
-              const pixel = phase + (j + i) * strip.phases;
+              const pixel = firstPixel + (j + i) * strip.phases;
               let to =
                 image * yStrides.batch + row * yStrides.row + pixel * yStrides.pixel + n * yStrides.channel;
               for (let channel = 0; channel < width; ++channel) {

@@ -1,5 +1,5 @@
 import type {TensorInfo} from '@tensorflow/tfjs-core';
-import type {Algorithm, Flavour, PlanContext} from '../plan.ts';
+import type {Flavour, PlanContext, PlanWishes} from '../plan.ts';
 import type {BackendConvolution, RoutedCall} from '../routed.ts';
 import type {Route} from '../routes.ts';
 import {type ConvOperand, runConv2d} from './conv2d.ts';
@@ -18,12 +18,12 @@ export class WasmConvolution implements BackendConvolution {
     this.modules = modules;
   }
 
-  context(backend: unknown, algorithm: Algorithm): PlanContext {
+  context(backend: unknown, wishes: PlanWishes): PlanContext {
     const instance = backend as TfjsWasmBackend;
     const state = this.stateOf(instance);
     return {
+      ...wishes,
       backend: 'wasm',
-      algorithm,
       flavour: this.flavour,
       threads: threadCount(instance),
       unavailable: typeof state === 'string' ? state : undefined,

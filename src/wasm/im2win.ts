@@ -1,5 +1,6 @@
 import type {ConvGeometry} from '../geometry.ts';
 import type {Im2winPlan} from '../plan.ts';
+import {stripColumns, stripsOfRow, stripValues} from '../strip.ts';
 import type {ConvRun} from './conv2d.ts';
 import {CALL_BYTES, ConvCall} from './convCall.ts';
 import type {KernelExports} from './module.ts';
@@ -22,11 +23,10 @@ export function im2winWorkspaceBytes(plan: Im2winPlan): number {
 export function runIm2win(run: ConvRun, plan: Im2winPlan): void {
   const {geometry, kernels, epilogue} = run;
   const {strip} = plan;
-  const {outHeight, outWidth, outChannels, inHeight, inWidth, inChannels, filterWidth} = geometry;
+  const {outHeight, outWidth, outChannels, inHeight, inWidth, inChannels} = geometry;
   const gemm = kernels[`im2win_gemm_${plan.tile.mr}x${plan.tile.nr}` as 'im2win_gemm_6x8'];
   const call = new ConvCall(run.workspace, run.ints, run.floats);
   const strips = run.workspace + CALL_BYTES;
-  const stripBytes = 4 * strip.windowRowStride;
   const imageBytes = 4 * inHeight * inWidth * inChannels;
 
   // Blocks that run from one image into the next: more windows where images are small.
@@ -35,54 +35,55 @@ export function runIm2win(run: ConvRun, plan: Im2winPlan): void {
   const images = merged ? 1 : geometry.batchSize;
   const rowsPerImage = merged ? geometry.batchSize * outHeight : outHeight;
 
+  const gatherStrip = (offset: number, outRow: number, firstPixel: number, pixels: number) => {
+    const image = Math.floor(outRow / outHeight);
+    const {columns, groups} = stripColumns(strip, geometry, pixels);
+    kernels.im2win_strip(
+      offset,
+      run.x + image * imageBytes,
+      inHeight,
+      inWidth,
+      inChannels,
+      geometry.filterHeight,
+      (outRow - image * outHeight) * geometry.strideHeight - geometry.padTop,
+      geometry.dilationHeight,
+      firstPixel * geometry.strideWidth - geometry.padLeft,
+      strip.columnStep,
+      columns,
+      strip.windowStep,
+      groups,
+    );
+  };
+
   epilogue.writeActivation(call);
-  for (let phase = 0; phase < strip.phases && phase < outWidth; ++phase) {
-    const rowLength = Math.ceil((outWidth - phase) / strip.phases);
+  for (const {firstPixel, pixels} of stripsOfRow(geometry, plan)) {
+    const rowFloats = strip.inPlace ? strip.windowRowStride : stripValues(strip, geometry, pixels);
     call.writeWindows({
       segmentLength: strip.depth,
       segments: 1,
       segmentStride: 0,
       outChannels,
       panels: run.panels,
-      rowLength,
+      rowLength: pixels,
       windowStride: strip.windowStride,
-      windowRowStride: strip.windowRowStride,
+      windowRowStride: rowFloats,
       outPixelStride: strip.phases * outChannels,
       outRowStride: outWidth * outChannels,
     });
-    const groups = strip.grouped ? rowLength : 1;
-    const columns = strip.grouped
-      ? filterWidth
-      : (rowLength - 1) * (strip.windowStep / strip.columnStep) + filterWidth;
-
-    const gatherStrip = (offset: number, outRow: number) => {
-      const image = Math.floor(outRow / outHeight);
-      kernels.im2win_strip(
-        offset,
-        run.x + image * imageBytes,
-        inHeight,
-        inWidth,
-        inChannels,
-        geometry.filterHeight,
-        (outRow - image * outHeight) * geometry.strideHeight - geometry.padTop,
-        geometry.dilationHeight,
-        phase * geometry.strideWidth - geometry.padLeft,
-        strip.columnStep,
-        columns,
-        strip.windowStep,
-        groups,
-      );
-    };
-
     for (let image = 0; image < images; ++image) {
       for (let row = 0; row < rowsPerImage; row += plan.rowsPerBlock) {
         const rows = Math.min(plan.rowsPerBlock, rowsPerImage - row);
         const firstOutRow = image * outHeight + row;
-        epilogue.writeOperands(call, {image, row, pixel: phase, pixelStep: strip.phases});
+        epilogue.writeOperands(call, {image, row, pixel: firstPixel, pixelStep: strip.phases});
         let windows = strips;
-        if (strip.inPlace) windows = run.x + image * imageBytes + row * stripBytes;
-        else for (let r = 0; r < rows; ++r) gatherStrip(strips + r * stripBytes, firstOutRow + r);
-        gemm?.(call.offset, windows, run.output + 4 * outChannels * (firstOutRow * outWidth + phase), rows);
+        if (strip.inPlace) windows = run.x + image * imageBytes + 4 * row * rowFloats;
+        else {
+          for (let r = 0; r < rows; ++r) {
+            gatherStrip(strips + 4 * r * rowFloats, firstOutRow + r, firstPixel, pixels);
+          }
+        }
+        const output = run.output + 4 * outChannels * (firstOutRow * outWidth + firstPixel);
+        gemm?.(call.offset, windows, output, rows);
       }
     }
   }

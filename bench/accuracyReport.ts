@@ -1,0 +1,103 @@
+// `npm run accuracy`: the errors of every plan on the benchmark's convolutions, a
+// line for each algorithm.
+import * as tf from '@tensorflow/tfjs-core';
+import '@tensorflow/tfjs-backend-wasm';
+import {SingleBar} from 'cli-progress';
+import {Command, Option} from 'commander';
+import {convGeometry} from '../src/geometry.ts';
+import {candidatePlans, type Flavour} from '../src/plan.ts';
+import {compileKernels} from '../src/wasm/module.ts';
+import {WasmState} from '../src/wasm/state.ts';
+import type {TfjsWasmBackend} from '../src/wasm/tfjs.ts';
+import {DISTRIBUTIONS, type Distribution, errorBound, relativeErrors} from './accuracy.ts';
+import {readLayers} from './layers.ts';
+
+interface Line {
+  count: number;
+  /** The largest error, relative to the largest output, and to its bound. */
+  error: number;
+  share: number;
+  where: string;
+}
+
+async function report(flavour: Flavour, samples: number): Promise<Map<string, Line>> {
+  await tf.setBackend('wasm');
+  const state = WasmState.create(
+    tf.backend() as unknown as TfjsWasmBackend,
+    await compileKernels(flavour, false),
+  );
+  if (typeof state === 'string') throw new Error(state);
+  const layers = [...readLayers('paper'), ...readLayers('corpus')];
+  const lines = new Map<string, Line>();
+  const bar = new SingleBar({
+    format: '{bar} {value} of {total}  {eta_formatted} left',
+    noTTYOutput: true,
+    notTTYSchedule: 10_000,
+    stream: process.stderr,
+  });
+  bar.start(layers.length, 0);
+  for (const [index, layer] of layers.entries()) {
+    const geometry = convGeometry(layer.xShape, layer.filterShape, {
+      strides: [...layer.strides],
+      dilations: [...layer.dilations],
+      pad: layer.pad,
+    });
+    const plans = candidatePlans(geometry, {
+      backend: 'wasm',
+      algorithm: 'auto',
+      winograd: true,
+      maxPackedFilterBytes: Number.POSITIVE_INFINITY,
+      flavour,
+      threads: 1,
+    });
+    for (const distribution of Object.keys(DISTRIBUTIONS) as Distribution[]) {
+      relativeErrors(state, geometry, plans, distribution, index + 1, samples).forEach((error, i) => {
+        const plan = plans[i];
+        const name = plan.algorithm === 'winograd' ? `F(${plan.outputs},${plan.taps})` : plan.algorithm;
+        const key = `${name.padEnd(8)} ${distribution}`;
+        const line = lines.get(key) ?? {count: 0, error: 0, share: 0, where: ''};
+        const share = error / errorBound(plan.algorithm, geometry);
+        lines.set(key, {
+          count: line.count + 1,
+          error: Math.max(line.error, error),
+          share: Math.max(line.share, share),
+          where: share > line.share ? layer.name : line.where,
+        });
+      });
+    }
+    bar.increment();
+  }
+  bar.stop();
+  return lines;
+}
+
+await new Command('npm run accuracy --')
+  .description(
+    "Compares every plan's outputs with sums in double precision, on the benchmark's convolutions with normal, " +
+      'uniform and ReLU-like data.',
+  )
+  .addOption(
+    new Option('--simd <flavour>', 'WebAssembly flavour').choices(['relaxed', 'strict']).default('relaxed'),
+  )
+  .option('--samples <n>', 'outputs compared of each', Number, 300)
+  .option('--json', 'print JSON')
+  .action(async ({simd, samples, json}: {simd: Flavour; samples: number; json?: boolean}) => {
+    const lines = await report(simd, samples);
+    if (json) {
+      console.log(JSON.stringify(Object.fromEntries(lines), undefined, 2));
+    } else {
+      console.log('algorithm and data   plans   largest error   of its bound');
+      for (const [key, {count, error, share, where}] of [...lines].sort(([a], [b]) => a.localeCompare(b))) {
+        console.log(
+          `${key.padEnd(19)} ${String(count).padStart(6)} ${error.toExponential(1).padStart(15)} ` +
+            `${(100 * share).toFixed(0).padStart(12)} %   ${where}`,
+        );
+      }
+    }
+    if ([...lines.values()].some(({share}) => !(share <= 1))) process.exitCode = 1;
+  })
+  .parseAsync()
+  .catch((error: Error) => {
+    console.error(`error: ${error.message}`);
+    process.exitCode = 1;
+  });

@@ -1,0 +1,249 @@
+// Fits the cost model of src/cost.ts: times every plan that a convolution may have,
+// and finds the costs, none negative, that explain the times best. Prints them, and
+// how much time their choices lose against the fastest plan of each convolution.
+import {performance} from 'node:perf_hooks';
+import * as tf from '@tensorflow/tfjs-core';
+import {SingleBar} from 'cli-progress';
+import {Command, Option} from 'commander';
+import {fcnnlsVector} from 'ml-fcnnls';
+import {expectedCost, KINDS, workOf} from '../src/cost.ts';
+import {runIm2win} from '../src/cpu/im2win.ts';
+import {packFilter} from '../src/cpu/pack.ts';
+import {packWinograd, runWinograd, winogradValues} from '../src/cpu/winograd.ts';
+import {type ConvGeometry, convGeometry} from '../src/geometry.ts';
+import {candidatePlans, type Flavour, type PlanContext} from '../src/plan.ts';
+import {runConv2d} from '../src/wasm/conv2d.ts';
+import {compileKernels} from '../src/wasm/module.ts';
+import {WasmState} from '../src/wasm/state.ts';
+import type {TfjsWasmBackend} from '../src/wasm/tfjs.ts';
+import {type Layer, readLayers} from './layers.ts';
+import {geometricMean} from './statistics.ts';
+
+type Target = Flavour | 'cpu';
+type Plan = ReturnType<typeof candidatePlans>[number];
+
+const SAMPLES = 9;
+const SAMPLE_MS = 1;
+// Larger ones take long, and tell no more.
+const MOST_STEPS: Record<Target, number> = {relaxed: 3e8, strict: 3e8, cpu: 1e7};
+
+interface Timed {
+  readonly layer: Layer;
+  readonly geometry: ConvGeometry;
+  readonly plans: readonly {readonly plan: Plan; readonly milliseconds: number}[];
+}
+
+/** A convolution, ready to be computed by each of its plans. */
+interface Runner {
+  run(plan: Plan): void;
+  release(): void;
+}
+
+type MakeRunner = (layer: Layer, geometry: ConvGeometry) => Runner;
+
+async function wasmRunner(flavour: Flavour): Promise<MakeRunner> {
+  await import('@tensorflow/tfjs-backend-wasm');
+  await tf.setBackend('wasm');
+  const state = WasmState.create(
+    tf.backend() as unknown as TfjsWasmBackend,
+    await compileKernels(flavour, false),
+  );
+  if (typeof state === 'string') throw new Error(state);
+  return (layer) => {
+    const x = tf.randomUniform([...layer.xShape], -1, 1);
+    const filter = tf.randomUniform([...layer.filterShape], -1, 1);
+    const {outChannels} = {outChannels: layer.filterShape[3]};
+    const bias = layer.bias ? tf.randomUniform([outChannels], -1, 1) : undefined;
+    const geometry = geometryOf(layer);
+    const strides = {batch: 0, row: 0, pixel: 0, channel: 1};
+    return {
+      run(plan) {
+        const output = runConv2d(
+          state,
+          geometry,
+          plan,
+          {x, filter, bias: bias && {tensor: bias, strides}},
+          {activation: 'relu', leakyreluAlpha: 0},
+        );
+        state.backend.disposeData(output.dataId);
+      },
+      release: () => tf.dispose(bias ? [x, filter, bias] : [x, filter]),
+    };
+  };
+}
+
+const cpuRunner: MakeRunner = (layer, geometry) => {
+  const values = (shape: readonly number[]) =>
+    Float32Array.from({length: tf.util.sizeFromShape([...shape])}, () => Math.random() - 0.5);
+  const x = values(layer.xShape);
+  const filter = values(layer.filterShape);
+  const packed = new Map<string, Float64Array>();
+  const call = {activation: 'relu', leakyreluAlpha: 0} as const;
+  return {
+    run(plan) {
+      if (plan.algorithm === 'winograd') {
+        const panels = packed.get(plan.packing) ?? packWinograd(filter, geometry, plan);
+        packed.set(plan.packing, panels);
+        const workspace = new Float64Array(winogradValues(plan));
+        runWinograd(geometry, plan, {...call, x, panels, workspace});
+      } else {
+        const panels = packed.get(plan.packing) ?? packFilter(filter, geometry);
+        packed.set(plan.packing, panels);
+        runIm2win(geometry, plan, {...call, x, panels, workspace: new Float64Array(plan.stripBytes / 8)});
+      }
+    },
+    release() {},
+  };
+};
+
+function geometryOf(layer: Layer): ConvGeometry {
+  return convGeometry(layer.xShape, layer.filterShape, {
+    strides: [...layer.strides],
+    dilations: [...layer.dilations],
+    pad: layer.pad,
+  });
+}
+
+function contextOf(target: Target): PlanContext {
+  const wishes = {algorithm: 'auto', winograd: true, maxPackedFilterBytes: Number.POSITIVE_INFINITY} as const;
+  return target === 'cpu'
+    ? {...wishes, backend: 'cpu'}
+    : {...wishes, backend: 'wasm', flavour: target, threads: 1};
+}
+
+/** Fastest of some interleaved samples: what a machine with other work on it can tell. */
+function timePlans(layer: Layer, geometry: ConvGeometry, plans: readonly Plan[], runner: Runner): Timed {
+  const fastest = plans.map(() => Number.POSITIVE_INFINITY);
+  for (let sample = 0; sample <= SAMPLES; ++sample) {
+    plans.forEach((plan, i) => {
+      runner.run(plan); // Its own packed filter into the cache.
+      const start = performance.now();
+      let calls = 0;
+      do {
+        runner.run(plan);
+        ++calls;
+      } while (performance.now() - start < SAMPLE_MS);
+      // The first sample is the compiler's.
+      if (sample > 0) fastest[i] = Math.min(fastest[i], (performance.now() - start) / calls);
+    });
+  }
+  return {layer, geometry, plans: plans.map((plan, i) => ({plan, milliseconds: fastest[i]}))};
+}
+
+/** Least squares of the relative errors. */
+function fitCosts(timed: readonly Timed[]): number[] {
+  const rows = timed.flatMap(({geometry, plans}) =>
+    plans.map(({plan, milliseconds}) => {
+      const work = workOf(geometry, plan);
+      return KINDS.map((kind) => work[kind] / milliseconds / 1e6);
+    }),
+  );
+  const costs = fcnnlsVector(
+    rows,
+    rows.map(() => 1),
+  ).K.to1DArray();
+  return costs.map((cost) => cost / costs[KINDS.indexOf('steps')]);
+}
+
+function costWith(costs: readonly number[]) {
+  return (geometry: ConvGeometry, plan: Plan) => {
+    const work = workOf(geometry, plan);
+    return KINDS.reduce((sum, kind, i) => sum + work[kind] * costs[i], 0);
+  };
+}
+
+/** Times matter where they decide: moves one cost at a time while what the choices lose shrinks. */
+function refine(timed: readonly Timed[], start: readonly number[]): number[] {
+  const loss = (costs: readonly number[]) =>
+    timed.reduce((sum, entry) => sum + (regret(entry, costWith(costs)) - 1) ** 2, 0);
+  let best = start.map((cost) => Math.max(cost, 0.01));
+  let least = loss(best);
+  for (let round = 0; round < 20; ++round) {
+    const before = least;
+    for (let kind = 0; kind < KINDS.length; ++kind) {
+      if (KINDS[kind] === 'steps') continue;
+      for (const factor of [0.4, 0.6, 0.8, 0.9, 1.1, 1.25, 1.7, 2.5]) {
+        const moved = best.map((cost, i) => (i === kind ? cost * factor : cost));
+        if (loss(moved) < least) {
+          least = loss(moved);
+          best = moved;
+        }
+      }
+    }
+    if (least === before) break;
+  }
+  return best;
+}
+
+function regret({geometry, plans}: Timed, cost: (geometry: ConvGeometry, plan: Plan) => number): number {
+  const chosen = plans.reduce((a, b) => (cost(geometry, b.plan) < cost(geometry, a.plan) ? b : a));
+  return chosen.milliseconds / Math.min(...plans.map(({milliseconds}) => milliseconds));
+}
+
+async function main(target: Target): Promise<void> {
+  const makeRunner = target === 'cpu' ? cpuRunner : await wasmRunner(target);
+  const layers = [...readLayers('paper'), ...readLayers('corpus')]
+    .map((layer) => ({layer, geometry: geometryOf(layer)}))
+    .map((entry) => ({...entry, plans: candidatePlans(entry.geometry, contextOf(target))}))
+    .filter(({geometry, plans}) => plans.length > 1 && workOf(geometry, plans[0]).steps < MOST_STEPS[target]);
+  const bar = new SingleBar({
+    format: '{bar} {value} of {total}  {eta_formatted} left',
+    noTTYOutput: true,
+    notTTYSchedule: 10_000,
+    stream: process.stderr,
+  });
+  bar.start(layers.length, 0);
+  const timed = layers.map(({layer, geometry, plans}) => {
+    const runner = makeRunner(layer, geometry);
+    const result = timePlans(layer, geometry, plans, runner);
+    runner.release();
+    bar.increment();
+    return result;
+  });
+  bar.stop();
+
+  const costs = refine(timed, fitCosts(timed));
+  const fitted = costWith(costs);
+  const current = (geometry: ConvGeometry, plan: Plan) => expectedCost(geometry, plan, target);
+  console.log(
+    `${target}: {${KINDS.map((kind, i) => `${kind}: ${Number(costs[i].toPrecision(2))}`).join(', ')}},`,
+  );
+  for (const [name, cost] of [
+    ['fitted', fitted],
+    ['in use', current],
+  ] as const) {
+    const regrets = timed.map((entry) => regret(entry, cost));
+    console.log(
+      `${name}: the plans chosen take ${geometricMean(regrets).toFixed(3)} times as long as the fastest ` +
+        `(geometric mean over ${timed.length} convolutions), ${Math.max(...regrets).toFixed(2)} at worst`,
+    );
+    const worst = timed
+      .map((entry, i) => ({entry, regret: regrets[i]}))
+      .sort((a, b) => b.regret - a.regret)
+      .slice(0, 5);
+    for (const {entry, regret: lost} of worst) {
+      const plans = entry.plans
+        .map(
+          ({plan, milliseconds}) =>
+            `${plan.algorithm}${plan.algorithm === 'winograd' ? ` ${plan.points}` : ''} ${milliseconds.toFixed(2)} ms, ` +
+            `expected ${((cost(entry.geometry, plan) / cost(entry.geometry, entry.plans[0].plan)) * entry.plans[0].milliseconds).toFixed(2)}`,
+        )
+        .join('; ');
+      console.log(`  ${lost.toFixed(2)}  ${entry.layer.name}: ${plans}`);
+    }
+  }
+}
+
+await new Command('npm run bench:fit --')
+  .description('Fits the cost model of src/cost.ts to this machine, for one target.')
+  .addOption(
+    new Option('--target <name>', 'what the plans are made for')
+      .choices(['relaxed', 'strict', 'cpu'])
+      .default('relaxed'),
+  )
+  .action(({target}: {target: Target}) => main(target))
+  .parseAsync()
+  .catch((error: Error) => {
+    console.error(`error: ${error.message}`);
+    process.exitCode = 1;
+  });

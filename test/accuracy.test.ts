@@ -1,0 +1,62 @@
+// Errors of each algorithm, relative to the largest output, on data of three kinds.
+// `npm run accuracy` does the same on the convolutions of whole networks.
+import {DISTRIBUTIONS, type Distribution, errorBound, relativeErrors} from '../bench/accuracy.ts';
+import {convGeometry} from '../src/geometry.ts';
+import {candidatePlans, type Flavour} from '../src/plan.ts';
+import {compileKernels} from '../src/wasm/module.ts';
+import {WasmState} from '../src/wasm/state.ts';
+import {freshWasm} from './tf.ts';
+
+const wishes = {
+  algorithm: 'auto',
+  winograd: true,
+  maxPackedFilterBytes: Number.POSITIVE_INFINITY,
+} as const;
+
+/** [filterHeight, filterWidth, inChannels, stride]: every F(m, r), few and many terms. */
+const FILTERS: readonly (readonly [number, number, number, number])[] = [
+  ...[2, 3, 4, 5, 6, 7].flatMap((taps) => [[1, taps, 3, 1] as const, [3, taps, 64, 1] as const]),
+  [3, 3, 512, 1],
+  [3, 3, 1024, 1],
+  [7, 7, 64, 2],
+  [11, 11, 3, 4],
+];
+
+const names = new Set<string>();
+
+describe.each(['relaxed', 'strict'] as const)('%s', (flavour: Flavour) => {
+  let state: WasmState;
+  beforeAll(async () => {
+    const made = WasmState.create(await freshWasm(), await compileKernels(flavour, false));
+    if (typeof made === 'string') throw new Error(made);
+    state = made;
+  });
+
+  test.each(
+    (Object.keys(DISTRIBUTIONS) as Distribution[]).flatMap((distribution) =>
+      FILTERS.map((filter) => [distribution, ...filter] as const),
+    ),
+  )('%s data, %i×%i filter, %i channels, stride %i', (distribution, height, width, channels, stride) => {
+    const geometry = convGeometry([1, height + 1, width + 27, channels], [height, width, channels, 12], {
+      strides: stride,
+      pad: 'same',
+    });
+    const plans = candidatePlans(geometry, {...wishes, backend: 'wasm', flavour, threads: 1});
+    const errors = relativeErrors(state, geometry, plans, distribution, 1, 1500);
+    plans.forEach((plan, i) => {
+      const name = plan.algorithm === 'winograd' ? `F(${plan.outputs},${plan.taps})` : plan.algorithm;
+      names.add(name);
+      if (!(errors[i] <= errorBound(plan.algorithm, geometry))) {
+        throw new Error(`${name}: ${errors[i]} exceeds ${errorBound(plan.algorithm, geometry)}`);
+      }
+      expect(errors[i]).toBeGreaterThan(0); // An error of none would mean that nothing was compared.
+    });
+  });
+});
+
+test('every algorithm was measured', () => {
+  const minimal = [4, 6, 8].flatMap((points) =>
+    Array.from({length: points - 2}, (_, i) => `F(${points - 1 - i},${i + 2})`),
+  );
+  expect([...names].sort()).toEqual(['im2win', ...minimal].sort());
+});

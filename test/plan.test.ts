@@ -1,0 +1,86 @@
+// What the plan promises of every convolution, whatever it chooses.
+import {readLayers} from '../bench/layers.ts';
+import {type ConvGeometry, convGeometry} from '../src/geometry.ts';
+import {candidatePlans, type PlanContext, planConv} from '../src/plan.ts';
+
+const contexts: PlanContext[] = [
+  {backend: 'wasm', algorithm: 'auto', winograd: true, flavour: 'relaxed', threads: 1},
+  {backend: 'wasm', algorithm: 'auto', winograd: true, flavour: 'strict', threads: 1},
+  {backend: 'cpu', algorithm: 'auto', winograd: true},
+];
+const [wasm] = contexts;
+
+const geometries = (): [string, ConvGeometry][] => [
+  ...[...readLayers('paper'), ...readLayers('corpus')].map(
+    (layer) =>
+      [
+        layer.name,
+        convGeometry(layer.xShape, layer.filterShape, {
+          strides: [...layer.strides],
+          dilations: [...layer.dilations],
+          pad: layer.pad,
+        }),
+      ] as [string, ConvGeometry],
+  ),
+  ['a long row', convGeometry([1, 1, 100_000, 64], [1, 3, 64, 64], {strides: 1, pad: 'same'})],
+  [
+    'a long row, dilated',
+    convGeometry([1, 1, 50_000, 64], [1, 3, 64, 64], {strides: 1, dilations: [1, 7], pad: 'same'}),
+  ],
+  ['a long row, windows apart', convGeometry([1, 1, 50_000, 64], [1, 2, 64, 8], {strides: [1, 5], pad: 3})],
+  ['tall', convGeometry([1, 60_000, 2, 32], [9, 2, 32, 8], {strides: 1, pad: 'same'})],
+];
+
+function im2colBytes({batchSize, outHeight, outWidth, filterHeight, filterWidth, inChannels}: ConvGeometry) {
+  return 4 * batchSize * outHeight * outWidth * filterHeight * filterWidth * inChannels;
+}
+
+test.each(contexts.slice(0, 2))('the workspace is at most a tenth of im2col, or 256 KiB: %j', (context) => {
+  for (const [name, geometry] of geometries()) {
+    const allowed = Math.max(256 * 1024, 0.1 * im2colBytes(geometry));
+    for (const plan of candidatePlans(geometry, context)) {
+      const bytes =
+        plan.algorithm === 'winograd'
+          ? plan.columnBytes + plan.inputRows * plan.inputRowBytes + plan.productBytes
+          : plan.stripBytes;
+      if (bytes > allowed) throw new Error(`${name}, ${plan.algorithm}: ${bytes} bytes, allowed ${allowed}`);
+    }
+  }
+});
+
+const deep = () => convGeometry([1, 28, 28, 512], [3, 3, 512, 512], {strides: 1, pad: 'same'});
+const FILTER_BYTES = 4 * 9 * 512 * 512;
+
+test('a large packed filter is at most twice the filter, unless more is allowed', () => {
+  const packed = (context: PlanContext) =>
+    candidatePlans(deep(), context).map(({panelBytes}) => panelBytes / FILTER_BYTES);
+  expect(packed(wasm)).toEqual([1, 2, 4 / 3]);
+  expect(packed({...wasm, maxPackedFilterBytes: 3 * FILTER_BYTES})).toEqual([1, 8 / 3, 2, 4 / 3]);
+  expect(packed({...wasm, maxPackedFilterBytes: 1.5 * FILTER_BYTES})).toEqual([1, 4 / 3]);
+  expect(packed({...wasm, maxPackedFilterBytes: 0})).toEqual([1]);
+});
+
+test.each(contexts)('winograd: false is plain im2win everywhere: %j', (context) => {
+  for (const [, geometry] of geometries()) {
+    expect(planConv(geometry, {...context, winograd: false}).algorithm).toBe('im2win');
+  }
+});
+
+test('the choice: fewer multiplications where they pay, plain im2win where they do not', () => {
+  const choice = (size: number, inChannels: number, filter: number, outChannels: number) => {
+    const plan = planConv(
+      convGeometry([1, size, size, inChannels], [filter, filter, inChannels, outChannels], {
+        strides: 1,
+        pad: 'valid',
+      }),
+      wasm,
+    );
+    return plan.algorithm === 'winograd' ? `F(${plan.outputs},${plan.taps})` : plan.algorithm;
+  };
+  expect(choice(112, 64, 3, 128)).toBe('F(6,3)');
+  expect(choice(24, 96, 5, 256)).toBe('F(4,5)');
+  expect(choice(224, 3, 3, 64)).toBe('im2win');
+  expect(choice(56, 64, 1, 64)).toBe('im2win');
+  // One tile of six outputs for an image of five: the filter's traffic decides.
+  expect(choice(7, 512, 3, 512)).not.toBe('F(6,3)');
+});
