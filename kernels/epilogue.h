@@ -4,9 +4,9 @@
 #include "call.h"
 
 // The usual epilogue, a clamp and a bias that depends on the channel alone, is
-// computed in registers: sums begin with the bias, and are clamped when they are
-// stored. In all other cases the sums are stored as they are, and finished in
-// place while they are still in the first-level cache.
+// computed in registers: sums begin with the bias, and are clamped when they
+// are stored. In all other cases the sums are stored as they are, and finished
+// in place while they are still in the first-level cache.
 IM2WIN_INLINE bool finishesInRegisters(const ConvCall* call) {
   const Operand& bias = call->bias;
   const bool byChannel =
@@ -43,8 +43,8 @@ IM2WIN_INLINE f32x4 operandAt(const Operand& operand, uint32_t r, uint32_t j,
   return loadLanes(p + n, lanes);
 }
 
-// Finishes the `width` channels from n on of `count` pixels of output row r, from
-// pixel j on, whose sums are stored at c.
+// Finishes the `width` channels from n on of `count` pixels of output row r,
+// from pixel j on, whose sums are stored at c.
 IM2WIN_NOINLINE void finishPixels(const ConvCall* call, float* c, uint32_t r,
                                   uint32_t j, uint32_t n, uint32_t width,
                                   uint32_t count) {

@@ -158,8 +158,8 @@ IM2WIN_NOINLINE void tile(const ConvCall* call, const float* panel, uint32_t n,
   at = {a, c, r, j};
   IM2WIN_UNROLL for (int i = 0; i < MR; ++i) {
     IM2WIN_UNROLL for (int v = 0; v < NV; ++v) {
-      storeLanes(at.c + n + 4 * v,
-                 clamp(sum[0][i][v], bounds.low, bounds.high), width - 4 * v);
+      storeLanes(at.c + n + 4 * v, clamp(sum[0][i][v], bounds.low, bounds.high),
+                 width - 4 * v);
     }
     if (!inRegisters) finishPixels(call, at.c + n, at.r, at.j, n, width, 1);
     if (i + 1 < MR) at = next(call, at);

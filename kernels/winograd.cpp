@@ -179,11 +179,11 @@ IM2WIN_INLINE void outputTileOf(uint32_t outputs, const ConvCall* call,
                                 const float* products, uint32_t pointStride,
                                 uint32_t panelStride, float* to, uint32_t n,
                                 uint32_t vectors) {
-#define IM2WIN_TILE(OUTPUTS)                                             \
-  if constexpr (OUTPUTS + 2 <= POINTS) {                                 \
-    if (outputs == OUTPUTS)                                              \
-      return outputTile<POINTS, OUTPUTS>(call, products, pointStride,    \
-                                         panelStride, to, n, vectors);   \
+#define IM2WIN_TILE(OUTPUTS)                                           \
+  if constexpr (OUTPUTS + 2 <= POINTS) {                               \
+    if (outputs == OUTPUTS)                                            \
+      return outputTile<POINTS, OUTPUTS>(call, products, pointStride,  \
+                                         panelStride, to, n, vectors); \
   }
   IM2WIN_TILE(2)
   IM2WIN_TILE(3)
@@ -195,8 +195,8 @@ IM2WIN_INLINE void outputTileOf(uint32_t outputs, const ConvCall* call,
                                  n, vectors);
 }
 
-// The same where it is not whole: `lanes` (1 to 4) channels of the first `count`
-// of a tile's `outputs` pixels.
+// The same where it is not whole: `lanes` (1 to 4) channels of the first
+// `count` of a tile's `outputs` pixels.
 template <int POINTS>
 IM2WIN_NOINLINE void outputLanes(const ConvCall* call, const float* product,
                                  uint32_t pointStride, float* to, uint32_t n,
