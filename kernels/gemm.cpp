@@ -25,10 +25,14 @@ IM2WIN_INLINE void gemm(const ConvCall* call, const float* a, float* c,
     const float* panel = call->panels;
     for (uint32_t n = 0; n < outChannels; n += kNR) {
       const uint32_t width = outChannels - n < kNR ? outChannels - n : kNR;
+      const float* following =
+          n + kNR < outChannels ? panel + panelFloats : call->panels;
       if (width > 4) {
-        panelRows<2>(call, panel, n, width, at.a, at.c, at.r, at.j, count, MR);
+        panelRows<2>(call, panel, n, width, at.a, at.c, at.r, at.j, count, MR,
+                     following);
       } else {
-        panelRows<1>(call, panel, n, width, at.a, at.c, at.r, at.j, count, 8);
+        panelRows<1>(call, panel, n, width, at.a, at.c, at.r, at.j, count, 8,
+                     following);
       }
       panel += panelFloats;
     }

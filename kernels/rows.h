@@ -6,10 +6,10 @@
 template <int NV>
 IM2WIN_INLINE void tileOf(uint32_t rows, const ConvCall* call,
                           const float* panel, uint32_t n, uint32_t width,
-                          Cursor at) {
+                          Cursor at, const float* ahead) {
 #define IM2WIN_TILE(MR) \
   case MR:              \
-    return tile<MR, NV>(call, panel, n, width, at.a, at.c, at.r, at.j)
+    return tile<MR, NV>(call, panel, n, width, at.a, at.c, at.r, at.j, ahead)
   switch (rows) {
     IM2WIN_TILE(1);
     IM2WIN_TILE(2);
@@ -33,14 +33,18 @@ template <int NV>
 IM2WIN_NOINLINE void panelRows(const ConvCall* call, const float* panel,
                                uint32_t n, uint32_t width, const float* a,
                                float* c, uint32_t r, uint32_t j,
-                               uint32_t windows, uint32_t mr) {
+                               uint32_t windows, uint32_t mr,
+                               const float* following) {
   const uint32_t tiles = (windows + mr - 1) / mr;
   const uint32_t height = windows / tiles;
   const uint32_t taller = windows % tiles;
   Cursor at = {a, c, r, j};
   for (uint32_t t = 0; t < tiles; ++t) {
     const uint32_t rows = height + (t < taller ? 1 : 0);
-    tileOf<NV>(rows, call, panel, n, width, at);
+    // A tile touches half a panel.
+    const float* ahead =
+        t < 2 ? following + t * depthOf(call) * (kNR / 2) : panel;
+    tileOf<NV>(rows, call, panel, n, width, at, ahead);
     at = advance(call, at, rows);
   }
 }

@@ -276,10 +276,19 @@ IM2WIN_INLINE void block(const ConvCall* call, const ConvCall* gemm,
       const float* panel = panels + point * pointFloats;
       float* to = products + point * pointStride;
       for (uint32_t m = 0; m < width; m += kNR) {
+        // The next panel of the group, or the first one's next point, or the
+        // next group.
+        const float* following =
+            m + kNR < width           ? panel + POINTS * pointFloats
+            : point + 1 < POINTS      ? panels + (point + 1) * pointFloats
+            : n + width < outChannels ? panels + group * POINTS * pointFloats
+                                      : gemm->panels;
         if (width - m > 4) {
-          panelRows<2>(gemm, panel, 0, 8, from, to, 0, 0, windows, MR);
+          panelRows<2>(gemm, panel, 0, 8, from, to, 0, 0, windows, MR,
+                       following);
         } else {
-          panelRows<1>(gemm, panel, 0, 4, from, to, 0, 0, windows, 8);
+          panelRows<1>(gemm, panel, 0, 4, from, to, 0, 0, windows, 8,
+                       following);
         }
         panel += POINTS * pointFloats;
         to += panelStride;

@@ -19,23 +19,25 @@ export interface Work {
   readonly products: number;
   /** Four bytes of the packed filter, which each block reads once. */
   readonly filter: number;
-  /** The same of a packed filter that the second-level cache does not keep from block to block. */
+  /** The same of a packed filter that the second-level cache does not keep from block to block; twice if the third does not. */
   readonly farFilter: number;
 }
 
+// What caches may keep: the second level, and this thread's part of the third.
 const NEAR_BYTES = 1024 * 1024;
+const FAR_BYTES = 16 * 1024 * 1024;
 
 // Fitted by `npm run bench:fit`, which prints them anew; see there.
 const COSTS: Record<Flavour | 'cpu', Work> = {
   relaxed: {
     steps: 1,
-    sums: 12,
-    segments: 5.9,
-    gathered: 3.3,
-    transformed: 1.6,
-    products: 5.3,
+    sums: 10,
+    segments: 0.9,
+    gathered: 2.4,
+    transformed: 1.5,
+    products: 9,
     filter: 0.01,
-    farFilter: 0.32,
+    farFilter: 0.8,
   },
   strict: {
     steps: 1,
@@ -45,7 +47,7 @@ const COSTS: Record<Flavour | 'cpu', Work> = {
     transformed: 1.2,
     products: 4,
     filter: 0.01,
-    farFilter: 0.5,
+    farFilter: 0.8,
   },
   cpu: {
     steps: 1,
@@ -115,7 +117,8 @@ function winogradWork(geometry: ConvGeometry, plan: WinogradPlan): Work {
 
 function filterWork(blocks: number, {panelBytes}: Im2winPlan | WinogradPlan) {
   const filter = (blocks * panelBytes) / 4;
-  return {filter, farFilter: panelBytes > NEAR_BYTES ? filter : 0};
+  const levels = panelBytes > FAR_BYTES ? 2 : panelBytes > NEAR_BYTES ? 1 : 0;
+  return {filter, farFilter: levels * filter};
 }
 
 /** Windows as the tile computes them: the sums of a low one wait for each other. */
