@@ -87,7 +87,7 @@ function im2winWork(geometry: ConvGeometry, plan: Im2winPlan): Work {
   return {
     steps: blocks * tileSteps(windows, plan) * plan.strip.depth * vectors,
     sums: blocks * windows * vectors,
-    segments: blocks * windows * vectors,
+    segments: blocks * windows * vectors * (plan.strip.inPlace ? geometry.filterHeight : 1),
     gathered: plan.strip.inPlace ? 0 : rows * plan.strip.phases * plan.strip.windowRowStride,
     transformed: 0,
     products: 0,

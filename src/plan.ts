@@ -260,7 +260,7 @@ function planIm2win(geometry: ConvGeometry, {tile, valueBytes, readsInPlace}: Ta
     rowsPerBlock,
     pixelsPerStrip,
     stripBytes: strip.inPlace ? 0 : rowsPerBlock * stripBytes + OVERHANG_BYTES,
-    packing: `${filterName(geometry)} panels ${tile.nr}`,
+    packing: `${filterName(geometry)} panels ${tile.nr}${strip.inPlace ? ' by rows' : ''}`,
     panelBytes: valueBytes * strip.depth * Math.ceil(geometry.outChannels / tile.nr) * tile.nr,
   };
 }

@@ -9,8 +9,8 @@ export interface StripLayout {
   /** Floats in a window: filterWidth · filterHeight · inChannels. */
   readonly depth: number;
   /**
-   * The windows are read from the input where they lie, and no strip is built:
-   * the filter has one row and no window reaches into the padding.
+   * The windows are read from the input where they lie, a segment for each
+   * filter row, and no strip is built: no window reaches into the padding.
    */
   readonly inPlace: boolean;
   readonly phases: number;
@@ -96,10 +96,10 @@ export function* stripsOfRow(
 
 function readsInPlace(geometry: ConvGeometry): boolean {
   const {padTop, padLeft, outHeight, outWidth} = geometry;
-  const lastRow = (outHeight - 1) * geometry.strideHeight;
+  const lastRow =
+    (outHeight - 1) * geometry.strideHeight + (geometry.filterHeight - 1) * geometry.dilationHeight;
   const lastColumn = (outWidth - 1) * geometry.strideWidth + geometry.filterWidth - 1;
   return (
-    geometry.filterHeight === 1 &&
     geometry.dilationWidth === 1 &&
     padTop === 0 &&
     padLeft === 0 &&

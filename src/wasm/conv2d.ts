@@ -64,7 +64,7 @@ export function runConv2d(
   const panels = state.filters.get(tensors.filter.dataId, plan.packing, plan.panelBytes, (offset) =>
     plan.algorithm === 'winograd'
       ? packWinograd(state.kernels, geometry, plan, offset, filter)
-      : packIm2win(state.kernels, geometry, offset, filter),
+      : packIm2win(state.kernels, geometry, plan, offset, filter),
   );
   const workspace = state.workspace.reserve(
     plan.algorithm === 'winograd' ? winogradWorkspaceBytes(plan) : im2winWorkspaceBytes(plan),

@@ -8,11 +8,14 @@ import type {KernelExports} from './module.ts';
 export function packIm2win(
   kernels: KernelExports,
   geometry: ConvGeometry,
+  {strip}: Im2winPlan,
   panels: number,
   filter: number,
 ): void {
   const {filterHeight, filterWidth, inChannels, outChannels} = geometry;
-  kernels.im2win_pack(panels, filter, filterHeight, filterWidth, inChannels, outChannels);
+  // In place a window is its filter rows one after the other, as if it were one row.
+  const [height, width] = strip.inPlace ? [1, filterHeight * filterWidth] : [filterHeight, filterWidth];
+  kernels.im2win_pack(panels, filter, height, width, inChannels, outChannels);
 }
 
 export function im2winWorkspaceBytes(plan: Im2winPlan): number {
@@ -59,9 +62,9 @@ export function runIm2win(run: ConvRun, plan: Im2winPlan): void {
   for (const {firstPixel, pixels} of stripsOfRow(geometry, plan)) {
     const rowFloats = strip.inPlace ? strip.windowRowStride : stripValues(strip, geometry, pixels);
     call.writeWindows({
-      segmentLength: strip.depth,
-      segments: 1,
-      segmentStride: 0,
+      segmentLength: strip.inPlace ? geometry.filterWidth * inChannels : strip.depth,
+      segments: strip.inPlace ? geometry.filterHeight : 1,
+      segmentStride: geometry.dilationHeight * inWidth * inChannels,
       outChannels,
       panels: run.panels,
       rowLength: pixels,
