@@ -3,21 +3,24 @@
 
 #include "call.h"
 
-// The usual epilogue, a clamp and a bias that depends on the channel alone, is
-// computed in registers: sums begin with the bias, and are clamped when they
-// are stored. In all other cases the sums are stored as they are, and finished
-// in place while they are still in the first-level cache.
-IM2WIN_INLINE bool finishesInRegisters(const ConvCall* call) {
+// A bias that depends on the channel alone is where the sums begin.
+IM2WIN_INLINE bool biasComesFirst(const ConvCall* call) {
   const Operand& bias = call->bias;
-  const bool byChannel =
-      bias.channelStride == 1 && (bias.rowStride | bias.pixelStride) == 0;
-  return call->activation == kClamp && (!bias.data || byChannel);
+  return !bias.data ||
+         (bias.channelStride == 1 && (bias.rowStride | bias.pixelStride) == 0);
+}
+
+// The usual epilogue, such a bias and a clamp, is computed in registers: sums
+// are clamped when they are stored. In all other cases the sums are stored as
+// they are, and finished in place while they are still in the first-level
+// cache.
+IM2WIN_INLINE bool finishesInRegisters(const ConvCall* call) {
+  return call->activation == kClamp && biasComesFirst(call);
 }
 
 // What the sums of `lanes` (1 to 4) channels from n on begin with.
-IM2WIN_INLINE f32x4 firstSum(const ConvCall* call, bool inRegisters, uint32_t n,
-                             uint32_t lanes) {
-  if (!inRegisters || !call->bias.data) return splat(0.0f);
+IM2WIN_INLINE f32x4 firstSum(const ConvCall* call, uint32_t n, uint32_t lanes) {
+  if (!call->bias.data || !biasComesFirst(call)) return splat(0.0f);
   return loadLanes(call->bias.data + n, lanes);
 }
 
@@ -48,11 +51,25 @@ IM2WIN_INLINE f32x4 operandAt(const Operand& operand, uint32_t r, uint32_t j,
 IM2WIN_NOINLINE void finishPixels(const ConvCall* call, float* c, uint32_t r,
                                   uint32_t j, uint32_t n, uint32_t width,
                                   uint32_t count) {
+  const bool biased = biasComesFirst(call);
+  const Operand& slope = call->slope;
+  if (biased && call->activation == kPrelu &&
+      (slope.rowStride | slope.pixelStride) == 0) {
+    for (uint32_t v = 0; v < width; v += 4) {
+      const uint32_t lanes = width - v;
+      const f32x4 slopes = operandAt(slope, 0, 0, n + v, lanes);
+      float* at = c + v;
+      for (uint32_t i = 0; i < count; ++i, at += call->outPixelStride) {
+        storeLanes(at, prelu(loadLanes(at, lanes), slopes), lanes);
+      }
+    }
+    return;
+  }
   for (uint32_t i = 0; i < count; ++i, c += call->outPixelStride) {
     for (uint32_t v = 0; v < width; v += 4) {
       const uint32_t lanes = width - v;
       f32x4 y = loadLanes(c + v, lanes);
-      if (call->bias.data) {
+      if (!biased) {
         y = wasm_f32x4_add(y, operandAt(call->bias, r, j + i, n + v, lanes));
       }
       switch (call->activation) {

@@ -72,7 +72,7 @@ IM2WIN_NOINLINE void tile(const ConvCall* call, const float* panel, uint32_t n,
   const bool inRegisters = finishesInRegisters(call);
   f32x4 sum[kTurns][MR][NV];
   IM2WIN_UNROLL for (int v = 0; v < NV; ++v) {
-    const f32x4 first = firstSum(call, inRegisters, n + 4 * v, width - 4 * v);
+    const f32x4 first = firstSum(call, n + 4 * v, width - 4 * v);
     IM2WIN_UNROLL for (int i = 0; i < MR; ++i) {
       sum[0][i][v] = first;
       IM2WIN_UNROLL for (int t = 1; t < kTurns; ++t) {

@@ -151,7 +151,7 @@ IM2WIN_NOINLINE void outputTile(const ConvCall* call, const float* products,
   const bool inRegisters = finishesInRegisters(call);
   const Bounds bounds = boundsOf(call, inRegisters);
   for (uint32_t v = 0; v < vectors; ++v) {
-    const f32x4 first = firstSum(call, inRegisters, n + 4 * v, 4);
+    const f32x4 first = firstSum(call, n + 4 * v, 4);
     const auto p = Products<POINTS>::read(products, pointStride);
     products += v % 2 == 0 ? 4 : panelStride - 4;
     float* pixel = to + 4 * v;
@@ -204,7 +204,7 @@ IM2WIN_NOINLINE void outputLanes(const ConvCall* call, const float* product,
                                  uint32_t count) {
   const bool inRegisters = finishesInRegisters(call);
   const Bounds bounds = boundsOf(call, inRegisters);
-  const f32x4 first = firstSum(call, inRegisters, n, lanes);
+  const f32x4 first = firstSum(call, n, lanes);
   const auto p = Products<POINTS>::read(product, pointStride);
 #define IM2WIN_OUTPUT(J)                                         \
   if constexpr (J + 1 < POINTS) {                                \
