@@ -1,6 +1,6 @@
 import {backend_util} from '@tensorflow/tfjs-core';
 
-/** The attributes of tfjs's `Conv2D` and `FusedConv2D` kernels. */
+/** The attributes of tfjs's convolution kernels. */
 export interface ConvAttributes {
   strides: [number, number] | number;
   pad: 'valid' | 'same' | number | backend_util.ExplicitPadding;
@@ -38,6 +38,11 @@ export interface ConvGeometry {
   readonly padRight: number;
   readonly padType: 'SAME' | 'VALID' | 'NUMBER' | 'EXPLICIT';
   readonly outShape: readonly [number, number, number, number];
+  /**
+   * Of a depthwise convolution: filters for each input channel, the outputs of
+   * one channel side by side. Missing where every output sees all channels.
+   */
+  readonly channelMultiplier?: number;
 }
 
 /**
@@ -45,7 +50,8 @@ export interface ConvGeometry {
  *
  * @param xShape `[batch, height, width, inChannels]`, or
  *     `[batch, inChannels, height, width]` for `NCHW`.
- * @param filterShape `[filterHeight, filterWidth, inChannels, outChannels]`.
+ * @param filterShape `[filterHeight, filterWidth, inChannels, outChannels]`;
+ *     for a depthwise one the last is the channel multiplier.
  * @throws Error if a shape or an attribute is not one a convolution can have;
  *     the message names it, its value and what is allowed.
  */
@@ -53,6 +59,7 @@ export function convGeometry(
   xShape: readonly number[],
   filterShape: readonly number[],
   attributes: ConvAttributes,
+  depthwise = false,
 ): ConvGeometry {
   const {strides, pad, dilations = 1, dimRoundingMode} = attributes;
   const dataFormat = attributes.dataFormat ?? 'NHWC';
@@ -76,7 +83,7 @@ export function convGeometry(
     dilations,
     pad,
     dimRoundingMode,
-    false,
+    depthwise,
     backend_util.convertConv2DDataFormat(dataFormat),
   );
   if (info.outHeight < 0 || info.outWidth < 0) {
@@ -107,6 +114,7 @@ export function convGeometry(
     padRight: info.padInfo.right,
     padType: info.padInfo.type as ConvGeometry['padType'],
     outShape: info.outShape.map(positiveZero) as [number, number, number, number],
+    ...(depthwise ? {channelMultiplier: filterShape[3]} : {}),
   };
 }
 

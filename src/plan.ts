@@ -87,12 +87,19 @@ export interface WinogradPlan {
   readonly panelBytes: number;
 }
 
+/** Each channel on its own, from the input and the filter where they lie. */
+export interface DepthwisePlan {
+  readonly algorithm: 'depthwise';
+}
+
 export interface StockPlan {
   readonly algorithm: 'stock';
   readonly reason: string;
 }
 
-export type Plan = Im2winPlan | WinogradPlan | StockPlan;
+/** A convolution that is ours to compute. */
+export type OwnPlan = Im2winPlan | WinogradPlan | DepthwisePlan;
+export type Plan = OwnPlan | StockPlan;
 
 /** What a plan is made for. */
 interface Target {
@@ -156,7 +163,8 @@ export function planConv(geometry: ConvGeometry, context: PlanContext): Plan {
 }
 
 /** The plan for a convolution that is ours to compute: the one expected to take least time. */
-export function planOurs(geometry: ConvGeometry, context: PlanContext): Im2winPlan | WinogradPlan {
+export function planOurs(geometry: ConvGeometry, context: PlanContext): OwnPlan {
+  if (geometry.channelMultiplier !== undefined) return {algorithm: 'depthwise'};
   const [im2win, ...winograd] = candidatePlans(geometry, context);
   const wanted = {
     im2win: [im2win],

@@ -1,6 +1,8 @@
 import {
   Conv2D,
+  DepthwiseConv2dNative,
   FusedConv2D,
+  FusedDepthwiseConv2D,
   getKernel,
   type KernelConfig,
   type KernelFunc,
@@ -17,7 +19,7 @@ import {
   Routes,
 } from './routes.ts';
 
-const REROUTED = [Conv2D, FusedConv2D];
+const REROUTED = [Conv2D, FusedConv2D, DepthwiseConv2dNative, FusedDepthwiseConv2D];
 
 type KernelArgs = Parameters<KernelFunc>[0];
 type KernelBackend = KernelArgs['backend'];

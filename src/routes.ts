@@ -1,4 +1,4 @@
-import type {TensorInfo} from '@tensorflow/tfjs-core';
+import {DepthwiseConv2dNative, FusedDepthwiseConv2D, type TensorInfo} from '@tensorflow/tfjs-core';
 import {type Activation, checkActivation} from './activation.ts';
 import {type ConvAttributes, type ConvGeometry, convGeometry} from './geometry.ts';
 import {type OperandStrides, operandStrides} from './operand.ts';
@@ -7,10 +7,12 @@ import {type Plan, type PlanContext, planConv, planOurs} from './plan.ts';
 /** The kernel that this package adds to a backend. */
 export const IM2WIN_CONV_2D = 'Im2winConv2D';
 
+const DEPTHWISE = [DepthwiseConv2dNative, FusedDepthwiseConv2D];
+
 /** A tfjs backend that im2win can serve. */
 export type BackendName = 'wasm' | 'cpu';
 
-/** The inputs of `Conv2D`, `FusedConv2D` and `Im2winConv2D`. */
+/** The inputs of every kernel that is ours or rerouted. */
 export interface ConvInputs {
   readonly x: TensorInfo;
   readonly filter: TensorInfo;
@@ -27,7 +29,7 @@ export interface FusedConvAttributes extends ConvAttributes {
 
 /** One distinct convolution that was seen, and what became of it. */
 export interface ConvolutionRecord {
-  /** `Conv2D`, `FusedConv2D` or `Im2winConv2D`. */
+  /** `Conv2D`, `FusedConv2D`, their depthwise siblings, or `Im2winConv2D`. */
   readonly kernelName: string;
   readonly backend: BackendName;
   readonly xShape: readonly number[];
@@ -138,7 +140,7 @@ function makeRoute(
     if (inputs[name] == null) throw new Error(`im2win: ${name} is ${inputs[name]}; allowed: a tensor.`);
   }
   const {x, filter, bias, preluActivationWeights} = inputs;
-  const geometry = convGeometry(x.shape, filter.shape, attributes);
+  const geometry = convGeometry(x.shape, filter.shape, attributes, DEPTHWISE.includes(kernelName));
   const activation = checkActivation(attributes.activation, preluActivationWeights != null);
   const plan =
     kernelName === IM2WIN_CONV_2D

@@ -56,6 +56,8 @@ export interface ConvCase extends Problem {
   readonly name: string;
   readonly pad: 'same' | 'valid' | number | tf.backend_util.ExplicitPadding;
   readonly dimRoundingMode?: 'floor' | 'round' | 'ceil';
+  /** Products in a sum, where they are fewer than a full convolution has. */
+  readonly terms?: number;
 }
 
 /** A case by its attributes; the output's size is tfjs's own. */
@@ -89,6 +91,44 @@ export function convCase(
     padding: [info.padInfo.top, info.padInfo.left],
     outHeight: info.outHeight + 0, // tfjs rounds to -0 at times
     outWidth: info.outWidth + 0,
+  };
+}
+
+/**
+ * A depthwise convolution, as the full one that it is: its filter, of shape
+ * [height, width, inChannels, inChannels * multiplier], is zero wherever input and
+ * output channel do not belong together.
+ */
+export function depthwiseCase(
+  xShape: ConvCase['xShape'],
+  [height, width, inChannels, multiplier]: ConvCase['filterShape'],
+  attributes: Parameters<typeof convCase>[2] = {},
+): ConvCase {
+  return {
+    ...convCase(xShape, [height, width, inChannels, inChannels * multiplier], attributes),
+    terms: height * width,
+  };
+}
+
+/** Operands of a depthwise case, and its filter as the kernels want it. */
+export function depthwiseOperandsOf(
+  problem: ConvCase,
+  epilogue: Epilogue,
+  seed: number,
+): {full: Operands; operands: Operands} {
+  const [height, width, inChannels, outChannels] = problem.filterShape;
+  const multiplier = outChannels / inChannels;
+  const own = floats(height * width * outChannels, 7 * seed + 2);
+  const full = new Float32Array(height * width * inChannels * outChannels);
+  own.forEach((value, i) => {
+    const channel = Math.floor((i % outChannels) / multiplier);
+    full[(Math.floor(i / outChannels) * inChannels + channel) * outChannels + (i % outChannels)] = value;
+  });
+  const {filter, ...rest} = operandsOf(problem, epilogue, seed);
+  filter.dispose();
+  return {
+    full: {...rest, filter: tf.tensor4d(full, [height, width, inChannels, outChannels])},
+    operands: {...rest, filter: tf.tensor4d(own, [height, width, inChannels, multiplier])},
   };
 }
 
@@ -175,7 +215,7 @@ export function expectConvolution(
   const bias = broadcast(operands.bias, shape);
   const slope = broadcast(operands.preluActivationWeights, shape);
   const values = output.dataSync();
-  const terms = filterHeight * filterWidth * inChannels + 2;
+  const terms = (problem.terms ?? filterHeight * filterWidth * inChannels) + 2;
   const taps = Math.ceil(filterWidth / problem.strides[1]);
   const transformed = algorithm === 'winograd' && problem.dilations[1] === 1 && taps >= 2 && taps <= 7;
   // A transform adds up at most 8 values, after the filter's and before the output's.

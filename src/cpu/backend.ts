@@ -2,6 +2,7 @@ import type {DataId, TensorInfo} from '@tensorflow/tfjs-core';
 import type {PlanContext, PlanWishes} from '../plan.ts';
 import type {BackendConvolution, RoutedCall} from '../routed.ts';
 import type {Route} from '../routes.ts';
+import {runDepthwise} from './depthwise.ts';
 import type {CpuOperand} from './epilogue.ts';
 import {runIm2win} from './im2win.ts';
 import {packFilter} from './pack.ts';
@@ -30,27 +31,30 @@ export class CpuConvolution implements BackendConvolution {
     const values = (tensor: TensorInfo) => instance.data.get(tensor.dataId).values;
     const operand = (tensor: TensorInfo | undefined, strides: Route['bias']): CpuOperand | undefined =>
       tensor == null || strides === undefined ? undefined : {values: values(tensor), strides};
-    const needed = plan.algorithm === 'winograd' ? winogradValues(plan) : plan.stripBytes / 8;
-    if (this.workspace.length < needed) this.workspace = new Float64Array(needed);
-    const conv = {
-      x: values(x),
-      panels: this.panels(filter, plan.packing, () =>
-        plan.algorithm === 'winograd'
-          ? packWinograd(values(filter), geometry, plan)
-          : packFilter(values(filter), geometry),
-      ),
-      workspace: this.workspace,
+    const epilogue = {
       bias: operand(bias, route.bias),
       slope: operand(preluActivationWeights, route.slope),
       activation,
       leakyreluAlpha: attributes.leakyreluAlpha ?? 0.2,
     };
-    // An empty output has no windows to gather.
-    const output = geometry.outShape.includes(0)
-      ? new Float32Array(0)
-      : plan.algorithm === 'winograd'
+    const run = () => {
+      if (plan.algorithm === 'depthwise') {
+        return runDepthwise(geometry, values(filter), {...epilogue, x: values(x)});
+      }
+      const needed = plan.algorithm === 'winograd' ? winogradValues(plan) : plan.stripBytes / 8;
+      if (this.workspace.length < needed) this.workspace = new Float64Array(needed);
+      const panels = this.panels(filter, plan.packing, () =>
+        plan.algorithm === 'winograd'
+          ? packWinograd(values(filter), geometry, plan)
+          : packFilter(values(filter), geometry),
+      );
+      const conv = {...epilogue, x: values(x), panels, workspace: this.workspace};
+      return plan.algorithm === 'winograd'
         ? runWinograd(geometry, plan, conv)
         : runIm2win(geometry, plan, conv);
+    };
+    // An empty output has no windows to gather.
+    const output = geometry.outShape.includes(0) ? new Float32Array(0) : run();
     return instance.makeTensorInfo([...geometry.outShape], 'float32', output);
   }
 

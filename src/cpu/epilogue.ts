@@ -33,7 +33,7 @@ export interface Epilogue {
 }
 
 export function makeEpilogue(
-  {bias, slope, activation, leakyreluAlpha}: CpuConv,
+  {bias, slope, activation, leakyreluAlpha}: Omit<CpuConv, 'x' | 'panels' | 'workspace'>,
   outChannels: number,
 ): Epilogue {
   const activate = ACTIVATE[activation];

@@ -2,7 +2,9 @@ import type {TensorInfo} from '@tensorflow/tfjs-core';
 import type {Activation} from '../activation.ts';
 import type {ConvGeometry} from '../geometry.ts';
 import type {OperandStrides} from '../operand.ts';
-import type {Im2winPlan, WinogradPlan} from '../plan.ts';
+import type {OwnPlan} from '../plan.ts';
+import {CALL_BYTES} from './convCall.ts';
+import {runDepthwise} from './depthwise.ts';
 import {EpilogueOperands} from './epilogue.ts';
 import {im2winWorkspaceBytes, packIm2win, runIm2win} from './im2win.ts';
 import type {KernelExports} from './module.ts';
@@ -32,7 +34,8 @@ export interface ConvRun {
   readonly kernels: KernelExports;
   readonly geometry: ConvGeometry;
   readonly x: number;
-  readonly panels: number;
+  /** Packed, where the plan says so. */
+  readonly filter: number;
   readonly workspace: number;
   readonly output: number;
   readonly epilogue: EpilogueOperands;
@@ -50,7 +53,7 @@ export interface ConvRun {
 export function runConv2d(
   state: WasmState,
   geometry: ConvGeometry,
-  plan: Im2winPlan | WinogradPlan,
+  plan: OwnPlan,
   tensors: ConvTensors,
   {activation, leakyreluAlpha}: ConvEpilogue,
 ): TensorInfo {
@@ -61,21 +64,15 @@ export function runConv2d(
   const bias = placedOperand(state, 'bias', tensors.bias);
   const slope = placedOperand(state, 'preluActivationWeights', tensors.slope);
   const filter = dataOffset(state, 'filter', tensors.filter);
-  const panels = state.filters.get(tensors.filter.dataId, plan.packing, plan.panelBytes, (offset) =>
-    plan.algorithm === 'winograd'
-      ? packWinograd(state.kernels, geometry, plan, offset, filter)
-      : packIm2win(state.kernels, geometry, plan, offset, filter),
-  );
-  const workspace = state.workspace.reserve(
-    plan.algorithm === 'winograd' ? winogradWorkspaceBytes(plan) : im2winWorkspaceBytes(plan),
-  );
+  const panels = packedFilter(state, geometry, plan, tensors.filter, filter);
+  const workspace = state.workspace.reserve(workspaceBytes(plan));
   const output = makeOutput(state, geometry);
 
   const run: ConvRun = {
     kernels: state.kernels,
     geometry,
     x,
-    panels,
+    filter: panels,
     workspace,
     output: output.offset,
     epilogue: new EpilogueOperands(activation, leakyreluAlpha, bias, slope),
@@ -83,8 +80,29 @@ export function runConv2d(
     floats: state.heap.float32(),
   };
   if (plan.algorithm === 'winograd') runWinograd(run, plan);
-  else runIm2win(run, plan);
+  else if (plan.algorithm === 'im2win') runIm2win(run, plan);
+  else runDepthwise(run);
   return output.tensor;
+}
+
+function packedFilter(
+  {filters, kernels}: WasmState,
+  geometry: ConvGeometry,
+  plan: OwnPlan,
+  {dataId}: TensorInfo,
+  filter: number,
+): number {
+  if (plan.algorithm === 'depthwise') return filter;
+  return filters.get(dataId, plan.packing, plan.panelBytes, (offset) =>
+    plan.algorithm === 'winograd'
+      ? packWinograd(kernels, geometry, plan, offset, filter)
+      : packIm2win(kernels, geometry, plan, offset, filter),
+  );
+}
+
+function workspaceBytes(plan: OwnPlan): number {
+  if (plan.algorithm === 'winograd') return winogradWorkspaceBytes(plan);
+  return plan.algorithm === 'im2win' ? im2winWorkspaceBytes(plan) : CALL_BYTES;
 }
 
 function placedOperand(state: WasmState, name: string, operand: ConvOperand | undefined) {

@@ -66,7 +66,7 @@ export function runIm2win(run: ConvRun, plan: Im2winPlan): void {
       segments: strip.inPlace ? geometry.filterHeight : 1,
       segmentStride: geometry.dilationHeight * inWidth * inChannels,
       outChannels,
-      panels: run.panels,
+      panels: run.filter,
       rowLength: pixels,
       windowStride: strip.windowStride,
       windowRowStride: rowFloats,

@@ -44,6 +44,25 @@ export interface KernelExports {
     columnFloats: number,
     points: number,
   ): void;
+  im2win_depthwise(
+    call: number,
+    x: number,
+    filter: number,
+    c: number,
+    outHeight: number,
+    inHeight: number,
+    inWidth: number,
+    inChannels: number,
+    multiplier: number,
+    filterHeight: number,
+    filterWidth: number,
+    strideHeight: number,
+    strideWidth: number,
+    dilationHeight: number,
+    dilationWidth: number,
+    padTop: number,
+    padLeft: number,
+  ): void;
   im2win_gemm_6x8?(call: number, a: number, c: number, rows: number): void;
   im2win_gemm_5x8?(call: number, a: number, c: number, rows: number): void;
   im2win_winograd_6x8?: WinogradKernel;

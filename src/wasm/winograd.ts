@@ -65,7 +65,7 @@ export function runWinograd(run: ConvRun, plan: WinogradPlan): void {
     segments: geometry.filterHeight,
     segmentStride: rowFloats,
     outChannels: plan.tile.nr,
-    panels: run.panels,
+    panels: run.filter,
     rowLength: tiles,
     windowStride: columnFloats,
     windowRowStride: geometry.strideHeight * rowFloats,

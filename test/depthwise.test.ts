@@ -1,0 +1,124 @@
+// Depthwise convolutions on every backend, against the full convolutions that they are.
+import {registerIm2win} from '../src/index.ts';
+import {
+  type ConvCase,
+  depthwiseCase,
+  depthwiseOperandsOf,
+  type Epilogue,
+  expectConvolution,
+  freshBackend,
+  LINEAR,
+  runConv,
+  tf,
+} from './tf.ts';
+
+const GEOMETRIES: Record<string, ConvCase[]> = {
+  // Tiles of 8, 4, 2 and 1 pixels, and the edges beside them.
+  widths: Array.from({length: 21}, (_, i) => i + 1).flatMap((width) =>
+    [3, 5].flatMap((filter) =>
+      ([1, 2] as const).map((stride) =>
+        depthwiseCase([1, 5, width, 8], [filter, filter, 8, 1], {strides: [stride, stride], pad: 'same'}),
+      ),
+    ),
+  ),
+  channels: [1, 2, 3, 4, 5, 7, 8, 13].map((channels) =>
+    depthwiseCase([2, 6, 13, channels], [3, 3, channels, 1], {pad: 'same'}),
+  ),
+  multipliers: [2, 3, 4, 5, 8, 9].flatMap((multiplier) =>
+    [1, 3, 4].map((channels) =>
+      depthwiseCase([2, 5, 7, channels], [3, 3, channels, multiplier], {strides: [2, 2], pad: 'same'}),
+    ),
+  ),
+  filters: [1, 2, 3, 4, 5, 6, 7].flatMap((height) =>
+    [1, 2, 3, 5, 7].map((width) => depthwiseCase([1, 8, 11, 6], [height, width, 6, 1], {pad: 'same'})),
+  ),
+  'strides and dilations': [1, 2, 3, 4].flatMap((height) =>
+    [1, 2, 3, 4].flatMap((width) => [
+      depthwiseCase([1, 12, 19, 5], [3, 3, 5, 1], {strides: [height, width], pad: 'same'}),
+      depthwiseCase([1, 12, 19, 5], [3, 5, 5, 1], {dilations: [height, width], pad: 'same'}),
+      depthwiseCase([1, 12, 19, 4], [5, 3, 4, 1], {
+        strides: [height, width],
+        dilations: [width, height],
+        pad: 'same',
+      }),
+    ]),
+  ),
+  // All around, beyond the image, and cropping it.
+  padding: [-2, -1, 0, 1, 2, 3, 6].flatMap((before) =>
+    [-1, 0, 1, 4].flatMap((after) =>
+      ([1, 2] as const).map((stride) =>
+        depthwiseCase([1, 7, 12, 4], [3, 3, 4, 1], {
+          strides: [1, stride],
+          pad: [
+            [0, 0],
+            [before, after],
+            [before, after],
+            [0, 0],
+          ],
+        }),
+      ),
+    ),
+  ),
+  'numeric padding': [0, 1, 2].map((pad) =>
+    depthwiseCase([1, 7, 9, 4], [3, 5, 4, 1], {strides: [1, 2], pad, dimRoundingMode: 'floor'}),
+  ),
+};
+
+const EPILOGUES: Epilogue[] = [
+  {activation: 'relu6', biasShape: [10]},
+  {activation: 'prelu', slopeShape: [10], biasShape: [10]},
+  {activation: 'prelu', slopeShape: [5, 9, 10]},
+  {activation: 'leakyrelu', leakyreluAlpha: 0.3, biasShape: [1]},
+  {activation: 'sigmoid', biasShape: [5, 9, 10]},
+  {activation: 'elu', biasShape: [2, 5, 9, 10]},
+];
+
+describe.each([
+  ['wasm', 'strict', 'NHWC'],
+  ['wasm', 'relaxed', 'NHWC'],
+  ['cpu', 'auto', 'NHWC'],
+  ['cpu', 'auto', 'NCHW'],
+] as const)('on %s, %s, %s', (backend, simd, dataFormat) => {
+  beforeAll(async () => {
+    await freshBackend(backend);
+    await registerIm2win({simd});
+  });
+  afterAll(async () => (await registerIm2win()).unregister());
+
+  function check(problem: ConvCase, epilogue: Epilogue, seed = 1, kernel = 'FusedDepthwiseConv2D'): void {
+    tf.tidy(() => {
+      const {full, operands} = depthwiseOperandsOf(problem, epilogue, seed);
+      expectConvolution(runConv(kernel, problem, epilogue, operands, dataFormat), problem, epilogue, full);
+    });
+  }
+
+  for (const [name, problems] of Object.entries(GEOMETRIES)) {
+    test(name, () => {
+      for (const problem of problems) {
+        check(problem, LINEAR, 1, 'DepthwiseConv2dNative');
+        check(problem, {activation: 'relu', biasShape: [problem.filterShape[3]]}, 2);
+      }
+    });
+  }
+
+  test.each(EPILOGUES.map((epilogue) => [JSON.stringify(epilogue), epilogue] as const))(
+    'epilogue %s',
+    (_, epilogue) => {
+      check(depthwiseCase([2, 5, 9, 10], [3, 3, 10, 1], {pad: 'same'}), epilogue);
+      check(depthwiseCase([2, 5, 9, 5], [3, 3, 5, 2], {pad: 'same'}), epilogue);
+    },
+  );
+});
+
+test('a model that exists calls it, and the report says so', async () => {
+  await freshBackend('wasm');
+  const registration = await registerIm2win();
+  const x = tf.ones<tf.Rank.R4>([1, 4, 4, 3]);
+  const output = tf.depthwiseConv2d(x, tf.ones<tf.Rank.R4>([3, 3, 3, 2]), 1, 'same');
+  expect(output.shape).toEqual([1, 4, 4, 6]);
+  expect(registration.report()).toMatchObject([
+    {kernelName: 'DepthwiseConv2dNative', algorithm: 'depthwise', outShape: [1, 4, 4, 6], calls: 1},
+  ]);
+  expect(registration.memory().filterBytes).toBe(0);
+  registration.unregister();
+});
