@@ -4,58 +4,63 @@
 // them is summed in registers while one column after the other is loaded once.
 #include "epilogue.h"
 
-// T output pixels times four channels: `rows` filter rows of KW taps, S columns
-// from one output pixel to the next. x is the first window's first value,
-// filter its first tap; all strides are in floats.
-template <int KW, int S, int T>
+// Up to T output pixels times four channels: `rows` filter rows of KW taps, S
+// columns from one output pixel to the next. x is the first window's first
+// value, filter its first tap; strides are in floats. Of the columns, those in
+// [begin, end) lie inside the input: what is outside adds nothing.
+template <int KW, int S, int T, bool EDGE>
 IM2WIN_INLINE void columns(f32x4* sum, const float* x, const float* filter,
                            uint32_t rows, uint32_t rowStride,
-                           uint32_t pixelStride) {
-  for (uint32_t kh = 0; kh < rows; ++kh) {
+                           uint32_t pixelStride, int32_t begin, int32_t end) {
+  for (; rows != 0; --rows) {
     f32x4 tap[KW];
     IM2WIN_UNROLL for (int kw = 0; kw < KW; ++kw) {
       tap[kw] = load(filter + kw * pixelStride);
     }
     const float* column = x;
     IM2WIN_UNROLL for (int w = 0; w < (T - 1) * S + KW; ++w) {
-      const f32x4 value = load(column);
-      column += pixelStride;
-      pin(column);
-      IM2WIN_UNROLL for (int kw = 0; kw < KW; ++kw) {
-        if ((w - kw) % S == 0 && w >= kw && (w - kw) / S < T) {
-          f32x4& own = sum[(w - kw) / S];
-          own = mulAdd(value, tap[kw], own);
-          pin(own);
+      if (!EDGE || (w >= begin && w < end)) {
+        const f32x4 value = load(column);
+        IM2WIN_UNROLL for (int kw = 0; kw < KW; ++kw) {
+          if ((w - kw) % S == 0 && w >= kw && (w - kw) / S < T) {
+            f32x4& own = sum[(w - kw) / S];
+            own = mulAdd(value, tap[kw], own);
+            pin(own);
+          }
         }
       }
+      column += pixelStride;
+      pin(column);
     }
     x += rowStride;
     filter += KW * pixelStride;
   }
 }
 
-// A tile of T pixels, all channels of it that fill a vector; from pixel j of
-// output row r on.
-template <int KW, int S, int T>
+// `count` (up to T) pixels from pixel j of output row r on, channels [n, to):
+// whole vectors.
+template <int KW, int S, int T, bool EDGE>
 IM2WIN_NOINLINE void depthwiseTile(const ConvCall* call, const float* x,
                                    const float* filter, float* c, uint32_t rows,
                                    uint32_t rowStride, uint32_t channels,
-                                   uint32_t r, uint32_t j) {
+                                   uint32_t whole, uint32_t r, uint32_t j,
+                                   uint32_t count, int32_t begin, int32_t end) {
   const bool inRegisters = finishesInRegisters(call);
   const Bounds bounds = boundsOf(call, inRegisters);
-  const uint32_t whole = channels & ~3u;
   for (uint32_t n = 0; n < whole; n += 4) {
     f32x4 sum[T];
     const f32x4 first = firstSum(call, n, 4);
     IM2WIN_UNROLL for (int t = 0; t < T; ++t) sum[t] = first;
-    columns<KW, S, T>(sum, x + n, filter + n, rows, rowStride, channels);
-    float* to = c + n;
+    columns<KW, S, T, EDGE>(sum, x + n, filter + n, rows, rowStride, channels,
+                            begin, end);
+    float* pixel = c + n;
     IM2WIN_UNROLL for (int t = 0; t < T; ++t) {
-      store(to, clamp(sum[t], bounds.low, bounds.high));
-      to += call->outPixelStride;
+      if (EDGE && t >= int(count)) break;
+      store(pixel, clamp(sum[t], bounds.low, bounds.high));
+      pixel += call->outPixelStride;
     }
   }
-  if (!inRegisters && whole != 0) finishPixels(call, c, r, j, 0, whole, T);
+  if (!inRegisters) finishPixels(call, c, r, j, 0, whole, count);
 }
 
 // The taps [first, last) of a filter's side that lie inside the input, for an
@@ -114,26 +119,35 @@ IM2WIN_NOINLINE void depthwisePixel(const ConvCall* call, const float* x,
   }
 }
 
-// Output pixels [from, to) of a row, whose windows lie inside the input along
-// the width: tiles of eight pixels, then the rest by halves.
+// One output row, the first `whole` channels, tile by tile.
 template <int KW, int S>
-IM2WIN_INLINE void depthwiseTiles(const ConvCall* call, const float* x,
-                                  const float* filter, float* c, uint32_t rows,
-                                  uint32_t rowStride, uint32_t channels,
-                                  uint32_t r, uint32_t from, uint32_t to) {
-  uint32_t j = from;
-#define IM2WIN_TILES(T)                                                       \
-  for (; to - j >= T; j += T) {                                               \
-    depthwiseTile<KW, S, T>(call, x, filter, c, rows, rowStride, channels, r, \
-                            j);                                               \
-    x += T * S * channels;                                                    \
-    c += T * call->outPixelStride;                                            \
+IM2WIN_INLINE void depthwiseRow(const ConvCall* call, const float* x,
+                                const float* filter, float* c, uint32_t rows,
+                                uint32_t rowStride, uint32_t channels,
+                                uint32_t whole, uint32_t r, int32_t inWidth,
+                                int32_t padLeft) {
+  const int32_t outWidth = call->rowLength;
+  for (int32_t j = 0; j < outWidth;) {
+    const int32_t w = j * S - padLeft;
+    const float* at = x + w * int32_t(channels);
+    float* pixel = c + j * call->outPixelStride;
+    const int32_t left = outWidth - j;
+    const int32_t begin = -w;
+    const int32_t end = inWidth - w;
+#define IM2WIN_TILE(T, EDGE)                                                \
+  depthwiseTile<KW, S, T, EDGE>(call, at, filter, pixel, rows, rowStride,   \
+                                channels, whole, r, j, left < T ? left : T, \
+                                begin, end);                                \
+  j += T;
+    if (left >= 8 && begin <= 0 && end >= 7 * S + KW) {
+      IM2WIN_TILE(8, false)
+    } else if (left > 4) {
+      IM2WIN_TILE(8, true)
+    } else {
+      IM2WIN_TILE(4, true)
+    }
+#undef IM2WIN_TILE
   }
-  IM2WIN_TILES(8)
-  IM2WIN_TILES(4)
-  IM2WIN_TILES(2)
-  IM2WIN_TILES(1)
-#undef IM2WIN_TILES
 }
 
 // Writes `outHeight` rows of call->rowLength pixels to c: [outHeight,
@@ -153,16 +167,11 @@ void im2win_depthwise(const ConvCall* call, const float* x, const float* filter,
   const int32_t outWidth = call->rowLength;
   const uint32_t outChannels = call->outChannels;
   const uint32_t rowFloats = inWidth * inChannels;
+  const uint32_t rowStride = dilationHeight * rowFloats;
   const bool tiled = multiplier == 1 && dilationWidth == 1 &&
                      (filterWidth == 3 || filterWidth == 5) &&
                      (strideWidth == 1 || strideWidth == 2);
-  // The pixels [left, right) whose windows lie inside along the width.
-  int32_t left = (padLeft + strideWidth - 1) / strideWidth;
-  if (padLeft < 0) left = 0;
-  int32_t right = inWidth + padLeft - (filterWidth - 1) * dilationWidth;
-  right = right <= 0 ? 0 : (right + strideWidth - 1) / strideWidth;
-  if (right > outWidth) right = outWidth;
-  if (left > right) left = right = outWidth;
+  const uint32_t whole = tiled ? outChannels & ~3u : 0;
 
   for (uint32_t r = 0; r < outHeight; ++r) {
     const int32_t h = int32_t(r) * strideHeight - padTop;
@@ -173,38 +182,26 @@ void im2win_depthwise(const ConvCall* call, const float* x, const float* filter,
     const float* xRow = x + (h + top * dilationHeight) * int32_t(rowFloats);
     const float* filterRow = filter + top * filterWidth * outChannels;
     float* cRow = c + r * call->outRowStride;
-    const uint32_t rowStride = dilationHeight * rowFloats;
-
-    if (tiled && left < right) {
-      const float* at =
-          xRow + (left * strideWidth - padLeft) * int32_t(inChannels);
-      float* to = cRow + left * call->outPixelStride;
-#define IM2WIN_TILES(KW, S)                                         \
-  if (filterWidth == KW && strideWidth == S) {                      \
-    depthwiseTiles<KW, S>(call, at, filterRow, to, rows, rowStride, \
-                          inChannels, r, left, right);              \
+#define IM2WIN_ROW(KW, S)                                             \
+  if (whole != 0 && filterWidth == KW && strideWidth == S) {          \
+    depthwiseRow<KW, S>(call, xRow, filterRow, cRow, rows, rowStride, \
+                        inChannels, whole, r, inWidth, padLeft);      \
   }
-      IM2WIN_TILES(3, 1)
-      IM2WIN_TILES(3, 2)
-      IM2WIN_TILES(5, 1)
-      IM2WIN_TILES(5, 2)
-#undef IM2WIN_TILES
-    }
-    // The edges, the channels that fill no vector, and every other filter.
-    const uint32_t whole = outChannels & ~3u;
+    IM2WIN_ROW(3, 1)
+    IM2WIN_ROW(3, 2)
+    IM2WIN_ROW(5, 1)
+    IM2WIN_ROW(5, 2)
+#undef IM2WIN_ROW
+    if (whole == outChannels) continue;
+    // The channels that fill no vector, and every other filter.
     for (int32_t j = 0; j < outWidth; ++j) {
-      const bool done = tiled && j >= left && j < right;
-      if (done && whole == outChannels) {
-        j = right - 1;
-        continue;
-      }
       const int32_t w = j * strideWidth - padLeft;
       const int32_t begin = firstInside(w, dilationWidth);
       const int32_t end = lastInside(w, dilationWidth, filterWidth, inWidth);
       depthwisePixel(
           call, xRow + (w + begin * dilationWidth) * int32_t(inChannels),
           filterRow + begin * int32_t(outChannels),
-          cRow + j * call->outPixelStride, done ? whole : 0, multiplier, rows,
+          cRow + j * call->outPixelStride, whole, multiplier, rows,
           end > begin ? end - begin : 0, rowStride, dilationWidth * inChannels,
           filterWidth * outChannels, r, j);
     }
