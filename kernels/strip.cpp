@@ -44,6 +44,19 @@ void im2win_strip(float* strip, const float* x, int32_t inHeight,
   const float* row = x + (firstRow + top * rowStep) * inWidth * inChannels;
   const int32_t rowStride = rowStep * inWidth * inChannels;
 
+  if (filterHeight == 1 && columnStep == 1 && groups == 1) {
+    // Side by side in the image, too.
+    int32_t left = firstColumn < 0 ? -firstColumn : 0;
+    if (left > columns || bottom == 0 || top == 1) left = columns;
+    int32_t inside = inWidth - (firstColumn + left);
+    if (inside < 0 || left == columns) inside = 0;
+    if (inside > columns - left) inside = columns - left;
+    strip = zero(strip, left * inChannels);
+    strip = copy(strip, row + (firstColumn + left) * inChannels,
+                 inside * inChannels);
+    zero(strip, (columns - left - inside) * inChannels);
+    return;
+  }
   for (int32_t g = 0; g < groups; ++g) {
     int32_t w = firstColumn + g * groupStep;
     for (int32_t t = 0; t < columns; ++t, w += columnStep) {
