@@ -6,10 +6,11 @@
 template <int NV>
 IM2WIN_INLINE void tileOf(uint32_t rows, const ConvCall* call,
                           const float* panel, uint32_t n, uint32_t width,
-                          Cursor at, const float* ahead) {
-#define IM2WIN_TILE(MR) \
-  case MR:              \
-    return tile<MR, NV>(call, panel, n, width, at.a, at.c, at.r, at.j, ahead)
+                          Cursor at, const float* ahead, uint32_t aheadStep) {
+#define IM2WIN_TILE(MR)                                                       \
+  case MR:                                                                    \
+    return tile<MR, NV>(call, panel, n, width, at.a, at.c, at.r, at.j, ahead, \
+                        aheadStep)
   switch (rows) {
     IM2WIN_TILE(1);
     IM2WIN_TILE(2);
@@ -38,13 +39,17 @@ IM2WIN_NOINLINE void panelRows(const ConvCall* call, const float* panel,
   const uint32_t tiles = (windows + mr - 1) / mr;
   const uint32_t height = windows / tiles;
   const uint32_t taller = windows % tiles;
+  // The tiles share out the following panel, so that it comes no faster than it
+  // has to: four steps touch a line, `aheadStep` floats behind the one before.
+  const uint32_t panelFloats = depthOf(call) * kNR;
+  const uint32_t aheadStep = tiles == 1 ? 16 : (4 * kNR + tiles - 1) / tiles;
+  const uint32_t share = depthOf(call) / 4 * aheadStep;
   Cursor at = {a, c, r, j};
   for (uint32_t t = 0; t < tiles; ++t) {
     const uint32_t rows = height + (t < taller ? 1 : 0);
-    // A tile touches half a panel.
-    const float* ahead =
-        t < 2 ? following + t * depthOf(call) * (kNR / 2) : panel;
-    tileOf<NV>(rows, call, panel, n, width, at, ahead);
+    const uint32_t from = t * share;
+    const float* ahead = from + share <= panelFloats ? following + from : panel;
+    tileOf<NV>(rows, call, panel, n, width, at, ahead, aheadStep);
     at = advance(call, at, rows);
   }
 }

@@ -50,7 +50,7 @@ IM2WIN_INLINE Cursor advance(const ConvCall* call, Cursor at,
 template <int MR, int NV>
 IM2WIN_NOINLINE void tile(const ConvCall* call, const float* panel, uint32_t n,
                           uint32_t width, const float* a, float* c, uint32_t r,
-                          uint32_t j, const float* ahead) {
+                          uint32_t j, const float* ahead, uint32_t aheadStep) {
   // Most tiles lie within one output row.
   const bool oneRow = j + MR <= uint32_t(call->rowLength);
   const float* window[MR];
@@ -114,7 +114,7 @@ IM2WIN_NOINLINE void tile(const ConvCall* call, const float* panel, uint32_t n,
       step(2);
       step(3);
       touch(ahead);
-      ahead += 16;
+      ahead += aheadStep;
       pin(ahead);
       forward(4, 4);
     }
