@@ -6,7 +6,7 @@ export interface ConvAttributes {
   pad: 'valid' | 'same' | number | backend_util.ExplicitPadding;
   /** `'NHWC'` if missing. */
   dataFormat?: 'NHWC' | 'NCHW';
-  /** 1 if missing. */
+  /** 1 if missing; some callers have null. */
   dilations?: [number, number] | number;
   dimRoundingMode?: 'floor' | 'round' | 'ceil';
 }
@@ -61,7 +61,8 @@ export function convGeometry(
   attributes: ConvAttributes,
   depthwise = false,
 ): ConvGeometry {
-  const {strides, pad, dilations = 1, dimRoundingMode} = attributes;
+  const {strides, pad, dimRoundingMode} = attributes;
+  const dilations = attributes.dilations ?? 1;
   const dataFormat = attributes.dataFormat ?? 'NHWC';
   if (dataFormat !== 'NHWC' && dataFormat !== 'NCHW') {
     fail('dataFormat', dataFormat, "'NHWC' or 'NCHW'");

@@ -13,7 +13,8 @@ import {
   type Tensor,
   util,
 } from '@tensorflow/tfjs-core';
-import {type FusedConvAttributes, IM2WIN_CONV_2D} from './routes.ts';
+import {IM2WIN_CONV_2D} from './kernels.ts';
+import type {FusedConvAttributes} from './routes.ts';
 
 interface GradientAttributes extends FusedConvAttributes {
   readonly biasShape?: number[];

@@ -87,6 +87,34 @@ export interface WinogradPlan {
   readonly panelBytes: number;
 }
 
+/**
+ * The gradient with respect to the input, and with it the transposed convolution:
+ * for each phase of the strides a convolution of dy, whose outputs are every
+ * stride-th row and column of the gradient.
+ */
+export interface TransposedPlan {
+  readonly algorithm: 'transposed';
+  readonly phases: readonly TransposedPhase[];
+  /** Some rows or columns see no tap at all. */
+  readonly zeros: boolean;
+}
+
+export interface TransposedPhase {
+  readonly geometry: ConvGeometry;
+  readonly plan: Im2winPlan | WinogradPlan;
+  /** The first row and column of the gradient. */
+  readonly row: number;
+  readonly column: number;
+  /** The first taps that it sees; the next are a stride further. */
+  readonly tapRow: number;
+  readonly tapColumn: number;
+}
+
+/** Every other gradient, from its inputs where they lie. */
+export interface GradientPlan {
+  readonly algorithm: 'gradient';
+}
+
 /** Each channel on its own, from the input and the filter where they lie. */
 export interface DepthwisePlan {
   readonly algorithm: 'depthwise';
@@ -98,7 +126,9 @@ export interface StockPlan {
 }
 
 /** A convolution that is ours to compute. */
-export type OwnPlan = Im2winPlan | WinogradPlan | DepthwisePlan;
+export type ConvPlan = Im2winPlan | WinogradPlan | DepthwisePlan;
+/** What is ours to compute. */
+export type OwnPlan = ConvPlan | TransposedPlan | GradientPlan;
 export type Plan = OwnPlan | StockPlan;
 
 /** What a plan is made for. */
@@ -163,8 +193,11 @@ export function planConv(geometry: ConvGeometry, context: PlanContext): Plan {
 }
 
 /** The plan for a convolution that is ours to compute: the one expected to take least time. */
-export function planOurs(geometry: ConvGeometry, context: PlanContext): OwnPlan {
-  if (geometry.channelMultiplier !== undefined) return {algorithm: 'depthwise'};
+export function planOurs(geometry: ConvGeometry, context: PlanContext): ConvPlan {
+  return geometry.channelMultiplier !== undefined ? {algorithm: 'depthwise'} : planFull(geometry, context);
+}
+
+function planFull(geometry: ConvGeometry, context: PlanContext): Im2winPlan | WinogradPlan {
   const [im2win, ...winograd] = candidatePlans(geometry, context);
   const wanted = {
     im2win: [im2win],
@@ -175,6 +208,80 @@ export function planOurs(geometry: ConvGeometry, context: PlanContext): OwnPlan 
   const target = targetOf(context);
   const cost = new Map(wanted.map((plan) => [plan, expectedCost(geometry, plan, target)]));
   return wanted.reduce((best, plan) => ((cost.get(plan) ?? 0) < (cost.get(best) ?? 0) ? plan : best));
+}
+
+/** The plan for a gradient of the convolution that a geometry describes. */
+export function planGradient(
+  geometry: ConvGeometry,
+  of: 'input' | 'filter',
+  context: PlanContext,
+): TransposedPlan | GradientPlan {
+  return of === 'input' && geometry.channelMultiplier === undefined
+    ? planTransposed(geometry, context)
+    : {algorithm: 'gradient'};
+}
+
+function planTransposed(geometry: ConvGeometry, context: PlanContext): TransposedPlan {
+  const {inHeight, inWidth, filterHeight, filterWidth, strideHeight, strideWidth, batchSize} = geometry;
+  const phases: TransposedPhase[] = [];
+  let zeros = false;
+  for (let row = 0; row < Math.min(strideHeight, inHeight); ++row) {
+    for (let column = 0; column < Math.min(strideWidth, inWidth); ++column) {
+      const vertical = phaseOf(row, inHeight, filterHeight, strideHeight, geometry.padTop);
+      const horizontal = phaseOf(column, inWidth, filterWidth, strideWidth, geometry.padLeft);
+      if (vertical.taps === 0 || horizontal.taps === 0) {
+        zeros = true;
+        continue;
+      }
+      const phase: ConvGeometry = {
+        dataFormat: 'NHWC',
+        batchSize,
+        inHeight: geometry.outHeight,
+        inWidth: geometry.outWidth,
+        inChannels: geometry.outChannels,
+        outHeight: vertical.size,
+        outWidth: horizontal.size,
+        outChannels: geometry.inChannels,
+        filterHeight: vertical.taps,
+        filterWidth: horizontal.taps,
+        strideHeight: 1,
+        strideWidth: 1,
+        dilationHeight: 1,
+        dilationWidth: 1,
+        padTop: vertical.before,
+        padBottom: vertical.size + vertical.taps - 1 - geometry.outHeight - vertical.before,
+        padLeft: horizontal.before,
+        padRight: horizontal.size + horizontal.taps - 1 - geometry.outWidth - horizontal.before,
+        padType: 'EXPLICIT',
+        outShape: [batchSize, vertical.size, horizontal.size, geometry.inChannels],
+      };
+      phases.push({
+        geometry: phase,
+        plan: planFull(phase, context),
+        row,
+        column,
+        tapRow: vertical.firstTap,
+        tapColumn: horizontal.firstTap,
+      });
+    }
+  }
+  return {algorithm: 'transposed', phases, zeros};
+}
+
+/**
+ * One side of a phase: input positions first, first + stride, … see the taps
+ * firstTap, firstTap + stride, …, the last of them first.
+ */
+function phaseOf(first: number, input: number, filter: number, stride: number, pad: number) {
+  const padded = first + pad;
+  const firstTap = ((padded % stride) + stride) % stride;
+  const taps = Math.max(0, Math.ceil((filter - firstTap) / stride));
+  return {
+    size: Math.ceil((input - first) / stride),
+    firstTap,
+    taps,
+    before: taps - 1 - (padded - firstTap) / stride,
+  };
 }
 
 /** Every plan that may be chosen, plain im2win first. */

@@ -1,32 +1,15 @@
-import {
-  Conv2D,
-  DepthwiseConv2dNative,
-  FusedConv2D,
-  FusedDepthwiseConv2D,
-  getKernel,
-  type KernelConfig,
-  type KernelFunc,
-  type TensorInfo,
-} from '@tensorflow/tfjs-core';
+import {getKernel, type KernelConfig, type KernelFunc, type TensorInfo} from '@tensorflow/tfjs-core';
+import {type BackendName, CONV_KERNELS, type ConvKernel, OWN_KERNEL} from './kernels.ts';
 import type {PlanContext, PlanWishes} from './plan.ts';
 import {replaceKernel} from './reroute.ts';
-import {
-  type BackendName,
-  type ConvInputs,
-  type FusedConvAttributes,
-  IM2WIN_CONV_2D,
-  type Route,
-  Routes,
-} from './routes.ts';
-
-const REROUTED = [Conv2D, FusedConv2D, DepthwiseConv2dNative, FusedDepthwiseConv2D];
+import {type ConvInputs, type FusedConvAttributes, type Route, Routes} from './routes.ts';
 
 type KernelArgs = Parameters<KernelFunc>[0];
 type KernelBackend = KernelArgs['backend'];
 
 /** A call that is ours: its route and what it is given. */
 export interface RoutedCall {
-  readonly kernelName: string;
+  readonly kernel: ConvKernel;
   readonly backend: KernelBackend;
   readonly inputs: ConvInputs;
   readonly attributes: FusedConvAttributes;
@@ -44,7 +27,7 @@ export interface BackendConvolution {
 
 /** Whether a tfjs backend was imported, and with it a kernel to reroute. */
 export function kernelsRegistered(backendName: BackendName): boolean {
-  return REROUTED.some((name) => getKernel(name, backendName) !== undefined);
+  return CONV_KERNELS.some(({name}) => getKernel(name, backendName) !== undefined);
 }
 
 /** The kernels of one tfjs backend, rerouted. */
@@ -62,20 +45,18 @@ export class RoutedBackend {
     this.routes = new Routes(name);
     this.convolution = convolution;
     this.wishes = wishes;
-    this.restore = [
-      replaceKernel(IM2WIN_CONV_2D, name, () => ({
-        kernelName: IM2WIN_CONV_2D,
-        backendName: name,
-        kernelFunc: (args) => {
-          if (!this.active) throw new Error(`im2win: ${IM2WIN_CONV_2D} was unregistered.`);
-          return this.run(IM2WIN_CONV_2D, args) as TensorInfo;
-        },
-        disposeFunc: (backend) => this.convolution.release(backend),
-      })),
-      ...REROUTED.filter((kernel) => getKernel(kernel, name) !== undefined).map((kernel) =>
-        replaceKernel(kernel, name, (stock) => this.rerouted(stock as KernelConfig)),
-      ),
-    ];
+    this.restore = [OWN_KERNEL, ...CONV_KERNELS]
+      .filter(({backends}) => backends.includes(name))
+      // A tree-shaken build of tfjs has left out what its models do not call.
+      .filter(
+        (kernel) =>
+          kernel === OWN_KERNEL || kernel.computes !== 'output' || getKernel(kernel.name, name) !== undefined,
+      )
+      .map((kernel) =>
+        replaceKernel(kernel.name, name, (stock) =>
+          stock === undefined ? this.added(kernel) : this.rerouted(kernel, stock),
+        ),
+      );
   }
 
   /** Stock kernels again, everything given back. */
@@ -85,21 +66,48 @@ export class RoutedBackend {
     this.convolution.release();
   }
 
-  private rerouted(stock: KernelConfig): KernelConfig {
+  /** A kernel that tfjs has not: there is nothing to fall back to. */
+  private added(kernel: ConvKernel): KernelConfig {
     return {
-      ...stock,
-      // Another library may hold on to this config longer than we are registered.
-      kernelFunc: (args) => (this.active && this.run(stock.kernelName, args)) || stock.kernelFunc(args),
+      kernelName: kernel.name,
+      backendName: this.name,
+      kernelFunc: (args) => {
+        if (!this.active) throw new Error(`im2win: ${kernel.name} was unregistered.`);
+        const {wishes} = this;
+        const result = this.run(
+          kernel,
+          args,
+          wishes.algorithm === 'stock' ? {...wishes, algorithm: 'auto'} : wishes,
+        );
+        if (typeof result === 'string') {
+          throw new Error(
+            `im2win: cannot compute ${kernel.name} (${result}), and tfjs has no kernel for it.`,
+          );
+        }
+        return result;
+      },
+      disposeFunc: (backend) => this.convolution.release(backend as unknown as KernelBackend),
     };
   }
 
-  /** @returns The output, or `undefined` if the stock kernel is to compute it. */
-  private run(kernelName: string, args: KernelArgs): TensorInfo | undefined {
+  private rerouted(kernel: ConvKernel, stock: KernelConfig): KernelConfig {
+    return {
+      ...stock,
+      // Another library may hold on to this config longer than we are registered.
+      kernelFunc: (args) => {
+        const result = this.active ? this.run(kernel, args, this.wishes) : 'unregistered';
+        return typeof result === 'string' ? stock.kernelFunc(args) : result;
+      },
+    };
+  }
+
+  /** @returns The output, or why the stock kernel is to compute it. */
+  private run(kernel: ConvKernel, args: KernelArgs, wishes: PlanWishes): TensorInfo | string {
     const inputs = args.inputs as unknown as ConvInputs;
     const attributes = args.attrs as unknown as FusedConvAttributes;
-    const context = this.convolution.context(args.backend, this.wishes);
-    const route = this.routes.find(kernelName, inputs, attributes, context);
-    if (route.plan.algorithm === 'stock') return undefined;
-    return this.convolution.compute({kernelName, backend: args.backend, inputs, attributes, route});
+    const context = this.convolution.context(args.backend, wishes);
+    const route = this.routes.find(kernel, inputs, attributes, context);
+    if (route.plan.algorithm === 'stock') return route.plan.reason;
+    return this.convolution.compute({kernel, backend: args.backend, inputs, attributes, route});
   }
 }

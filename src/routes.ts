@@ -1,21 +1,18 @@
-import {DepthwiseConv2dNative, FusedDepthwiseConv2D, type TensorInfo} from '@tensorflow/tfjs-core';
+import type {TensorInfo} from '@tensorflow/tfjs-core';
 import {type Activation, checkActivation} from './activation.ts';
 import {type ConvAttributes, type ConvGeometry, convGeometry} from './geometry.ts';
+import type {BackendName, ConvKernel} from './kernels.ts';
+import {IM2WIN_CONV_2D} from './kernels.ts';
 import {type OperandStrides, operandStrides} from './operand.ts';
-import {type Plan, type PlanContext, planConv, planOurs} from './plan.ts';
-
-/** The kernel that this package adds to a backend. */
-export const IM2WIN_CONV_2D = 'Im2winConv2D';
-
-const DEPTHWISE = [DepthwiseConv2dNative, FusedDepthwiseConv2D];
-
-/** A tfjs backend that im2win can serve. */
-export type BackendName = 'wasm' | 'cpu';
+import {type Plan, type PlanContext, planConv, planGradient, planOurs} from './plan.ts';
 
 /** The inputs of every kernel that is ours or rerouted. */
 export interface ConvInputs {
-  readonly x: TensorInfo;
-  readonly filter: TensorInfo;
+  /** Missing in the gradient with respect to it. */
+  readonly x?: TensorInfo;
+  readonly filter?: TensorInfo;
+  /** The gradient with respect to the output, in gradients. */
+  readonly dy?: TensorInfo;
   readonly bias?: TensorInfo;
   readonly preluActivationWeights?: TensorInfo;
 }
@@ -25,11 +22,14 @@ export interface FusedConvAttributes extends ConvAttributes {
   readonly activation?: string;
   /** 0.2 if missing, as in tfjs's op. */
   readonly leakyreluAlpha?: number;
+  /** The shapes that a gradient is given in place of a tensor. */
+  readonly inputShape?: number[];
+  readonly filterShape?: number[];
 }
 
 /** One distinct convolution that was seen, and what became of it. */
 export interface ConvolutionRecord {
-  /** `Conv2D`, `FusedConv2D`, their depthwise siblings, or `Im2winConv2D`. */
+  /** As tfjs names it: `Conv2D`, `FusedDepthwiseConv2D`, `Conv2DBackpropInput`, …; or `Im2winConv2D`. */
   readonly kernelName: string;
   readonly backend: BackendName;
   readonly xShape: readonly number[];
@@ -79,19 +79,19 @@ export class Routes {
    * @throws Error if a shape, a dtype or an attribute is not one a convolution
    *     can have.
    */
-  find(kernelName: string, inputs: ConvInputs, attributes: FusedConvAttributes, context: PlanContext): Route {
-    const key = routeKey(kernelName, inputs, attributes, context);
+  find(kernel: ConvKernel, inputs: ConvInputs, attributes: FusedConvAttributes, context: PlanContext): Route {
+    const key = routeKey(kernel.name, inputs, attributes, context);
     const known = this.seen.get(key);
     if (known !== undefined) {
       ++known.record.calls;
       return known.route;
     }
-    const route = makeRoute(kernelName, inputs, attributes, context);
+    const route = makeRoute(kernel, inputs, attributes, context);
     if (this.seen.size >= this.limit) {
       const [oldest] = this.seen.keys();
       this.seen.delete(oldest);
     }
-    const record = makeRecord(this.backend, kernelName, inputs, attributes, route);
+    const record = makeRecord(this.backend, kernel.name, inputs, attributes, route);
     this.seen.set(key, {route, record: {...record, calls: 1}});
     return route;
   }
@@ -112,13 +112,14 @@ export class Routes {
 
 function routeKey(
   kernelName: string,
-  {x, filter, bias, preluActivationWeights}: ConvInputs,
+  {x, filter, dy, bias, preluActivationWeights}: ConvInputs,
   attributes: FusedConvAttributes,
   context: PlanContext,
 ): string {
   const {strides, pad, dilations, dataFormat, dimRoundingMode, activation} = attributes;
   return (
-    `${kernelName}|${x?.dtype} ${x?.shape}|${filter?.dtype} ${filter?.shape}|${bias?.dtype} ${bias?.shape}|` +
+    `${kernelName}|${x?.dtype} ${x?.shape ?? attributes.inputShape}|${filter?.dtype} ${filter?.shape ?? attributes.filterShape}|` +
+    `${dy?.dtype} ${dy?.shape}|${bias?.dtype} ${bias?.shape}|` +
     `${preluActivationWeights?.dtype} ${preluActivationWeights?.shape}|${strides}|${typeof pad} ${pad}|${dilations}|` +
     `${dataFormat}|${dimRoundingMode}|${activation}|${contextKey(context)}`
   );
@@ -131,19 +132,18 @@ function contextKey(context: PlanContext): string {
 }
 
 function makeRoute(
-  kernelName: string,
+  kernel: ConvKernel,
   inputs: ConvInputs,
   attributes: FusedConvAttributes,
   context: PlanContext,
 ): Route {
-  for (const name of ['x', 'filter'] as const) {
-    if (inputs[name] == null) throw new Error(`im2win: ${name} is ${inputs[name]}; allowed: a tensor.`);
-  }
-  const {x, filter, bias, preluActivationWeights} = inputs;
-  const geometry = convGeometry(x.shape, filter.shape, attributes, DEPTHWISE.includes(kernelName));
+  const {xShape, filterShape} = shapesOf(kernel, inputs, attributes);
+  const geometry = convGeometry(xShape, filterShape, attributes, kernel.depthwise);
+  if (kernel.computes !== 'output') return gradientRoute(kernel, inputs, geometry, context);
+  const {bias, preluActivationWeights} = inputs;
   const activation = checkActivation(attributes.activation, preluActivationWeights != null);
   const plan =
-    kernelName === IM2WIN_CONV_2D
+    kernel.name === IM2WIN_CONV_2D
       ? planOwn(inputs, geometry, context)
       : planRerouted(inputs, geometry, context);
   if (plan.algorithm === 'stock') return {geometry, activation, plan};
@@ -157,6 +157,49 @@ function makeRoute(
         ? undefined
         : operandStrides('preluActivationWeights', preluActivationWeights.shape, geometry),
   };
+}
+
+/** @throws Error if an input is missing. */
+function shapesOf(
+  {computes}: ConvKernel,
+  inputs: ConvInputs,
+  {inputShape, filterShape}: FusedConvAttributes,
+) {
+  const shape = (name: 'x' | 'filter' | 'dy'): readonly number[] => {
+    const tensor = inputs[name];
+    if (tensor == null) throw new Error(`im2win: ${name} is ${tensor}; allowed: a tensor.`);
+    return tensor.shape;
+  };
+  if (computes !== 'output') shape('dy');
+  return {
+    xShape: computes === 'inputGradient' ? (inputShape ?? []) : shape('x'),
+    filterShape: computes === 'filterGradient' ? (filterShape ?? []) : shape('filter'),
+  };
+}
+
+function gradientRoute(
+  {computes}: ConvKernel,
+  inputs: ConvInputs,
+  geometry: ConvGeometry,
+  context: PlanContext,
+): Route {
+  const dtype = otherDtype(inputs);
+  if (dtype !== undefined) throw new Error(`im2win: ${dtype}; allowed: float32.`);
+  const of = computes === 'inputGradient' ? 'input' : 'filter';
+  const reason = whyNoGradient(inputs, geometry, context);
+  const plan: Plan =
+    reason === undefined ? planGradient(geometry, of, context) : {algorithm: 'stock', reason};
+  return {geometry, activation: 'linear', plan};
+}
+
+function whyNoGradient({dy}: ConvInputs, geometry: ConvGeometry, context: PlanContext): string | undefined {
+  if (geometry.dataFormat !== 'NHWC') return `data format ${geometry.dataFormat}`;
+  // tfjs's kernel takes a larger dy, and reads the corner of it that it needs.
+  if (dy?.shape.join() !== geometry.outShape.join()) {
+    return `dy has shape [${dy?.shape}], and the output [${geometry.outShape}]`;
+  }
+  if (context.backend === 'wasm' && context.unavailable !== undefined) return context.unavailable;
+  return context.algorithm === 'stock' ? "algorithm 'stock' was asked for" : undefined;
 }
 
 // Whoever calls our kernel by its name has made the choice already.
@@ -188,14 +231,14 @@ function makeRecord(
   backend: BackendName,
   kernelName: string,
   {x, filter, bias}: ConvInputs,
-  {pad}: FusedConvAttributes,
+  {pad, inputShape = [], filterShape = []}: FusedConvAttributes,
   {geometry, plan, activation}: Route,
 ): Omit<ConvolutionRecord, 'calls'> {
   return {
     kernelName,
     backend,
-    xShape: [...x.shape],
-    filterShape: [...filter.shape],
+    xShape: [...(x?.shape ?? inputShape)],
+    filterShape: [...(filter?.shape ?? filterShape)],
     outShape: [...geometry.outShape],
     strides: [geometry.strideHeight, geometry.strideWidth],
     dilations: [geometry.dilationHeight, geometry.dilationWidth],

@@ -5,7 +5,13 @@ import {IM2WIN_CONV_2D, registerIm2win} from '../src/index.ts';
 import {KERNEL_BYTES} from '../src/wasm/kernels.generated.ts';
 import {currentWasm, freshWasm, tf} from './tf.ts';
 
-const STOCK = {Conv2D: getKernel('Conv2D', 'wasm'), FusedConv2D: getKernel('FusedConv2D', 'wasm')};
+const STOCK = {
+  Conv2D: getKernel('Conv2D', 'wasm'),
+  FusedConv2D: getKernel('FusedConv2D', 'wasm'),
+  DepthwiseConv2dNative: getKernel('DepthwiseConv2dNative', 'wasm'),
+  FusedDepthwiseConv2D: getKernel('FusedDepthwiseConv2D', 'wasm'),
+  Conv2DBackpropInput: getKernel('Conv2DBackpropInput', 'wasm'),
+};
 
 beforeEach(freshWasm);
 afterEach(async () => {
@@ -13,6 +19,8 @@ afterEach(async () => {
   (await registerIm2win()).unregister();
   expect(getKernel('Conv2D', 'wasm')).toBe(STOCK.Conv2D);
   expect(getKernel('FusedConv2D', 'wasm')).toBe(STOCK.FusedConv2D);
+  expect(getKernel('Conv2DBackpropInput', 'wasm')).toBe(STOCK.Conv2DBackpropInput);
+  expect(getKernel('Conv2DBackpropFilter', 'wasm')).toBeUndefined();
   expect(getKernel(IM2WIN_CONV_2D, 'wasm')).toBeUndefined();
 });
 
@@ -137,15 +145,14 @@ describe('refuses', () => {
   });
 
   test('to register where no backend was imported, and can be called again', async () => {
-    unregisterKernel('Conv2D', 'wasm');
-    unregisterKernel('FusedConv2D', 'wasm');
+    const names = Object.keys(STOCK);
+    for (const name of names) unregisterKernel(name, 'wasm');
     await expect(registerIm2win({backends: ['wasm']})).rejects.toThrow(
       "Import '@tensorflow/tfjs-backend-wasm'",
     );
     expect((await registerIm2win()).backends).toEqual(['cpu']);
     (await registerIm2win()).unregister();
-    registerKernel(STOCK.Conv2D);
-    registerKernel(STOCK.FusedConv2D);
+    for (const name of names) registerKernel(STOCK[name as keyof typeof STOCK]);
     expect((await registerIm2win()).backends).toEqual(['wasm', 'cpu']);
   });
 
@@ -269,6 +276,8 @@ describe('other libraries', () => {
     registration.unregister();
     expect(getKernel('Conv2D', 'wasm')).toBe(theirs);
     expect(getKernel('FusedConv2D', 'wasm')).toBe(STOCK.FusedConv2D);
+    expect(getKernel('Conv2DBackpropInput', 'wasm')).toBe(STOCK.Conv2DBackpropInput);
+    expect(getKernel('Conv2DBackpropFilter', 'wasm')).toBeUndefined();
     expect(conv(x, filter)).toEqual(values);
     expect(calls).toBe(2);
     expect(registration.report()).toMatchObject([{calls: 1}]);

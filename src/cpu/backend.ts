@@ -1,7 +1,7 @@
 import type {DataId, TensorInfo} from '@tensorflow/tfjs-core';
 import type {PlanContext, PlanWishes} from '../plan.ts';
 import type {BackendConvolution, RoutedCall} from '../routed.ts';
-import type {Route} from '../routes.ts';
+import type {ConvInputs, Route} from '../routes.ts';
 import {runDepthwise} from './depthwise.ts';
 import type {CpuOperand} from './epilogue.ts';
 import {runIm2win} from './im2win.ts';
@@ -26,8 +26,10 @@ export class CpuConvolution implements BackendConvolution {
   compute({backend, inputs, attributes, route}: RoutedCall): TensorInfo {
     const instance = backend as unknown as TfjsCpuBackend;
     const {geometry, plan, activation} = route;
-    if (plan.algorithm === 'stock') throw new Error('im2win: the call is planned for stock.');
-    const {x, filter, bias, preluActivationWeights} = inputs;
+    if (plan.algorithm === 'stock' || plan.algorithm === 'transposed' || plan.algorithm === 'gradient') {
+      throw new Error('im2win: the call is planned for stock.');
+    }
+    const {x, filter, bias, preluActivationWeights} = inputs as Required<ConvInputs>;
     const values = (tensor: TensorInfo) => instance.data.get(tensor.dataId).values;
     const operand = (tensor: TensorInfo | undefined, strides: Route['bias']): CpuOperand | undefined =>
       tensor == null || strides === undefined ? undefined : {values: values(tensor), strides};

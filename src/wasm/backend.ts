@@ -1,8 +1,9 @@
 import type {TensorInfo} from '@tensorflow/tfjs-core';
 import type {Flavour, PlanContext, PlanWishes} from '../plan.ts';
 import type {BackendConvolution, RoutedCall} from '../routed.ts';
-import type {Route} from '../routes.ts';
+import type {ConvInputs, Route} from '../routes.ts';
 import {type ConvOperand, runConv2d} from './conv2d.ts';
+import {runDepthwiseInputGradient, runFilterGradient, runTransposed} from './gradients.ts';
 import type {KernelModules} from './module.ts';
 import {threadCount, WasmState} from './state.ts';
 import type {TfjsWasmBackend} from './tfjs.ts';
@@ -30,18 +31,30 @@ export class WasmConvolution implements BackendConvolution {
     };
   }
 
-  compute({kernelName, backend, inputs, attributes, route}: RoutedCall): TensorInfo {
+  compute({kernel, backend, inputs, attributes, route}: RoutedCall): TensorInfo {
     const state = this.stateOf(backend as unknown as TfjsWasmBackend);
-    if (typeof state === 'string') throw new Error(`im2win: cannot compute ${kernelName}: ${state}.`);
-    if (route.plan.algorithm === 'stock') throw new Error(`im2win: ${kernelName} is planned for stock.`);
-    const {x, filter, bias, preluActivationWeights} = inputs;
-    return runConv2d(
-      state,
-      route.geometry,
-      route.plan,
-      {x, filter, bias: operand(bias, route.bias), slope: operand(preluActivationWeights, route.slope)},
-      {activation: route.activation, leakyreluAlpha: attributes.leakyreluAlpha ?? 0.2},
-    );
+    if (typeof state === 'string') throw new Error(`im2win: cannot compute ${kernel.name}: ${state}.`);
+    const {geometry, plan} = route;
+    // Which of them are there, the route has checked.
+    const {x, filter, dy, bias, preluActivationWeights} = inputs as Required<ConvInputs>;
+    switch (plan.algorithm) {
+      case 'stock':
+        throw new Error(`im2win: ${kernel.name} is planned for stock.`);
+      case 'transposed':
+        return runTransposed(state, geometry, plan, dy, filter);
+      case 'gradient':
+        return kernel.computes === 'inputGradient'
+          ? runDepthwiseInputGradient(state, geometry, dy, filter)
+          : runFilterGradient(state, geometry, x, dy);
+      default:
+        return runConv2d(
+          state,
+          geometry,
+          plan,
+          {x, filter, bias: operand(bias, route.bias), slope: operand(preluActivationWeights, route.slope)},
+          {activation: route.activation, leakyreluAlpha: attributes.leakyreluAlpha ?? 0.2},
+        );
+    }
   }
 
   release(backend?: unknown): void {

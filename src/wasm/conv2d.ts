@@ -2,7 +2,7 @@ import type {TensorInfo} from '@tensorflow/tfjs-core';
 import type {Activation} from '../activation.ts';
 import type {ConvGeometry} from '../geometry.ts';
 import type {OperandStrides} from '../operand.ts';
-import type {OwnPlan} from '../plan.ts';
+import type {ConvPlan} from '../plan.ts';
 import {CALL_BYTES} from './convCall.ts';
 import {runDepthwise} from './depthwise.ts';
 import {EpilogueOperands} from './epilogue.ts';
@@ -29,6 +29,14 @@ export interface ConvEpilogue {
   readonly leakyreluAlpha: number;
 }
 
+/** Where an output's first value lies, and the floats from one to the next of each kind. */
+export interface OutputPlace {
+  readonly offset: number;
+  readonly image: number;
+  readonly row: number;
+  readonly pixel: number;
+}
+
 /** A convolution whose memory is all there; offsets are in bytes. */
 export interface ConvRun {
   readonly kernels: KernelExports;
@@ -37,7 +45,7 @@ export interface ConvRun {
   /** Packed, where the plan says so. */
   readonly filter: number;
   readonly workspace: number;
-  readonly output: number;
+  readonly output: OutputPlace;
   readonly epilogue: EpilogueOperands;
   readonly ints: Int32Array;
   readonly floats: Float32Array;
@@ -53,7 +61,7 @@ export interface ConvRun {
 export function runConv2d(
   state: WasmState,
   geometry: ConvGeometry,
-  plan: OwnPlan,
+  plan: ConvPlan,
   tensors: ConvTensors,
   {activation, leakyreluAlpha}: ConvEpilogue,
 ): TensorInfo {
@@ -66,7 +74,7 @@ export function runConv2d(
   const filter = dataOffset(state, 'filter', tensors.filter);
   const panels = packedFilter(state, geometry, plan, tensors.filter, filter);
   const workspace = state.workspace.reserve(workspaceBytes(plan));
-  const output = makeOutput(state, geometry);
+  const output = makeOutput(state, geometry.outShape);
 
   const run: ConvRun = {
     kernels: state.kernels,
@@ -74,7 +82,7 @@ export function runConv2d(
     x,
     filter: panels,
     workspace,
-    output: output.offset,
+    output: denseOutput(output.offset, geometry),
     epilogue: new EpilogueOperands(activation, leakyreluAlpha, bias, slope),
     ints: state.heap.int32(),
     floats: state.heap.float32(),
@@ -88,7 +96,7 @@ export function runConv2d(
 function packedFilter(
   {filters, kernels}: WasmState,
   geometry: ConvGeometry,
-  plan: OwnPlan,
+  plan: ConvPlan,
   {dataId}: TensorInfo,
   filter: number,
 ): number {
@@ -100,7 +108,7 @@ function packedFilter(
   );
 }
 
-function workspaceBytes(plan: OwnPlan): number {
+function workspaceBytes(plan: ConvPlan): number {
   if (plan.algorithm === 'winograd') return winogradWorkspaceBytes(plan);
   return plan.algorithm === 'im2win' ? im2winWorkspaceBytes(plan) : CALL_BYTES;
 }
@@ -109,14 +117,18 @@ function placedOperand(state: WasmState, name: string, operand: ConvOperand | un
   return operand && {offset: dataOffset(state, name, operand.tensor), strides: operand.strides};
 }
 
-function makeOutput(state: WasmState, geometry: ConvGeometry): {tensor: TensorInfo; offset: number} {
+function denseOutput(offset: number, {outHeight, outWidth, outChannels}: ConvGeometry): OutputPlace {
+  return {offset, image: outHeight * outWidth * outChannels, row: outWidth * outChannels, pixel: outChannels};
+}
+
+export function makeOutput(state: WasmState, shape: readonly number[]): {tensor: TensorInfo; offset: number} {
   const {backend, heap} = state;
-  const tensor = backend.makeOutput([...geometry.outShape], 'float32');
+  const tensor = backend.makeOutput([...shape], 'float32');
   const offset = backend.dataIdMap.get(tensor.dataId).memoryOffset ?? 0;
   if (offset === 0) {
     backend.disposeData(tensor.dataId, true);
     throw new Error(
-      `im2win: out of memory: an output of shape [${geometry.outShape}] does not fit in tfjs's heap of ` +
+      `im2win: out of memory: an output of shape [${shape}] does not fit in tfjs's heap of ` +
         `${heap.memory.buffer.byteLength} bytes (${heap.ownBytes} of them im2win's).`,
     );
   }
@@ -124,7 +136,7 @@ function makeOutput(state: WasmState, geometry: ConvGeometry): {tensor: TensorIn
 }
 
 /** Where a tensor's data lies; moves it here first if another backend has it. */
-function dataOffset(state: WasmState, name: string, tensor: TensorInfo): number {
+export function dataOffset(state: WasmState, name: string, tensor: TensorInfo): number {
   const offset = state.backend.dataIdMap.get(tensor.dataId).memoryOffset;
   const size = tensor.shape.reduce((a, b) => a * b, 1);
   if (size > 0 && !offset) {

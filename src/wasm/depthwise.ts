@@ -15,8 +15,8 @@ export function runDepthwise({kernels, geometry, epilogue, ...run}: ConvRun): vo
     rowLength: outWidth,
     windowStride: 0,
     windowRowStride: 0,
-    outPixelStride: outChannels,
-    outRowStride: outWidth * outChannels,
+    outPixelStride: run.output.pixel,
+    outRowStride: run.output.row,
   });
   for (let image = 0; image < geometry.batchSize; ++image) {
     epilogue.writeOperands(call, {image, row: 0, pixel: 0, pixelStep: 1});
@@ -24,7 +24,7 @@ export function runDepthwise({kernels, geometry, epilogue, ...run}: ConvRun): vo
       call.offset,
       run.x + 4 * image * inHeight * inWidth * inChannels,
       run.filter,
-      run.output + 4 * image * outHeight * outWidth * outChannels,
+      run.output.offset + 4 * image * run.output.image,
       outHeight,
       inHeight,
       inWidth,

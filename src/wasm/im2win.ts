@@ -26,7 +26,7 @@ export function im2winWorkspaceBytes(plan: Im2winPlan): number {
 export function runIm2win(run: ConvRun, plan: Im2winPlan): void {
   const {geometry, kernels, epilogue} = run;
   const {strip} = plan;
-  const {outHeight, outWidth, outChannels, inHeight, inWidth, inChannels} = geometry;
+  const {outHeight, outChannels, inHeight, inWidth, inChannels} = geometry;
   const gemm = kernels[`im2win_gemm_${plan.tile.mr}x${plan.tile.nr}` as 'im2win_gemm_6x8'];
   const call = new ConvCall(run.workspace, run.ints, run.floats);
   const strips = run.workspace + CALL_BYTES;
@@ -34,7 +34,9 @@ export function runIm2win(run: ConvRun, plan: Im2winPlan): void {
 
   // Blocks that run from one image into the next: more windows where images are small.
   const rowsGoOn = !strip.inPlace || inHeight === outHeight * geometry.strideHeight;
-  const merged = rowsGoOn && epilogue.goesOnFromImageToImage(outHeight);
+  const {output} = run;
+  const merged =
+    rowsGoOn && output.image === outHeight * output.row && epilogue.goesOnFromImageToImage(outHeight);
   const images = merged ? 1 : geometry.batchSize;
   const rowsPerImage = merged ? geometry.batchSize * outHeight : outHeight;
 
@@ -70,8 +72,8 @@ export function runIm2win(run: ConvRun, plan: Im2winPlan): void {
       rowLength: pixels,
       windowStride: strip.windowStride,
       windowRowStride: rowFloats,
-      outPixelStride: strip.phases * outChannels,
-      outRowStride: outWidth * outChannels,
+      outPixelStride: strip.phases * output.pixel,
+      outRowStride: output.row,
     });
     for (let image = 0; image < images; ++image) {
       for (let row = 0; row < rowsPerImage; row += plan.rowsPerBlock) {
@@ -85,8 +87,8 @@ export function runIm2win(run: ConvRun, plan: Im2winPlan): void {
             gatherStrip(strips + 4 * r * rowFloats, firstOutRow + r, firstPixel, pixels);
           }
         }
-        const output = run.output + 4 * outChannels * (firstOutRow * outWidth + firstPixel);
-        gemm?.(call.offset, windows, output, rows);
+        const place = image * output.image + row * output.row + firstPixel * output.pixel;
+        gemm?.(call.offset, windows, output.offset + 4 * place, rows);
       }
     }
   }

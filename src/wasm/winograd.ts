@@ -55,8 +55,8 @@ export function runWinograd(run: ConvRun, plan: WinogradPlan): void {
     rowLength: outWidth,
     windowStride: 0,
     windowRowStride: 0,
-    outPixelStride: outChannels,
-    outRowStride: outWidth * outChannels,
+    outPixelStride: run.output.pixel,
+    outRowStride: run.output.row,
   });
   product.writeActivation('linear', 0);
   product.writeNoOperands();
@@ -110,7 +110,7 @@ export function runWinograd(run: ConvRun, plan: WinogradPlan): void {
         call.offset,
         product.offset,
         inputRows,
-        run.output + 4 * outChannels * outWidth * (image * outHeight + row),
+        run.output.offset + 4 * (image * run.output.image + row * run.output.row),
         rows,
         outputs,
         outWidth,

@@ -1,0 +1,47 @@
+import {
+  Conv2D,
+  Conv2DBackpropFilter,
+  Conv2DBackpropInput,
+  DepthwiseConv2dNative,
+  DepthwiseConv2dNativeBackpropFilter,
+  DepthwiseConv2dNativeBackpropInput,
+  FusedConv2D,
+  FusedDepthwiseConv2D,
+} from '@tensorflow/tfjs-core';
+
+/** A tfjs backend that im2win can serve. */
+export type BackendName = 'wasm' | 'cpu';
+
+/** The kernel that this package adds to a backend. */
+export const IM2WIN_CONV_2D = 'Im2winConv2D';
+
+/** A kernel of tfjs's that is ours to compute. */
+export interface ConvKernel {
+  readonly name: string;
+  readonly depthwise: boolean;
+  /** What it computes: the convolution, or its gradient with respect to an input. */
+  readonly computes: 'output' | 'inputGradient' | 'filterGradient';
+  readonly backends: readonly BackendName[];
+}
+
+const BOTH = ['wasm', 'cpu'] as const;
+const WASM = ['wasm'] as const;
+
+export const OWN_KERNEL: ConvKernel = {
+  name: IM2WIN_CONV_2D,
+  depthwise: false,
+  computes: 'output',
+  backends: BOTH,
+};
+
+/** Rerouted where tfjs has them, added where it has not. */
+export const CONV_KERNELS: readonly ConvKernel[] = [
+  {name: Conv2D, depthwise: false, computes: 'output', backends: BOTH},
+  {name: FusedConv2D, depthwise: false, computes: 'output', backends: BOTH},
+  {name: DepthwiseConv2dNative, depthwise: true, computes: 'output', backends: BOTH},
+  {name: FusedDepthwiseConv2D, depthwise: true, computes: 'output', backends: BOTH},
+  {name: Conv2DBackpropInput, depthwise: false, computes: 'inputGradient', backends: WASM},
+  {name: Conv2DBackpropFilter, depthwise: false, computes: 'filterGradient', backends: WASM},
+  {name: DepthwiseConv2dNativeBackpropInput, depthwise: true, computes: 'inputGradient', backends: WASM},
+  {name: DepthwiseConv2dNativeBackpropFilter, depthwise: true, computes: 'filterGradient', backends: WASM},
+];

@@ -1,0 +1,192 @@
+import type {TensorInfo} from '@tensorflow/tfjs-core';
+import type {ConvGeometry} from '../geometry.ts';
+import type {TransposedPhase, TransposedPlan} from '../plan.ts';
+import {dataOffset, makeOutput} from './conv2d.ts';
+import {EpilogueOperands} from './epilogue.ts';
+import {im2winWorkspaceBytes, packIm2win, runIm2win} from './im2win.ts';
+import type {WasmState} from './state.ts';
+import {packWinograd, runWinograd, winogradWorkspaceBytes} from './winograd.ts';
+
+// Gradients see a fresh filter each step, so that packed filters are scratch.
+
+const LINEAR = new EpilogueOperands('linear', 0, undefined, undefined);
+
+/**
+ * The gradient of a convolution with respect to its input, and the transposed
+ * convolution: a convolution of dy for each phase of the strides.
+ *
+ * @returns A new tensor of the input's shape.
+ * @throws Error if out of memory, with nothing kept.
+ */
+export function runTransposed(
+  state: WasmState,
+  geometry: ConvGeometry,
+  {phases, zeros}: TransposedPlan,
+  dy: TensorInfo,
+  filter: TensorInfo,
+): TensorInfo {
+  const {batchSize, inHeight, inWidth, inChannels, outChannels, strideHeight, strideWidth} = geometry;
+  const shape = [batchSize, inHeight, inWidth, inChannels];
+  const x = dataOffset(state, 'dy', dy);
+  const filterOffset = dataOffset(state, 'filter', filter);
+  const flippedBytes = Math.max(0, ...phases.map((phase) => aligned(4 * filterValues(phase))));
+  const panelBytes = Math.max(0, ...phases.map(({plan}) => aligned(plan.panelBytes)));
+  const workspaceBytes = Math.max(0, ...phases.map(({plan}) => scratchBytes(plan)));
+  const flipped = state.workspace.reserve(flippedBytes + panelBytes + workspaceBytes);
+  const panels = flipped + flippedBytes;
+  const {tensor, offset} = makeOutput(state, shape);
+  const empty = shape.includes(0) || outChannels === 0 || geometry.outShape.includes(0);
+  const floats = state.heap.float32();
+  if (zeros || empty) floats.fill(0, offset >>> 2, (offset >>> 2) + shape.reduce((a, b) => a * b, 1));
+  if (empty) return tensor;
+
+  for (const phase of phases) {
+    const {plan} = phase;
+    state.kernels.im2win_flip(
+      flipped,
+      filterOffset,
+      geometry.filterWidth,
+      inChannels,
+      outChannels,
+      phase.tapRow,
+      strideHeight,
+      phase.geometry.filterHeight,
+      phase.tapColumn,
+      strideWidth,
+      phase.geometry.filterWidth,
+    );
+    const run = {
+      kernels: state.kernels,
+      geometry: phase.geometry,
+      x,
+      filter: panels,
+      workspace: panels + panelBytes,
+      output: {
+        offset: offset + 4 * (phase.row * inWidth + phase.column) * inChannels,
+        image: inHeight * inWidth * inChannels,
+        row: strideHeight * inWidth * inChannels,
+        pixel: strideWidth * inChannels,
+      },
+      epilogue: LINEAR,
+      ints: state.heap.int32(),
+      floats,
+    };
+    if (plan.algorithm === 'winograd') {
+      packWinograd(state.kernels, phase.geometry, plan, panels, flipped);
+      runWinograd(run, plan);
+    } else {
+      packIm2win(state.kernels, phase.geometry, plan, panels, flipped);
+      runIm2win(run, plan);
+    }
+  }
+  return tensor;
+}
+
+function scratchBytes(plan: TransposedPhase['plan']): number {
+  return plan.algorithm === 'winograd' ? winogradWorkspaceBytes(plan) : im2winWorkspaceBytes(plan);
+}
+
+function filterValues({geometry}: TransposedPhase): number {
+  return geometry.filterHeight * geometry.filterWidth * geometry.inChannels * geometry.outChannels;
+}
+
+// To a cache line, as the heap's own pieces are.
+function aligned(bytes: number): number {
+  return Math.ceil(bytes / 64) * 64;
+}
+
+/** The gradient of a depthwise convolution with respect to its input. */
+export function runDepthwiseInputGradient(
+  state: WasmState,
+  geometry: ConvGeometry,
+  dy: TensorInfo,
+  filter: TensorInfo,
+): TensorInfo {
+  const {batchSize, inHeight, inWidth, inChannels, outHeight, outWidth, outChannels} = geometry;
+  const dyOffset = dataOffset(state, 'dy', dy);
+  const filterOffset = dataOffset(state, 'filter', filter);
+  const {tensor, offset} = makeOutput(state, [batchSize, inHeight, inWidth, inChannels]);
+  for (let image = 0; image < batchSize; ++image) {
+    state.kernels.im2win_depthwise_gradient_input(
+      offset + 4 * image * inHeight * inWidth * inChannels,
+      dyOffset + 4 * image * outHeight * outWidth * outChannels,
+      filterOffset,
+      inHeight,
+      inWidth,
+      inChannels,
+      geometry.channelMultiplier ?? 1,
+      outHeight,
+      outWidth,
+      geometry.filterHeight,
+      geometry.filterWidth,
+      geometry.strideHeight,
+      geometry.strideWidth,
+      geometry.dilationHeight,
+      geometry.dilationWidth,
+      geometry.padTop,
+      geometry.padLeft,
+    );
+  }
+  return tensor;
+}
+
+/** The gradient of a convolution, depthwise or full, with respect to its filter. */
+export function runFilterGradient(
+  state: WasmState,
+  geometry: ConvGeometry,
+  x: TensorInfo,
+  dy: TensorInfo,
+): TensorInfo {
+  const {batchSize, inHeight, inWidth, inChannels, outHeight, outWidth, outChannels} = geometry;
+  const {filterHeight, filterWidth, strideHeight, strideWidth, channelMultiplier} = geometry;
+  const xOffset = dataOffset(state, 'x', x);
+  const dyOffset = dataOffset(state, 'dy', dy);
+  const last = channelMultiplier ?? outChannels;
+  const {tensor, offset} = makeOutput(state, [filterHeight, filterWidth, inChannels, last]);
+  const first = offset >>> 2;
+  state.heap.float32().fill(0, first, first + filterHeight * filterWidth * inChannels * last);
+  for (let image = 0; image < batchSize; ++image) {
+    const xImage = xOffset + 4 * image * inHeight * inWidth * inChannels;
+    const dyImage = dyOffset + 4 * image * outHeight * outWidth * outChannels;
+    if (channelMultiplier === undefined) {
+      state.kernels.im2win_gradient_filter(
+        offset,
+        xImage,
+        dyImage,
+        inHeight,
+        inWidth,
+        inChannels,
+        outHeight,
+        outWidth,
+        outChannels,
+        filterHeight,
+        filterWidth,
+        strideHeight,
+        strideWidth,
+        geometry.padTop,
+        geometry.padLeft,
+      );
+    } else {
+      state.kernels.im2win_depthwise_gradient_filter(
+        offset,
+        xImage,
+        dyImage,
+        inHeight,
+        inWidth,
+        inChannels,
+        channelMultiplier,
+        outHeight,
+        outWidth,
+        filterHeight,
+        filterWidth,
+        strideHeight,
+        strideWidth,
+        geometry.dilationHeight,
+        geometry.dilationWidth,
+        geometry.padTop,
+        geometry.padLeft,
+      );
+    }
+  }
+  return tensor;
+}
