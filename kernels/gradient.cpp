@@ -5,14 +5,14 @@
 #include "simd.h"
 
 // rows x columns taps of a tfjs filter, [filterHeight, filterWidth, inChannels,
-// outChannels], as a filter of their own, [rows, columns, outChannels,
-// inChannels]: its last tap is (firstRow, firstColumn), the one before it a
-// step further.
+// outChannels], as a filter of their own, [rows, columns, outChannels, stride],
+// of whose `stride` channels the first inChannels are written: its last tap is
+// (firstRow, firstColumn), the one before it a step further.
 IM2WIN_EXPORT(im2win_flip)
 void im2win_flip(float* to, const float* filter, uint32_t filterWidth,
                  uint32_t inChannels, uint32_t outChannels, uint32_t firstRow,
                  uint32_t rowStep, uint32_t rows, uint32_t firstColumn,
-                 uint32_t columnStep, uint32_t columns) {
+                 uint32_t columnStep, uint32_t columns, uint32_t stride) {
   const uint32_t tapFloats = inChannels * outChannels;
   for (uint32_t row = rows; row-- != 0;) {
     for (uint32_t column = columns; column-- != 0;) {
@@ -32,19 +32,19 @@ void im2win_flip(float* to, const float* filter, uint32_t filterWidth,
           const f32x4 ab1 = wasm_i32x4_shuffle(a, b, 2, 6, 3, 7);
           const f32x4 cd0 = wasm_i32x4_shuffle(c, d, 0, 4, 1, 5);
           const f32x4 cd1 = wasm_i32x4_shuffle(c, d, 2, 6, 3, 7);
-          float* out = to + co * inChannels + ci;
+          float* out = to + co * stride + ci;
           store(out, wasm_i32x4_shuffle(ab0, cd0, 0, 1, 4, 5));
-          store(out + inChannels, wasm_i32x4_shuffle(ab0, cd0, 2, 3, 6, 7));
-          store(out + 2 * inChannels, wasm_i32x4_shuffle(ab1, cd1, 0, 1, 4, 5));
-          store(out + 3 * inChannels, wasm_i32x4_shuffle(ab1, cd1, 2, 3, 6, 7));
+          store(out + stride, wasm_i32x4_shuffle(ab0, cd0, 2, 3, 6, 7));
+          store(out + 2 * stride, wasm_i32x4_shuffle(ab1, cd1, 0, 1, 4, 5));
+          store(out + 3 * stride, wasm_i32x4_shuffle(ab1, cd1, 2, 3, 6, 7));
         }
         for (; co < outChannels; ++co) {
           for (uint32_t i = 0; i < lanes && i < 4; ++i) {
-            to[co * inChannels + ci + i] = tap[(ci + i) * outChannels + co];
+            to[co * stride + ci + i] = tap[(ci + i) * outChannels + co];
           }
         }
       }
-      to += tapFloats;
+      to += outChannels * stride;
     }
   }
 }

@@ -105,9 +105,12 @@ export interface TransposedPhase {
   /** The first row and column of the gradient. */
   readonly row: number;
   readonly column: number;
-  /** The first taps that it sees; the next are a stride further. */
+  /**
+   * The first taps that it sees; the next are a stride further. Several columns
+   * side by side are outputs of one convolution, as if they were channels.
+   */
   readonly tapRow: number;
-  readonly tapColumn: number;
+  readonly tapColumns: readonly number[];
 }
 
 /** Every other gradient, from its inputs where they lie. */
@@ -224,48 +227,57 @@ export function planGradient(
 function planTransposed(geometry: ConvGeometry, context: PlanContext): TransposedPlan {
   const {inHeight, inWidth, filterHeight, filterWidth, strideHeight, strideWidth, batchSize} = geometry;
   const phases: TransposedPhase[] = [];
-  let zeros = false;
-  for (let row = 0; row < Math.min(strideHeight, inHeight); ++row) {
-    for (let column = 0; column < Math.min(strideWidth, inWidth); ++column) {
-      const vertical = phaseOf(row, inHeight, filterHeight, strideHeight, geometry.padTop);
-      const horizontal = phaseOf(column, inWidth, filterWidth, strideWidth, geometry.padLeft);
-      if (vertical.taps === 0 || horizontal.taps === 0) {
-        zeros = true;
-        continue;
-      }
+  const rows = phasesOf(inHeight, filterHeight, strideHeight, geometry.padTop);
+  const columns = phasesOf(inWidth, filterWidth, strideWidth, geometry.padLeft);
+  // Columns that see the same part of dy are computed together.
+  const together =
+    inWidth % strideWidth === 0 &&
+    columns.every(({taps, before}) => taps === columns[0].taps && before === columns[0].before);
+  const groups = together && columns.length > 0 ? [columns] : columns.map((column) => [column]);
+  for (const row of rows) {
+    for (const group of groups) {
+      const [column] = group;
+      if (row.taps === 0 || column.taps === 0) continue;
+      const outChannels = group.length * geometry.inChannels;
       const phase: ConvGeometry = {
         dataFormat: 'NHWC',
         batchSize,
         inHeight: geometry.outHeight,
         inWidth: geometry.outWidth,
         inChannels: geometry.outChannels,
-        outHeight: vertical.size,
-        outWidth: horizontal.size,
-        outChannels: geometry.inChannels,
-        filterHeight: vertical.taps,
-        filterWidth: horizontal.taps,
+        outHeight: row.size,
+        outWidth: column.size,
+        outChannels,
+        filterHeight: row.taps,
+        filterWidth: column.taps,
         strideHeight: 1,
         strideWidth: 1,
         dilationHeight: 1,
         dilationWidth: 1,
-        padTop: vertical.before,
-        padBottom: vertical.size + vertical.taps - 1 - geometry.outHeight - vertical.before,
-        padLeft: horizontal.before,
-        padRight: horizontal.size + horizontal.taps - 1 - geometry.outWidth - horizontal.before,
+        padTop: row.before,
+        padBottom: row.size + row.taps - 1 - geometry.outHeight - row.before,
+        padLeft: column.before,
+        padRight: column.size + column.taps - 1 - geometry.outWidth - column.before,
         padType: 'EXPLICIT',
-        outShape: [batchSize, vertical.size, horizontal.size, geometry.inChannels],
+        outShape: [batchSize, row.size, column.size, outChannels],
       };
       phases.push({
         geometry: phase,
         plan: planFull(phase, context),
-        row,
-        column,
-        tapRow: vertical.firstTap,
-        tapColumn: horizontal.firstTap,
+        row: row.first,
+        column: column.first,
+        tapRow: row.firstTap,
+        tapColumns: group.map(({firstTap}) => firstTap),
       });
     }
   }
-  return {algorithm: 'transposed', phases, zeros};
+  return {algorithm: 'transposed', phases, zeros: [...rows, ...columns].some(({taps}) => taps === 0)};
+}
+
+function phasesOf(input: number, filter: number, stride: number, pad: number) {
+  return Array.from({length: Math.min(stride, input)}, (_, first) =>
+    phaseOf(first, input, filter, stride, pad),
+  );
 }
 
 /**
@@ -277,6 +289,7 @@ function phaseOf(first: number, input: number, filter: number, stride: number, p
   const firstTap = ((padded % stride) + stride) % stride;
   const taps = Math.max(0, Math.ceil((filter - firstTap) / stride));
   return {
+    first,
     size: Math.ceil((input - first) / stride),
     firstTap,
     taps,

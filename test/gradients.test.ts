@@ -159,6 +159,13 @@ const GEOMETRIES: Record<string, ConvCase[]> = {
       ),
     ),
   ),
+  // Phases along the width that are computed together.
+  'strides as wide as the filter': [
+    convCase([2, 8, 12, 3], [2, 2, 3, 5], {strides: [2, 2]}),
+    convCase([1, 9, 12, 5], [3, 3, 5, 4], {strides: [3, 3], pad: 'same'}),
+    convCase([1, 9, 12, 1], [2, 4, 1, 7], {strides: [1, 2]}),
+    convCase([1, 8, 12, 2], [2, 3, 2, 9], {strides: [2, 3]}),
+  ],
   'several blocks': [
     convCase([2, 40, 33, 6], [3, 3, 6, 8], {pad: 'same'}),
     convCase([1, 70, 5, 6], [5, 3, 6, 8], {strides: [2, 1], pad: 'same'}),

@@ -42,19 +42,22 @@ export function runTransposed(
 
   for (const phase of phases) {
     const {plan} = phase;
-    state.kernels.im2win_flip(
-      flipped,
-      filterOffset,
-      geometry.filterWidth,
-      inChannels,
-      outChannels,
-      phase.tapRow,
-      strideHeight,
-      phase.geometry.filterHeight,
-      phase.tapColumn,
-      strideWidth,
-      phase.geometry.filterWidth,
-    );
+    phase.tapColumns.forEach((tapColumn, i) => {
+      state.kernels.im2win_flip(
+        flipped + 4 * i * inChannels,
+        filterOffset,
+        geometry.filterWidth,
+        inChannels,
+        outChannels,
+        phase.tapRow,
+        strideHeight,
+        phase.geometry.filterHeight,
+        tapColumn,
+        strideWidth,
+        phase.geometry.filterWidth,
+        phase.geometry.outChannels,
+      );
+    });
     const run = {
       kernels: state.kernels,
       geometry: phase.geometry,
@@ -65,7 +68,7 @@ export function runTransposed(
         offset: offset + 4 * (phase.row * inWidth + phase.column) * inChannels,
         image: inHeight * inWidth * inChannels,
         row: strideHeight * inWidth * inChannels,
-        pixel: strideWidth * inChannels,
+        pixel: strideWidth * inChannels, // All of a group's columns, or one of them.
       },
       epilogue: LINEAR,
       ints: state.heap.int32(),

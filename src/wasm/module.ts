@@ -75,6 +75,7 @@ export interface KernelExports {
     firstColumn: number,
     columnStep: number,
     columns: number,
+    stride: number,
   ): void;
   im2win_gradient_filter(
     gradient: number,
