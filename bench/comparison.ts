@@ -132,6 +132,9 @@ function contender(name: string, makeLayout: MakeLayout, flavour: Flavour): Cont
     name,
     async start(layer) {
       if (Math.max(...layer.dilations) > 1) throw new CannotRun(`${name} takes no dilation.`);
+      if (layer.kernelName !== 'Conv2D' && layer.kernelName !== 'FusedConv2D') {
+        throw new CannotRun(`${name} takes no ${layer.kernelName}.`);
+      }
       release();
       const created = WasmState.create(
         tf.backend() as unknown as TfjsWasmBackend,

@@ -1,7 +1,7 @@
 // Who is measured: ways to compute one convolution.
 import * as tf from '@tensorflow/tfjs-core';
 import {type Algorithm, type Im2winOptions, type Im2winRegistration, registerIm2win} from 'tfjs-im2win';
-import type {Layer} from './layers.ts';
+import {isDepthwise, type Layer} from './layers.ts';
 
 export interface LayerOperands {
   readonly x: tf.Tensor4D;
@@ -60,6 +60,9 @@ export function registeredContenders(backend: string, simd: Im2winOptions['simd'
     },
     ownBytes({xShape, filterShape, ...layer}) {
       if (backend === 'cpu') return undefined;
+      if (algorithm === 'stock' && layer.kernelName !== 'Conv2D' && layer.kernelName !== 'FusedConv2D') {
+        return undefined;
+      }
       if (algorithm !== 'stock') {
         const {workspaceBytes, filterBytes} = registration?.memory() ?? {workspaceBytes: 0, filterBytes: 0};
         return {workspace: workspaceBytes, filter: filterBytes};
@@ -78,23 +81,41 @@ export function registeredContenders(backend: string, simd: Im2winOptions['simd'
 }
 
 export function runKernel(layer: Layer, operands: LayerOperands): tf.Tensor {
-  const {strides, pad, dilations, activation} = layer;
-  const attributes = {strides, pad, dataFormat: 'NHWC', dilations, activation, leakyreluAlpha: 0.2};
+  const {strides, pad, dilations, activation, inputShape} = layer;
+  const attributes = {
+    strides,
+    pad,
+    dataFormat: 'NHWC',
+    dilations,
+    activation,
+    leakyreluAlpha: 0.2,
+    inputShape,
+  };
+  const {x, ...others} = operands;
   return tf
     .engine()
     .runKernel(
       layer.kernelName,
-      operands as unknown as tf.NamedTensorMap,
+      (inputShape === undefined ? operands : {dy: x, ...others}) as unknown as tf.NamedTensorMap,
       attributes as unknown as tf.NamedAttrMap,
     ) as tf.Tensor;
 }
 
-export function outputSize({xShape, filterShape, strides, dilations, pad}: Layer) {
-  return tf.backend_util.computeConv2DInfo([...xShape], [...filterShape], [...strides], [...dilations], pad);
+/** The sizes of the convolution; of a transposed layer, of the one that it transposes. */
+export function outputSize(layer: Layer) {
+  const {xShape, filterShape, strides, dilations, pad, inputShape = xShape} = layer;
+  return tf.backend_util.computeConv2DInfo(
+    [...inputShape] as [number, number, number, number],
+    [...filterShape],
+    [...strides],
+    [...dilations],
+    pad,
+    undefined,
+    isDepthwise(layer),
+  );
 }
 
 export function flopsOf(layer: Layer): number {
-  const {outHeight, outWidth} = outputSize(layer);
-  const [filterHeight, filterWidth, inChannels, outChannels] = layer.filterShape;
-  return 2 * layer.xShape[0] * outHeight * outWidth * filterHeight * filterWidth * inChannels * outChannels;
+  const {batchSize, outHeight, outWidth} = outputSize(layer);
+  return 2 * batchSize * outHeight * outWidth * layer.filterShape.reduce((a, b) => a * b, 1);
 }

@@ -2,19 +2,32 @@
 import {readFileSync} from 'node:fs';
 import corpus from './corpus.json' with {type: 'json'};
 
+// What is measured under which name.
+const KERNELS = {
+  Conv2D: 'corpus',
+  FusedConv2D: 'corpus',
+  DepthwiseConv2dNative: 'depthwise',
+  FusedDepthwiseConv2D: 'depthwise',
+  Conv2DBackpropInput: 'transposed',
+} as const;
+
 export interface Layer {
   readonly name: string;
-  readonly kernelName: 'Conv2D' | 'FusedConv2D';
+  readonly kernelName: keyof typeof KERNELS;
   /** NHWC. */
   readonly xShape: readonly [number, number, number, number];
-  /** [height, width, inChannels, outChannels] */
+  /** [height, width, inChannels, outChannels]; the last of a depthwise one is the channel multiplier. */
   readonly filterShape: readonly [number, number, number, number];
   readonly strides: readonly [number, number];
   readonly dilations: readonly [number, number];
   readonly pad: 'same' | 'valid';
   readonly activation: string;
   readonly bias: boolean;
+  /** Of a transposed convolution, whose x is what tfjs calls dy. */
+  readonly inputShape?: readonly number[];
 }
+
+export const isDepthwise = ({kernelName}: Layer) => KERNELS[kernelName] === 'depthwise';
 
 /** [inChannels, height = width, outChannels, filter, stride], VALID, batch 1: Lu, Chu and Liu, HPEC 2022. */
 const PAPER = [
@@ -54,20 +67,25 @@ interface CorpusCall {
   readonly dilations?: number | number[];
   readonly activation: string;
   readonly bias: boolean;
+  readonly out?: number[];
 }
 
 /**
  * @param source `paper`: the twelve layers of the im2win paper; `corpus`: the
- *     convolutions of 29 networks; else a JSON file of calls as in bench/corpus.json.
+ *     convolutions of 29 networks; `depthwise`, `transposed`: their others; else a JSON file of calls as in bench/corpus.json.
  * @throws Error if the file is not one.
  */
 export function readLayers(source: string): readonly Layer[] {
   if (source === 'paper') return PAPER_LAYERS;
-  const calls = source === 'corpus' ? corpus : readCalls(source);
-  const layers = (calls as CorpusCall[])
-    .filter((call) => call?.kernel === 'Conv2D' || call?.kernel === 'FusedConv2D')
-    .map(fromCall);
-  if (layers.length === 0) throw new Error(`--layers: ${source} holds no Conv2D and no FusedConv2D.`);
+  const ofCorpus = (Object.values(KERNELS) as string[]).includes(source);
+  const calls = (ofCorpus ? corpus : readCalls(source)) as CorpusCall[];
+  const wanted = calls.filter((call) => {
+    const kind: string | undefined = KERNELS[call?.kernel as keyof typeof KERNELS];
+    return ofCorpus ? kind === source : kind !== undefined;
+  });
+  const layers = wanted.map(fromCall);
+  if (layers.length === 0)
+    throw new Error(`--layers: ${source} holds no call of ${Object.keys(KERNELS).join(', ')}.`);
   return layers;
 }
 
@@ -107,6 +125,7 @@ function fromCall(call: CorpusCall, index: number): Layer {
     pad,
     activation: activation || 'linear',
     bias: call.bias === true,
+    ...(call.kernel === 'Conv2DBackpropInput' ? {inputShape: call.out} : {}),
   };
 }
 

@@ -29,7 +29,7 @@ export function benchCommand(more: (simd: Options['simd']) => Contender[]): Comm
     .addOption(new Option('--backend <name>', 'tfjs backend').choices(['wasm', 'cpu']).default('wasm'))
     .option(
       '--layers <source>',
-      "'paper' (12 layers), 'corpus' (the convolutions of 29 networks), or a file",
+      "'paper' (12 layers), 'corpus' (the convolutions of 29 networks), 'depthwise' and 'transposed' (their others), or a file",
       'paper',
     )
     .option('--contenders <names>', 'comma-separated; all of them if left out', (text) => text.split(','))

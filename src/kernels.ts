@@ -19,6 +19,8 @@ export const IM2WIN_CONV_2D = 'Im2winConv2D';
 export interface ConvKernel {
   readonly name: string;
   readonly depthwise: boolean;
+  /** Bias and activation belong to it; tfjs's other kernels take no notice of them. */
+  readonly fused?: true;
   /** What it computes: the convolution, or its gradient with respect to an input. */
   readonly computes: 'output' | 'inputGradient' | 'filterGradient';
   readonly backends: readonly BackendName[];
@@ -30,6 +32,7 @@ const WASM = ['wasm'] as const;
 export const OWN_KERNEL: ConvKernel = {
   name: IM2WIN_CONV_2D,
   depthwise: false,
+  fused: true,
   computes: 'output',
   backends: BOTH,
 };
@@ -37,9 +40,9 @@ export const OWN_KERNEL: ConvKernel = {
 /** Rerouted where tfjs has them, added where it has not. */
 export const CONV_KERNELS: readonly ConvKernel[] = [
   {name: Conv2D, depthwise: false, computes: 'output', backends: BOTH},
-  {name: FusedConv2D, depthwise: false, computes: 'output', backends: BOTH},
+  {name: FusedConv2D, depthwise: false, fused: true, computes: 'output', backends: BOTH},
   {name: DepthwiseConv2dNative, depthwise: true, computes: 'output', backends: BOTH},
-  {name: FusedDepthwiseConv2D, depthwise: true, computes: 'output', backends: BOTH},
+  {name: FusedDepthwiseConv2D, depthwise: true, fused: true, computes: 'output', backends: BOTH},
   {name: Conv2DBackpropInput, depthwise: false, computes: 'inputGradient', backends: WASM},
   {name: Conv2DBackpropFilter, depthwise: false, computes: 'filterGradient', backends: WASM},
   {name: DepthwiseConv2dNativeBackpropInput, depthwise: true, computes: 'inputGradient', backends: WASM},

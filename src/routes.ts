@@ -140,8 +140,11 @@ function makeRoute(
   const {xShape, filterShape} = shapesOf(kernel, inputs, attributes);
   const geometry = convGeometry(xShape, filterShape, attributes, kernel.depthwise);
   if (kernel.computes !== 'output') return gradientRoute(kernel, inputs, geometry, context);
-  const {bias, preluActivationWeights} = inputs;
-  const activation = checkActivation(attributes.activation, preluActivationWeights != null);
+  const {bias, preluActivationWeights}: ConvInputs = kernel.fused ? inputs : {};
+  const activation = checkActivation(
+    kernel.fused ? attributes.activation : undefined,
+    preluActivationWeights != null,
+  );
   const plan =
     kernel.name === IM2WIN_CONV_2D
       ? planOwn(inputs, geometry, context)

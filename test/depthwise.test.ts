@@ -122,3 +122,16 @@ test('a model that exists calls it, and the report says so', async () => {
   expect(registration.memory().filterBytes).toBe(0);
   registration.unregister();
 });
+
+test('a kernel that is not fused takes no notice of a bias or an activation, as stock', async () => {
+  await freshBackend('wasm');
+  const registration = await registerIm2win();
+  const x = tf.fill([1, 2, 2, 4], -1);
+  const inputs = {x, filter: tf.ones([1, 1, 4, 1]), bias: tf.ones([4])};
+  const attributes = {strides: 1, pad: 'same', dataFormat: 'NHWC', dilations: 1, activation: 'relu'};
+  const output = tf
+    .engine()
+    .runKernel('DepthwiseConv2dNative', inputs, attributes as unknown as tf.NamedAttrMap) as tf.Tensor;
+  expect(new Set(output.dataSync())).toEqual(new Set([-1]));
+  registration.unregister();
+});
