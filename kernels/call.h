@@ -7,8 +7,8 @@
 
 // A bias or a prelu slope that is added or applied to the output by
 // broadcasting: its value for output channel n of pixel j in output row r is
-// data[r * rowStride + j * pixelStride + n * channelStride], channelStride
-// being 0 or 1. Strides are in floats; data is null where there is none.
+// data[r * rowStride + j * pixelStride + n * channelStride]. Strides are in
+// floats; data is null where there is none.
 struct Operand {
   const float* data;
   int32_t rowStride;

@@ -43,7 +43,17 @@ IM2WIN_INLINE f32x4 operandAt(const Operand& operand, uint32_t r, uint32_t j,
   const float* p =
       operand.data + r * operand.rowStride + j * operand.pixelStride;
   if (operand.channelStride == 0) return loadSplat(p);
-  return loadLanes(p + n, lanes);
+  if (operand.channelStride == 1) return loadLanes(p + n, lanes);
+  // Planes.
+  p += n * operand.channelStride;
+  f32x4 v = wasm_v128_load32_zero(p);
+  p += operand.channelStride;
+  if (lanes > 1) v = wasm_v128_load32_lane(p, v, 1);
+  p += operand.channelStride;
+  if (lanes > 2) v = wasm_v128_load32_lane(p, v, 2);
+  p += operand.channelStride;
+  if (lanes > 3) v = wasm_v128_load32_lane(p, v, 3);
+  return v;
 }
 
 // Finishes the `width` channels from n on of `count` pixels of output row r,

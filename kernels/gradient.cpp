@@ -24,19 +24,15 @@ void im2win_flip(float* to, const float* filter, uint32_t filterWidth,
         uint32_t co = 0;
         for (; lanes >= 4 && co + 4 <= outChannels; co += 4) {
           const float* from = tap + ci * outChannels + co;
-          const f32x4 a = load(from);
-          const f32x4 b = load(from + outChannels);
-          const f32x4 c = load(from + 2 * outChannels);
-          const f32x4 d = load(from + 3 * outChannels);
-          const f32x4 ab0 = wasm_i32x4_shuffle(a, b, 0, 4, 1, 5);
-          const f32x4 ab1 = wasm_i32x4_shuffle(a, b, 2, 6, 3, 7);
-          const f32x4 cd0 = wasm_i32x4_shuffle(c, d, 0, 4, 1, 5);
-          const f32x4 cd1 = wasm_i32x4_shuffle(c, d, 2, 6, 3, 7);
           float* out = to + co * stride + ci;
-          store(out, wasm_i32x4_shuffle(ab0, cd0, 0, 1, 4, 5));
-          store(out + stride, wasm_i32x4_shuffle(ab0, cd0, 2, 3, 6, 7));
-          store(out + 2 * stride, wasm_i32x4_shuffle(ab1, cd1, 0, 1, 4, 5));
-          store(out + 3 * stride, wasm_i32x4_shuffle(ab1, cd1, 2, 3, 6, 7));
+          f32x4 v[4];
+          IM2WIN_UNROLL for (int i = 0; i < 4; ++i) {
+            v[i] = load(from + i * outChannels);
+          }
+          transpose(v);
+          IM2WIN_UNROLL for (int i = 0; i < 4; ++i) {
+            store(out + i * stride, v[i]);
+          }
         }
         for (; co < outChannels; ++co) {
           for (uint32_t i = 0; i < lanes && i < 4; ++i) {

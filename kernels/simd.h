@@ -54,6 +54,18 @@ IM2WIN_INLINE void pin(T& value) {
   asm volatile("" : "+r"(value)::"memory");
 }
 
+// Turns four vectors of four around: lane i of v[j] becomes lane j of v[i].
+IM2WIN_INLINE void transpose(f32x4* v) {
+  const f32x4 ab0 = wasm_i32x4_shuffle(v[0], v[1], 0, 4, 1, 5);
+  const f32x4 ab1 = wasm_i32x4_shuffle(v[0], v[1], 2, 6, 3, 7);
+  const f32x4 cd0 = wasm_i32x4_shuffle(v[2], v[3], 0, 4, 1, 5);
+  const f32x4 cd1 = wasm_i32x4_shuffle(v[2], v[3], 2, 6, 3, 7);
+  v[0] = wasm_i32x4_shuffle(ab0, cd0, 0, 1, 4, 5);
+  v[1] = wasm_i32x4_shuffle(ab0, cd0, 2, 3, 6, 7);
+  v[2] = wasm_i32x4_shuffle(ab1, cd1, 0, 1, 4, 5);
+  v[3] = wasm_i32x4_shuffle(ab1, cd1, 2, 3, 6, 7);
+}
+
 // Brings the cache line at p nearer: a load whose value nobody waits for.
 IM2WIN_INLINE void touch(const float* p) {
   const f32x4 v = load(p);

@@ -55,6 +55,8 @@ export interface Im2winPlan {
   /** Output pixels of a strip: those of a row, or of a part of one that is very long. */
   readonly pixelsPerStrip: number;
   readonly stripBytes: number;
+  /** Of a block of output pixels on its way to NCHW; 0 for NHWC. */
+  readonly blockBytes: number;
   /** Calls with the same filter and the same packing share the packed filter. */
   readonly packing: string;
   readonly panelBytes: number;
@@ -83,6 +85,8 @@ export interface WinogradPlan {
   /** Panels whose products are transformed back together. */
   readonly group: number;
   readonly productBytes: number;
+  /** Of a block of output pixels on its way to NCHW; 0 for NHWC. */
+  readonly blockBytes: number;
   readonly packing: string;
   readonly panelBytes: number;
 }
@@ -121,6 +125,10 @@ export interface GradientPlan {
 /** Each channel on its own, from the input and the filter where they lie. */
 export interface DepthwisePlan {
   readonly algorithm: 'depthwise';
+  /** Of NCHW on wasm, where rows are gathered first: output rows in a block, and their bytes. */
+  readonly rowsPerBlock: number;
+  readonly inputBytes: number;
+  readonly blockBytes: number;
 }
 
 export interface StockPlan {
@@ -178,13 +186,12 @@ const MAX_PACKED_BYTES = 8 * 1024 * 1024;
  */
 export function planConv(geometry: ConvGeometry, context: PlanContext): Plan {
   if (context.backend === 'wasm') {
-    if (geometry.dataFormat !== 'NHWC') {
-      return {algorithm: 'stock', reason: `data format ${geometry.dataFormat}`};
-    }
     if (stockDefect(geometry) !== undefined) return planOurs(geometry, context);
     if (context.unavailable !== undefined) {
       return {algorithm: 'stock', reason: context.unavailable};
     }
+    // Stock has no channels-first.
+    if (geometry.dataFormat === 'NCHW' && context.algorithm !== 'stock') return planOurs(geometry, context);
     if (context.algorithm === 'auto' && context.threads > 1) {
       return {algorithm: 'stock', reason: `tfjs runs on ${context.threads} threads, im2win on one`};
     }
@@ -197,7 +204,25 @@ export function planConv(geometry: ConvGeometry, context: PlanContext): Plan {
 
 /** The plan for a convolution that is ours to compute: the one expected to take least time. */
 export function planOurs(geometry: ConvGeometry, context: PlanContext): ConvPlan {
-  return geometry.channelMultiplier !== undefined ? {algorithm: 'depthwise'} : planFull(geometry, context);
+  return geometry.channelMultiplier !== undefined ? planDepthwise(geometry) : planFull(geometry, context);
+}
+
+function planDepthwise(geometry: ConvGeometry): DepthwisePlan {
+  const {outHeight, outWidth, outChannels, inWidth, inChannels, filterHeight} = geometry;
+  const inputBytes = (rows: number) =>
+    4 *
+    ((rows - 1) * geometry.strideHeight + (filterHeight - 1) * geometry.dilationHeight + 1) *
+    inWidth *
+    inChannels;
+  const blockBytes = (rows: number) => 4 * rows * outWidth * outChannels;
+  let rows = 1;
+  while (rows < outHeight && inputBytes(rows + 1) + blockBytes(rows + 1) <= MAX_BLOCK_BYTES) ++rows;
+  return {
+    algorithm: 'depthwise',
+    rowsPerBlock: rows,
+    inputBytes: inputBytes(rows),
+    blockBytes: blockBytes(rows),
+  };
 }
 
 function planFull(geometry: ConvGeometry, context: PlanContext): Im2winPlan | WinogradPlan {
@@ -338,7 +363,9 @@ function planWinograd(
   const productRowBytes = valueBytes * points * tiles * tile.nr;
   const inputRowsFor = (rows: number) => (rows - 1) * geometry.strideHeight + filterHeight;
   const bytesFor = (rows: number, group: number) =>
-    columnBytes + inputRowsFor(rows) * inputRowBytes + rows * group * productRowBytes;
+    columnBytes +
+    inputRowsFor(rows) * inputRowBytes +
+    rows * (group * productRowBytes + outRowBytes(geometry));
   // As many rows as fit, in blocks of one size: each block reads the whole filter.
   let most = 1;
   while (
@@ -367,6 +394,7 @@ function planWinograd(
     inputRowBytes,
     group,
     productBytes: rowsPerBlock * group * productRowBytes,
+    blockBytes: rowsPerBlock * outRowBytes(geometry),
     packing: `${filterName(geometry)} winograd ${points} stride ${strideWidth} panels ${tile.nr}`,
     panelBytes: valueBytes * points * depth * panels * tile.nr,
   };
@@ -380,7 +408,7 @@ function planIm2win(geometry: ConvGeometry, {tile, valueBytes, readsInPlace}: Ta
   const parts = strip.inPlace ? 1 : stripsPerRow(geometry, rowBytes, pixelsPerRow);
   const pixelsPerStrip = Math.ceil(pixelsPerRow / parts);
   const stripBytes = valueBytes * stripValues(strip, geometry, pixelsPerStrip);
-  const rowsPerBlock = parts > 1 ? 1 : blockRows(geometry, rowBytes);
+  const rowsPerBlock = parts > 1 ? 1 : blockRows(geometry, rowBytes + outRowBytes(geometry));
   return {
     algorithm: 'im2win',
     tile,
@@ -388,9 +416,15 @@ function planIm2win(geometry: ConvGeometry, {tile, valueBytes, readsInPlace}: Ta
     rowsPerBlock,
     pixelsPerStrip,
     stripBytes: strip.inPlace ? 0 : rowsPerBlock * stripBytes + OVERHANG_BYTES,
+    blockBytes: rowsPerBlock * outRowBytes(geometry),
     packing: `${filterName(geometry)} panels ${tile.nr}${strip.inPlace ? ' by rows' : ''}`,
     panelBytes: valueBytes * strip.depth * Math.ceil(geometry.outChannels / tile.nr) * tile.nr,
   };
+}
+
+/** What a row of output pixels takes until it is spread over planes. */
+function outRowBytes({dataFormat, outWidth, outChannels}: ConvGeometry): number {
+  return dataFormat === 'NCHW' ? 4 * outWidth * outChannels : 0;
 }
 
 /** More than one for a row that does not fit; each of them reads the whole filter. */

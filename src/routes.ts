@@ -181,22 +181,29 @@ function shapesOf(
 }
 
 function gradientRoute(
-  {computes}: ConvKernel,
+  kernel: ConvKernel,
   inputs: ConvInputs,
   geometry: ConvGeometry,
   context: PlanContext,
 ): Route {
   const dtype = otherDtype(inputs);
   if (dtype !== undefined) throw new Error(`im2win: ${dtype}; allowed: float32.`);
-  const of = computes === 'inputGradient' ? 'input' : 'filter';
-  const reason = whyNoGradient(inputs, geometry, context);
+  const of = kernel.computes === 'inputGradient' ? 'input' : 'filter';
+  const reason = whyNoGradient(kernel, inputs, geometry, context);
   const plan: Plan =
     reason === undefined ? planGradient(geometry, of, context) : {algorithm: 'stock', reason};
   return {geometry, activation: 'linear', plan};
 }
 
-function whyNoGradient({dy}: ConvInputs, geometry: ConvGeometry, context: PlanContext): string | undefined {
-  if (geometry.dataFormat !== 'NHWC') return `data format ${geometry.dataFormat}`;
+function whyNoGradient(
+  {computes}: ConvKernel,
+  {dy}: ConvInputs,
+  geometry: ConvGeometry,
+  context: PlanContext,
+): string | undefined {
+  if (computes === 'inputGradient' && geometry.dataFormat !== 'NHWC') {
+    return `data format ${geometry.dataFormat}`;
+  }
   // tfjs's kernel takes a larger dy, and reads the corner of it that it needs.
   if (dy?.shape.join() !== geometry.outShape.join()) {
     return `dy has shape [${dy?.shape}], and the output [${geometry.outShape}]`;
@@ -209,9 +216,6 @@ function whyNoGradient({dy}: ConvInputs, geometry: ConvGeometry, context: PlanCo
 function planOwn(inputs: ConvInputs, geometry: ConvGeometry, context: PlanContext): Plan {
   const dtype = otherDtype(inputs);
   if (dtype !== undefined) throw new Error(`im2win: ${dtype}; allowed: float32.`);
-  if (context.backend === 'wasm' && geometry.dataFormat !== 'NHWC') {
-    throw new Error(`im2win: dataFormat is '${geometry.dataFormat}'; allowed: 'NHWC'.`);
-  }
   return planOurs(geometry, context);
 }
 

@@ -100,6 +100,7 @@ function readsInPlace(geometry: ConvGeometry): boolean {
     (outHeight - 1) * geometry.strideHeight + (geometry.filterHeight - 1) * geometry.dilationHeight;
   const lastColumn = (outWidth - 1) * geometry.strideWidth + geometry.filterWidth - 1;
   return (
+    geometry.dataFormat === 'NHWC' &&
     geometry.dilationWidth === 1 &&
     padTop === 0 &&
     padLeft === 0 &&

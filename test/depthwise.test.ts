@@ -76,6 +76,7 @@ const EPILOGUES: Epilogue[] = [
 describe.each([
   ['wasm', 'strict', 'NHWC'],
   ['wasm', 'relaxed', 'NHWC'],
+  ['wasm', 'relaxed', 'NCHW'],
   ['cpu', 'auto', 'NHWC'],
   ['cpu', 'auto', 'NCHW'],
 ] as const)('on %s, %s, %s', (backend, simd, dataFormat) => {

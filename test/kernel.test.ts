@@ -153,6 +153,8 @@ describe.each([
   ['wasm', 'im2win', 'relaxed', 'NHWC'],
   ['wasm', 'winograd', 'strict', 'NHWC'],
   ['wasm', 'winograd', 'relaxed', 'NHWC'],
+  ['wasm', 'im2win', 'relaxed', 'NCHW'],
+  ['wasm', 'winograd', 'strict', 'NCHW'],
   ['cpu', 'im2win', 'auto', 'NHWC'],
   ['cpu', 'im2win', 'auto', 'NCHW'],
   ['cpu', 'winograd', 'auto', 'NHWC'],

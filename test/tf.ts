@@ -181,12 +181,22 @@ export function runConv(
   const output = tf
     .engine()
     .runKernel(kernelName, inputs, attributes as unknown as tf.NamedAttrMap) as tf.Tensor;
-  return channelsFirst ? tf.transpose(output, [0, 2, 3, 1]) : output;
+  if (!channelsFirst) return output;
+  const [batch, channels, height, width] = output.shape;
+  return output.size === 0
+    ? tf.reshape(output, [batch, height, width, channels])
+    : tf.transpose(output, [0, 2, 3, 1]);
 }
 
 function moveLastAxis(tensor: tf.Tensor, to: number): tf.Tensor {
   const axes = tensor.shape.map((_, axis) => axis).slice(0, -1);
   axes.splice(to, 0, tensor.rank - 1);
+  // Stock's own transpose divides by zero on an empty tensor.
+  if (tensor.size === 0)
+    return tf.reshape(
+      tensor,
+      axes.map((axis) => tensor.shape[axis]),
+    );
   return tf.transpose(tensor, axes);
 }
 

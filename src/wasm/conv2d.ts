@@ -3,11 +3,11 @@ import type {Activation} from '../activation.ts';
 import type {ConvGeometry} from '../geometry.ts';
 import type {OperandStrides} from '../operand.ts';
 import type {ConvPlan} from '../plan.ts';
-import {CALL_BYTES} from './convCall.ts';
-import {runDepthwise} from './depthwise.ts';
+import {depthwiseWorkspaceBytes, runDepthwise} from './depthwise.ts';
 import {EpilogueOperands} from './epilogue.ts';
 import {im2winWorkspaceBytes, packIm2win, runIm2win} from './im2win.ts';
 import type {KernelExports} from './module.ts';
+import {denseOutput, type OutputPlace, planarOutput} from './output.ts';
 import type {WasmState} from './state.ts';
 import {packWinograd, runWinograd, winogradWorkspaceBytes} from './winograd.ts';
 
@@ -27,14 +27,6 @@ export interface ConvTensors {
 export interface ConvEpilogue {
   readonly activation: Activation;
   readonly leakyreluAlpha: number;
-}
-
-/** Where an output's first value lies, and the floats from one to the next of each kind. */
-export interface OutputPlace {
-  readonly offset: number;
-  readonly image: number;
-  readonly row: number;
-  readonly pixel: number;
 }
 
 /** A convolution whose memory is all there; offsets are in bytes. */
@@ -73,7 +65,9 @@ export function runConv2d(
   const slope = placedOperand(state, 'preluActivationWeights', tensors.slope);
   const filter = dataOffset(state, 'filter', tensors.filter);
   const panels = packedFilter(state, geometry, plan, tensors.filter, filter);
-  const workspace = state.workspace.reserve(workspaceBytes(plan));
+  const workspace = state.workspace.reserve(
+    scratchBytes(plan, geometry) + (geometry.dataFormat === 'NHWC' ? 0 : plan.blockBytes),
+  );
   const output = makeOutput(state, geometry.outShape);
 
   const run: ConvRun = {
@@ -82,14 +76,17 @@ export function runConv2d(
     x,
     filter: panels,
     workspace,
-    output: denseOutput(output.offset, geometry),
+    output:
+      geometry.dataFormat === 'NHWC'
+        ? denseOutput(output.offset, geometry)
+        : planarOutput(output.offset, workspace + scratchBytes(plan, geometry), geometry),
     epilogue: new EpilogueOperands(activation, leakyreluAlpha, bias, slope),
     ints: state.heap.int32(),
     floats: state.heap.float32(),
   };
   if (plan.algorithm === 'winograd') runWinograd(run, plan);
   else if (plan.algorithm === 'im2win') runIm2win(run, plan);
-  else runDepthwise(run);
+  else runDepthwise(run, plan);
   return output.tensor;
 }
 
@@ -108,17 +105,19 @@ function packedFilter(
   );
 }
 
-function workspaceBytes(plan: ConvPlan): number {
-  if (plan.algorithm === 'winograd') return winogradWorkspaceBytes(plan);
-  return plan.algorithm === 'im2win' ? im2winWorkspaceBytes(plan) : CALL_BYTES;
+/** What the kernels need beside a block of NCHW's output. */
+function scratchBytes(plan: ConvPlan, geometry: ConvGeometry): number {
+  const bytes =
+    plan.algorithm === 'winograd'
+      ? winogradWorkspaceBytes(plan)
+      : plan.algorithm === 'im2win'
+        ? im2winWorkspaceBytes(plan)
+        : depthwiseWorkspaceBytes(plan, geometry);
+  return Math.ceil(bytes / 64) * 64;
 }
 
 function placedOperand(state: WasmState, name: string, operand: ConvOperand | undefined) {
   return operand && {offset: dataOffset(state, name, operand.tensor), strides: operand.strides};
-}
-
-function denseOutput(offset: number, {outHeight, outWidth, outChannels}: ConvGeometry): OutputPlace {
-  return {offset, image: outHeight * outWidth * outChannels, row: outWidth * outChannels, pixel: outChannels};
 }
 
 export function makeOutput(state: WasmState, shape: readonly number[]): {tensor: TensorInfo; offset: number} {

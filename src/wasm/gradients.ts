@@ -133,7 +133,10 @@ export function runDepthwiseInputGradient(
   return tensor;
 }
 
-/** The gradient of a convolution, depthwise or full, with respect to its filter. */
+/**
+ * The gradient of a convolution, depthwise or full, with respect to its filter:
+ * image after image, for NCHW block after block of gathered rows.
+ */
 export function runFilterGradient(
   state: WasmState,
   geometry: ConvGeometry,
@@ -141,55 +144,128 @@ export function runFilterGradient(
   dy: TensorInfo,
 ): TensorInfo {
   const {batchSize, inHeight, inWidth, inChannels, outHeight, outWidth, outChannels} = geometry;
-  const {filterHeight, filterWidth, strideHeight, strideWidth, channelMultiplier} = geometry;
-  const xOffset = dataOffset(state, 'x', x);
-  const dyOffset = dataOffset(state, 'dy', dy);
+  const {filterHeight, filterWidth, strideHeight, dilationHeight, padTop, channelMultiplier} = geometry;
+  const {kernels, workspace, heap} = state;
+  const planar = geometry.dataFormat === 'NCHW';
+  const xImage = dataOffset(state, 'x', x);
+  const dyImage = dataOffset(state, 'dy', dy);
   const last = channelMultiplier ?? outChannels;
+  const rowsPerBlock = planar ? gradientRows(geometry) : outHeight;
+  const xRowBytes = 4 * inWidth * inChannels;
+  const dyRowBytes = 4 * outWidth * outChannels;
+  const xBlock = planar ? workspace.reserve(gradientBytes(geometry, rowsPerBlock)) : 0;
+  const dyBlock = xBlock + inputRows(geometry, rowsPerBlock) * xRowBytes;
   const {tensor, offset} = makeOutput(state, [filterHeight, filterWidth, inChannels, last]);
   const first = offset >>> 2;
-  state.heap.float32().fill(0, first, first + filterHeight * filterWidth * inChannels * last);
+  heap.float32().fill(0, first, first + filterHeight * filterWidth * inChannels * last);
+
   for (let image = 0; image < batchSize; ++image) {
-    const xImage = xOffset + 4 * image * inHeight * inWidth * inChannels;
-    const dyImage = dyOffset + 4 * image * outHeight * outWidth * outChannels;
-    if (channelMultiplier === undefined) {
-      state.kernels.im2win_gradient_filter(
-        offset,
-        xImage,
-        dyImage,
-        inHeight,
-        inWidth,
-        inChannels,
-        outHeight,
-        outWidth,
-        outChannels,
-        filterHeight,
-        filterWidth,
-        strideHeight,
-        strideWidth,
-        geometry.padTop,
-        geometry.padLeft,
-      );
-    } else {
-      state.kernels.im2win_depthwise_gradient_filter(
-        offset,
-        xImage,
-        dyImage,
-        inHeight,
-        inWidth,
-        inChannels,
-        channelMultiplier,
-        outHeight,
-        outWidth,
-        filterHeight,
-        filterWidth,
-        strideHeight,
-        strideWidth,
-        geometry.dilationHeight,
-        geometry.dilationWidth,
-        geometry.padTop,
-        geometry.padLeft,
-      );
+    const xFrom = xImage + image * inHeight * xRowBytes;
+    const dyFrom = dyImage + image * outHeight * dyRowBytes;
+    for (let row = 0; row < outHeight; row += rowsPerBlock) {
+      const rows = Math.min(rowsPerBlock, outHeight - row);
+      const top = row * strideHeight - padTop;
+      const firstRow = planar ? Math.max(0, Math.min(inHeight, top)) : 0;
+      const inRows = planar
+        ? Math.max(0, Math.min(inHeight, top + inputRows(geometry, rows)) - firstRow)
+        : inHeight;
+      for (let r = 0; planar && r < inRows; ++r) {
+        const to = xBlock + r * xRowBytes;
+        kernels.im2win_strip_nchw(
+          to,
+          xFrom,
+          inHeight,
+          inWidth,
+          inChannels,
+          1,
+          firstRow + r,
+          1,
+          0,
+          1,
+          inWidth,
+          0,
+          1,
+        );
+      }
+      for (let r = 0; planar && r < rows; ++r) {
+        const to = dyBlock + r * dyRowBytes;
+        kernels.im2win_strip_nchw(
+          to,
+          dyFrom,
+          outHeight,
+          outWidth,
+          outChannels,
+          1,
+          row + r,
+          1,
+          0,
+          1,
+          outWidth,
+          0,
+          1,
+        );
+      }
+      const xRows = planar ? xBlock : xFrom;
+      const dyRows = planar ? dyBlock : dyFrom;
+      const padAbove = firstRow - top;
+      if (channelMultiplier === undefined) {
+        kernels.im2win_gradient_filter(
+          offset,
+          xRows,
+          dyRows,
+          inRows,
+          inWidth,
+          inChannels,
+          rows,
+          outWidth,
+          outChannels,
+          filterHeight,
+          filterWidth,
+          strideHeight,
+          geometry.strideWidth,
+          padAbove,
+          geometry.padLeft,
+        );
+      } else {
+        kernels.im2win_depthwise_gradient_filter(
+          offset,
+          xRows,
+          dyRows,
+          inRows,
+          inWidth,
+          inChannels,
+          channelMultiplier,
+          rows,
+          outWidth,
+          filterHeight,
+          filterWidth,
+          strideHeight,
+          geometry.strideWidth,
+          dilationHeight,
+          geometry.dilationWidth,
+          padAbove,
+          geometry.padLeft,
+        );
+      }
     }
   }
   return tensor;
+}
+
+const BLOCK_BYTES = 255 * 1024;
+
+function gradientRows(geometry: ConvGeometry): number {
+  let rows = 1;
+  while (rows < geometry.outHeight && gradientBytes(geometry, rows + 1) <= BLOCK_BYTES) ++rows;
+  return rows;
+}
+
+function gradientBytes(geometry: ConvGeometry, rows: number): number {
+  const {inWidth, inChannels, outWidth, outChannels} = geometry;
+  return 4 * (inputRows(geometry, rows) * inWidth * inChannels + rows * outWidth * outChannels);
+}
+
+/** Input rows under some output rows. */
+function inputRows({strideHeight, filterHeight, dilationHeight}: ConvGeometry, rows: number): number {
+  return (rows - 1) * strideHeight + (filterHeight - 1) * dilationHeight + 1;
 }

@@ -4,6 +4,7 @@ import {stripColumns, stripsOfRow, stripValues} from '../strip.ts';
 import type {ConvRun} from './conv2d.ts';
 import {CALL_BYTES, ConvCall} from './convCall.ts';
 import type {KernelExports} from './module.ts';
+import {finishBlock, outputAt} from './output.ts';
 
 export function packIm2win(
   kernels: KernelExports,
@@ -32,9 +33,10 @@ export function runIm2win(run: ConvRun, plan: Im2winPlan): void {
   const strips = run.workspace + CALL_BYTES;
   const imageBytes = 4 * inHeight * inWidth * inChannels;
 
+  const {output} = run;
+  const gather = geometry.dataFormat === 'NHWC' ? kernels.im2win_strip : kernels.im2win_strip_nchw;
   // Blocks that run from one image into the next: more windows where images are small.
   const rowsGoOn = !strip.inPlace || inHeight === outHeight * geometry.strideHeight;
-  const {output} = run;
   const merged =
     rowsGoOn && output.image === outHeight * output.row && epilogue.goesOnFromImageToImage(outHeight);
   const images = merged ? 1 : geometry.batchSize;
@@ -43,7 +45,7 @@ export function runIm2win(run: ConvRun, plan: Im2winPlan): void {
   const gatherStrip = (offset: number, outRow: number, firstPixel: number, pixels: number) => {
     const image = Math.floor(outRow / outHeight);
     const {columns, groups} = stripColumns(strip, geometry, pixels);
-    kernels.im2win_strip(
+    gather(
       offset,
       run.x + image * imageBytes,
       inHeight,
@@ -61,35 +63,34 @@ export function runIm2win(run: ConvRun, plan: Im2winPlan): void {
   };
 
   epilogue.writeActivation(call);
-  for (const {firstPixel, pixels} of stripsOfRow(geometry, plan)) {
-    const rowFloats = strip.inPlace ? strip.windowRowStride : stripValues(strip, geometry, pixels);
-    call.writeWindows({
-      segmentLength: strip.inPlace ? geometry.filterWidth * inChannels : strip.depth,
-      segments: strip.inPlace ? geometry.filterHeight : 1,
-      segmentStride: geometry.dilationHeight * inWidth * inChannels,
-      outChannels,
-      panels: run.filter,
-      rowLength: pixels,
-      windowStride: strip.windowStride,
-      windowRowStride: rowFloats,
-      outPixelStride: strip.phases * output.pixel,
-      outRowStride: output.row,
-    });
-    for (let image = 0; image < images; ++image) {
-      for (let row = 0; row < rowsPerImage; row += plan.rowsPerBlock) {
-        const rows = Math.min(plan.rowsPerBlock, rowsPerImage - row);
-        const firstOutRow = image * outHeight + row;
+  for (let image = 0; image < images; ++image) {
+    for (let row = 0; row < rowsPerImage; row += plan.rowsPerBlock) {
+      const rows = Math.min(plan.rowsPerBlock, rowsPerImage - row);
+      for (const {firstPixel, pixels} of stripsOfRow(geometry, plan)) {
+        const rowFloats = strip.inPlace ? strip.windowRowStride : stripValues(strip, geometry, pixels);
+        call.writeWindows({
+          segmentLength: strip.inPlace ? geometry.filterWidth * inChannels : strip.depth,
+          segments: strip.inPlace ? geometry.filterHeight : 1,
+          segmentStride: geometry.dilationHeight * inWidth * inChannels,
+          outChannels,
+          panels: run.filter,
+          rowLength: pixels,
+          windowStride: strip.windowStride,
+          windowRowStride: rowFloats,
+          outPixelStride: strip.phases * output.pixel,
+          outRowStride: output.row,
+        });
         epilogue.writeOperands(call, {image, row, pixel: firstPixel, pixelStep: strip.phases});
         let windows = strips;
         if (strip.inPlace) windows = run.x + image * imageBytes + 4 * row * rowFloats;
         else {
           for (let r = 0; r < rows; ++r) {
-            gatherStrip(strips + 4 * r * rowFloats, firstOutRow + r, firstPixel, pixels);
+            gatherStrip(strips + 4 * r * rowFloats, image * outHeight + row + r, firstPixel, pixels);
           }
         }
-        const place = image * output.image + row * output.row + firstPixel * output.pixel;
-        gemm?.(call.offset, windows, output.offset + 4 * place, rows);
+        gemm?.(call.offset, windows, outputAt(output, image, row, firstPixel), rows);
       }
+      finishBlock(kernels, geometry, output, image, row, rows);
     }
   }
 }

@@ -11,21 +11,9 @@ export interface KernelExports {
     inChannels: number,
     outChannels: number,
   ): void;
-  im2win_strip(
-    strip: number,
-    x: number,
-    inHeight: number,
-    inWidth: number,
-    inChannels: number,
-    filterHeight: number,
-    firstRow: number,
-    rowStep: number,
-    firstColumn: number,
-    columnStep: number,
-    columns: number,
-    groupStep: number,
-    groups: number,
-  ): void;
+  im2win_strip: StripKernel;
+  im2win_strip_nchw: StripKernel;
+  im2win_spread_nchw(to: number, block: number, pixels: number, channels: number, planeFloats: number): void;
   im2win_winograd_pack(
     panels: number,
     filter: number,
@@ -137,6 +125,22 @@ export interface KernelExports {
   im2win_winograd_6x8?: WinogradKernel;
   im2win_winograd_5x8?: WinogradKernel;
 }
+
+type StripKernel = (
+  strip: number,
+  x: number,
+  inHeight: number,
+  inWidth: number,
+  inChannels: number,
+  filterHeight: number,
+  firstRow: number,
+  rowStep: number,
+  firstColumn: number,
+  columnStep: number,
+  columns: number,
+  groupStep: number,
+  groups: number,
+) => void;
 
 type WinogradKernel = (
   call: number,

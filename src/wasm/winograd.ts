@@ -3,6 +3,7 @@ import type {WinogradPlan} from '../plan.ts';
 import type {ConvRun} from './conv2d.ts';
 import {CALL_BYTES, ConvCall} from './convCall.ts';
 import type {KernelExports} from './module.ts';
+import {finishBlock, outputAt} from './output.ts';
 
 export function packWinograd(
   kernels: KernelExports,
@@ -45,6 +46,8 @@ export function runWinograd(run: ConvRun, plan: WinogradPlan): void {
   const columnFloats = geometry.strideWidth * inChannels;
   const rowFloats = plan.inputRowBytes / 4;
 
+  const gather = geometry.dataFormat === 'NHWC' ? kernels.im2win_strip : kernels.im2win_strip_nchw;
+
   epilogue.writeActivation(call);
   call.writeWindows({
     segmentLength: 0,
@@ -81,7 +84,7 @@ export function runWinograd(run: ConvRun, plan: WinogradPlan): void {
       const count =
         (rows - 1) * geometry.strideHeight + (geometry.filterHeight - 1) * geometry.dilationHeight + 1;
       for (let r = 0; r < count; ++r) {
-        kernels.im2win_strip(
+        gather(
           columns,
           x,
           inHeight,
@@ -110,7 +113,7 @@ export function runWinograd(run: ConvRun, plan: WinogradPlan): void {
         call.offset,
         product.offset,
         inputRows,
-        run.output.offset + 4 * (image * run.output.image + row * run.output.row),
+        outputAt(run.output, image, row, 0),
         rows,
         outputs,
         outWidth,
@@ -118,6 +121,7 @@ export function runWinograd(run: ConvRun, plan: WinogradPlan): void {
         points,
         plan.group,
       );
+      finishBlock(kernels, geometry, run.output, image, row, rows);
     }
   }
 }

@@ -96,8 +96,9 @@ function check(result: PageResult, threads: number): void {
     taken,
     threads === 1
       ? [
-          {kernelName: 'FusedConv2D', ...im2win, calls: 2},
+          {kernelName: 'FusedConv2D', ...im2win, algorithm: 'winograd', calls: 1},
           {kernelName: 'Conv2D', ...im2win, calls: 2},
+          {kernelName: 'FusedConv2D', ...im2win, calls: 1},
         ]
       : [
           {kernelName: 'FusedConv2D', ...stock, calls: 1},

@@ -90,7 +90,7 @@ export function conv2dRow(
   let registration: Im2winRegistration | undefined;
   return {
     name:
-      backend === 'wasm'
+      backend === 'wasm' && dataFormat === 'NHWC'
         ? `conv2d-${algorithm}-${simd}`
         : `conv2d-${algorithm}-${backend}-${dataFormat.toLowerCase()}`,
     cases,

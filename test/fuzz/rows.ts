@@ -19,6 +19,7 @@ export const ROWS: readonly AnyFuzzRow[] = [
   ...(['strict', 'relaxed'] as const).flatMap((simd) =>
     (['auto', 'im2win', 'winograd'] as const).map((algorithm) => conv2dRow('wasm', algorithm, simd)),
   ),
+  ...(['im2win', 'winograd'] as const).map((algorithm) => conv2dRow('wasm', algorithm, 'relaxed', 'NCHW')),
   ...(['NHWC', 'NCHW'] as const).flatMap((dataFormat) =>
     (['im2win', 'winograd'] as const).map((algorithm) => conv2dRow('cpu', algorithm, 'auto', dataFormat)),
   ),

@@ -46,6 +46,7 @@ const summary = {
   pluginPasses: plugin.passed.length,
   convolutionsTaken: plugin.convolutionsTaken,
   mended,
+  failing: plugin.failed.map(({name, message}) => ({name, message: message.split('\n')[0]})),
   broken: broken.map((name) => ({name, message: plugin.failed.find((spec) => spec.name === name)?.message})),
 };
 
