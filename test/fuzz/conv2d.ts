@@ -39,7 +39,7 @@ const pads = fc.oneof(
 const channels = (most: number) =>
   fc.oneof({weight: 5, arbitrary: fc.integer({min: 1, max: 9})}, fc.integer({min: 1, max: most}));
 
-const problems: fc.Arbitrary<ConvCase> = fc
+export const problems: fc.Arbitrary<ConvCase> = fc
   .record({
     batch: fc.integer({min: 1, max: 3}),
     image: fc.oneof({weight: 5, arbitrary: pair(1, 20)}, pair(1, 60)),
@@ -61,7 +61,14 @@ const problems: fc.Arbitrary<ConvCase> = fc
   )
   .filter(({outHeight, outWidth}) => outHeight >= 0 && outWidth >= 0);
 
-const cases: fc.Arbitrary<Conv2dCase> = problems.chain((problem) => {
+const cases = casesOf(problems);
+
+/** Cases with problems of some kind. */
+export function casesOf(kind: fc.Arbitrary<ConvCase>): fc.Arbitrary<Conv2dCase> {
+  return kind.chain(caseOf);
+}
+
+function caseOf(problem: ConvCase): fc.Arbitrary<Conv2dCase> {
   const shape = [problem.xShape[0], problem.outHeight, problem.outWidth, problem.filterShape[3]];
   const operand = fc.oneof(
     fc.constantFrom([], [1], [shape[3]], [1, 1, shape[3]], shape.slice(1), shape),
@@ -79,7 +86,7 @@ const cases: fc.Arbitrary<Conv2dCase> = problems.chain((problem) => {
     seed: fc.integer({min: 1, max: 1000}),
     freshHeap: fc.oneof({weight: 39, arbitrary: fc.constant(false)}, fc.constant(true)),
   });
-});
+}
 
 export function conv2dRow(
   backend: 'wasm' | 'cpu',

@@ -1,6 +1,7 @@
 // What is fuzzed. A row is one kind of case and one way to compute it.
 import type fc from 'fast-check';
 import {conv2dRow} from './conv2d.ts';
+import {depthwiseRow, gradientRow} from './family.ts';
 
 export interface FuzzRow<Case> {
   readonly name: string;
@@ -22,5 +23,13 @@ export const ROWS: readonly AnyFuzzRow[] = [
   ...(['im2win', 'winograd'] as const).map((algorithm) => conv2dRow('wasm', algorithm, 'relaxed', 'NCHW')),
   ...(['NHWC', 'NCHW'] as const).flatMap((dataFormat) =>
     (['im2win', 'winograd'] as const).map((algorithm) => conv2dRow('cpu', algorithm, 'auto', dataFormat)),
+  ),
+  depthwiseRow('wasm', 'strict', 'NHWC'),
+  depthwiseRow('wasm', 'relaxed', 'NHWC'),
+  depthwiseRow('wasm', 'relaxed', 'NCHW'),
+  depthwiseRow('cpu', 'auto', 'NHWC'),
+  depthwiseRow('cpu', 'auto', 'NCHW'),
+  ...(['strict', 'relaxed'] as const).flatMap((simd) =>
+    [false, true].map((depthwise) => gradientRow(simd, depthwise)),
   ),
 ];

@@ -100,7 +100,7 @@ if (options.json) {
 } else {
   for (const {row, cases, failure, reproduce} of results) {
     console.log(
-      `${row.padEnd(26)}${failure === undefined ? `${cases} cases passed` : `FAILED: ${failure}\n  ${reproduce}`}`,
+      `${row.padEnd(32)}${failure === undefined ? `${cases} cases passed` : `FAILED: ${failure}\n  ${reproduce}`}`,
     );
   }
   console.log(`seed ${options.seed}`);
