@@ -117,17 +117,24 @@ export interface TransposedPhase {
   readonly tapColumns: readonly number[];
 }
 
-/** Every other gradient, from its inputs where they lie. */
+/** Output rows at a time where NCHW's rows are gathered first, and the bytes of both sides. */
+export interface RowBlock {
+  readonly rows: number;
+  readonly inputBytes: number;
+  readonly outputBytes: number;
+}
+
+/** Every other gradient, from its inputs where they lie, or from gathered rows of them. */
 export interface GradientPlan {
   readonly algorithm: 'gradient';
+  readonly block: RowBlock;
 }
 
 /** Each channel on its own, from the input and the filter where they lie. */
 export interface DepthwisePlan {
   readonly algorithm: 'depthwise';
-  /** Of NCHW on wasm, where rows are gathered first: output rows in a block, and their bytes. */
-  readonly rowsPerBlock: number;
-  readonly inputBytes: number;
+  readonly block: RowBlock;
+  /** Of a block of output pixels on its way to NCHW. */
   readonly blockBytes: number;
 }
 
@@ -208,21 +215,29 @@ export function planOurs(geometry: ConvGeometry, context: PlanContext): ConvPlan
 }
 
 function planDepthwise(geometry: ConvGeometry): DepthwisePlan {
-  const {outHeight, outWidth, outChannels, inWidth, inChannels, filterHeight} = geometry;
-  const inputBytes = (rows: number) =>
-    4 *
-    ((rows - 1) * geometry.strideHeight + (filterHeight - 1) * geometry.dilationHeight + 1) *
-    inWidth *
-    inChannels;
-  const blockBytes = (rows: number) => 4 * rows * outWidth * outChannels;
-  let rows = 1;
-  while (rows < outHeight && inputBytes(rows + 1) + blockBytes(rows + 1) <= MAX_BLOCK_BYTES) ++rows;
-  return {
-    algorithm: 'depthwise',
-    rowsPerBlock: rows,
-    inputBytes: inputBytes(rows),
-    blockBytes: blockBytes(rows),
-  };
+  const block = blockOfRows(geometry);
+  return {algorithm: 'depthwise', block, blockBytes: block.outputBytes};
+}
+
+function blockOfRows(geometry: ConvGeometry): RowBlock {
+  const {outHeight, outWidth, outChannels, inWidth, inChannels} = geometry;
+  const blockOf = (rows: number): RowBlock => ({
+    rows,
+    inputBytes: 4 * inputRowsUnder(geometry, rows) * inWidth * inChannels,
+    outputBytes: 4 * rows * outWidth * outChannels,
+  });
+  let block = blockOf(1);
+  while (block.rows < outHeight) {
+    const larger = blockOf(block.rows + 1);
+    if (larger.inputBytes + larger.outputBytes > MAX_BLOCK_BYTES) break;
+    block = larger;
+  }
+  return block;
+}
+
+/** Input rows that some output rows' windows span. */
+function inputRowsUnder({strideHeight, filterHeight, dilationHeight}: ConvGeometry, rows: number): number {
+  return (rows - 1) * strideHeight + (filterHeight - 1) * dilationHeight + 1;
 }
 
 function planFull(geometry: ConvGeometry, context: PlanContext): Im2winPlan | WinogradPlan {
@@ -246,7 +261,7 @@ export function planGradient(
 ): TransposedPlan | GradientPlan {
   return of === 'input' && geometry.channelMultiplier === undefined
     ? planTransposed(geometry, context)
-    : {algorithm: 'gradient'};
+    : {algorithm: 'gradient', block: blockOfRows(geometry)};
 }
 
 function planTransposed(geometry: ConvGeometry, context: PlanContext): TransposedPlan {

@@ -45,7 +45,7 @@ export class WasmConvolution implements BackendConvolution {
       case 'gradient':
         return kernel.computes === 'inputGradient'
           ? runDepthwiseInputGradient(state, geometry, dy, filter)
-          : runFilterGradient(state, geometry, x, dy);
+          : runFilterGradient(state, geometry, plan, x, dy);
       default:
         return runConv2d(
           state,

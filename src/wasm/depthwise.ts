@@ -3,9 +3,10 @@ import type {DepthwisePlan} from '../plan.ts';
 import type {ConvRun} from './conv2d.ts';
 import {CALL_BYTES, ConvCall} from './convCall.ts';
 import {finishBlock, outputAt} from './output.ts';
+import {gatherRows, inputRowsUnder} from './rows.ts';
 
 export function depthwiseWorkspaceBytes(plan: DepthwisePlan, {dataFormat}: ConvGeometry): number {
-  return CALL_BYTES + (dataFormat === 'NHWC' ? 0 : plan.inputBytes);
+  return CALL_BYTES + (dataFormat === 'NHWC' ? 0 : plan.block.inputBytes);
 }
 
 /** Image after image, from the input and the filter where they lie; for NCHW from gathered rows. */
@@ -27,22 +28,14 @@ export function runDepthwise({kernels, geometry, epilogue, ...run}: ConvRun, pla
     outRowStride: run.output.row,
   });
   const planar = geometry.dataFormat === 'NCHW';
-  const rowsPerBlock = planar ? plan.rowsPerBlock : outHeight;
+  const rowsPerBlock = planar ? plan.block.rows : outHeight;
   const gathered = run.workspace + CALL_BYTES;
   for (let image = 0; image < geometry.batchSize; ++image) {
     const x = run.x + 4 * image * inHeight * inWidth * inChannels;
     for (let row = 0; row < outHeight; row += rowsPerBlock) {
       const rows = Math.min(rowsPerBlock, outHeight - row);
-      const top = row * strideHeight - padTop;
-      const first = planar ? Math.max(0, Math.min(inHeight, top)) : 0;
-      const last = planar
-        ? Math.min(inHeight, top + (rows - 1) * strideHeight + (filterHeight - 1) * dilationHeight + 1)
-        : inHeight;
-      const inRows = Math.max(0, last - first);
-      for (let r = 0; planar && r < inRows; ++r) {
-        const to = gathered + 4 * r * inWidth * inChannels;
-        kernels.im2win_strip_nchw(to, x, inHeight, inWidth, inChannels, 1, first + r, 1, 0, 1, inWidth, 0, 1);
-      }
+      const under = planar ? inputRowsUnder(geometry, row, rows) : {first: 0, count: inHeight, padTop};
+      if (planar) gatherRows(kernels, gathered, x, [inHeight, inWidth, inChannels], under.first, under.count);
       epilogue.writeOperands(call, {image, row, pixel: 0, pixelStep: 1});
       kernels.im2win_depthwise(
         call.offset,
@@ -50,7 +43,7 @@ export function runDepthwise({kernels, geometry, epilogue, ...run}: ConvRun, pla
         run.filter,
         outputAt(run.output, image, row, 0),
         rows,
-        inRows,
+        under.count,
         inWidth,
         inChannels,
         geometry.channelMultiplier ?? 1,
@@ -60,7 +53,7 @@ export function runDepthwise({kernels, geometry, epilogue, ...run}: ConvRun, pla
         geometry.strideWidth,
         dilationHeight,
         geometry.dilationWidth,
-        first - top,
+        under.padTop,
         geometry.padLeft,
       );
       finishBlock(kernels, geometry, run.output, image, row, rows);

@@ -1,9 +1,10 @@
 import type {TensorInfo} from '@tensorflow/tfjs-core';
 import type {ConvGeometry} from '../geometry.ts';
-import type {TransposedPhase, TransposedPlan} from '../plan.ts';
+import type {GradientPlan, TransposedPhase, TransposedPlan} from '../plan.ts';
 import {dataOffset, makeOutput} from './conv2d.ts';
 import {EpilogueOperands} from './epilogue.ts';
 import {im2winWorkspaceBytes, packIm2win, runIm2win} from './im2win.ts';
+import {gatherRows, inputRowsUnder} from './rows.ts';
 import type {WasmState} from './state.ts';
 import {packWinograd, runWinograd, winogradWorkspaceBytes} from './winograd.ts';
 
@@ -140,80 +141,42 @@ export function runDepthwiseInputGradient(
 export function runFilterGradient(
   state: WasmState,
   geometry: ConvGeometry,
+  {block}: GradientPlan,
   x: TensorInfo,
   dy: TensorInfo,
 ): TensorInfo {
   const {batchSize, inHeight, inWidth, inChannels, outHeight, outWidth, outChannels} = geometry;
-  const {filterHeight, filterWidth, strideHeight, dilationHeight, padTop, channelMultiplier} = geometry;
+  const {filterHeight, filterWidth, strideHeight, padTop, channelMultiplier} = geometry;
   const {kernels, workspace, heap} = state;
   const planar = geometry.dataFormat === 'NCHW';
-  const xImage = dataOffset(state, 'x', x);
-  const dyImage = dataOffset(state, 'dy', dy);
+  const xOffset = dataOffset(state, 'x', x);
+  const dyOffset = dataOffset(state, 'dy', dy);
   const last = channelMultiplier ?? outChannels;
-  const rowsPerBlock = planar ? gradientRows(geometry) : outHeight;
-  const xRowBytes = 4 * inWidth * inChannels;
-  const dyRowBytes = 4 * outWidth * outChannels;
-  const xBlock = planar ? workspace.reserve(gradientBytes(geometry, rowsPerBlock)) : 0;
-  const dyBlock = xBlock + inputRows(geometry, rowsPerBlock) * xRowBytes;
+  const xBlock = planar ? workspace.reserve(block.inputBytes + block.outputBytes) : 0;
+  const dyBlock = xBlock + block.inputBytes;
   const {tensor, offset} = makeOutput(state, [filterHeight, filterWidth, inChannels, last]);
   const first = offset >>> 2;
   heap.float32().fill(0, first, first + filterHeight * filterWidth * inChannels * last);
 
+  const rowsPerBlock = planar ? block.rows : outHeight;
   for (let image = 0; image < batchSize; ++image) {
-    const xFrom = xImage + image * inHeight * xRowBytes;
-    const dyFrom = dyImage + image * outHeight * dyRowBytes;
+    const xImage = xOffset + 4 * image * inHeight * inWidth * inChannels;
+    const dyImage = dyOffset + 4 * image * outHeight * outWidth * outChannels;
     for (let row = 0; row < outHeight; row += rowsPerBlock) {
       const rows = Math.min(rowsPerBlock, outHeight - row);
-      const top = row * strideHeight - padTop;
-      const firstRow = planar ? Math.max(0, Math.min(inHeight, top)) : 0;
-      const inRows = planar
-        ? Math.max(0, Math.min(inHeight, top + inputRows(geometry, rows)) - firstRow)
-        : inHeight;
-      for (let r = 0; planar && r < inRows; ++r) {
-        const to = xBlock + r * xRowBytes;
-        kernels.im2win_strip_nchw(
-          to,
-          xFrom,
-          inHeight,
-          inWidth,
-          inChannels,
-          1,
-          firstRow + r,
-          1,
-          0,
-          1,
-          inWidth,
-          0,
-          1,
-        );
+      const under = planar ? inputRowsUnder(geometry, row, rows) : {first: 0, count: inHeight, padTop};
+      if (planar) {
+        gatherRows(kernels, xBlock, xImage, [inHeight, inWidth, inChannels], under.first, under.count);
+        gatherRows(kernels, dyBlock, dyImage, [outHeight, outWidth, outChannels], row, rows);
       }
-      for (let r = 0; planar && r < rows; ++r) {
-        const to = dyBlock + r * dyRowBytes;
-        kernels.im2win_strip_nchw(
-          to,
-          dyFrom,
-          outHeight,
-          outWidth,
-          outChannels,
-          1,
-          row + r,
-          1,
-          0,
-          1,
-          outWidth,
-          0,
-          1,
-        );
-      }
-      const xRows = planar ? xBlock : xFrom;
-      const dyRows = planar ? dyBlock : dyFrom;
-      const padAbove = firstRow - top;
+      const xRows = planar ? xBlock : xImage;
+      const dyRows = planar ? dyBlock : dyImage;
       if (channelMultiplier === undefined) {
         kernels.im2win_gradient_filter(
           offset,
           xRows,
           dyRows,
-          inRows,
+          under.count,
           inWidth,
           inChannels,
           rows,
@@ -223,7 +186,7 @@ export function runFilterGradient(
           filterWidth,
           strideHeight,
           geometry.strideWidth,
-          padAbove,
+          under.padTop,
           geometry.padLeft,
         );
       } else {
@@ -231,7 +194,7 @@ export function runFilterGradient(
           offset,
           xRows,
           dyRows,
-          inRows,
+          under.count,
           inWidth,
           inChannels,
           channelMultiplier,
@@ -241,31 +204,13 @@ export function runFilterGradient(
           filterWidth,
           strideHeight,
           geometry.strideWidth,
-          dilationHeight,
+          geometry.dilationHeight,
           geometry.dilationWidth,
-          padAbove,
+          under.padTop,
           geometry.padLeft,
         );
       }
     }
   }
   return tensor;
-}
-
-const BLOCK_BYTES = 255 * 1024;
-
-function gradientRows(geometry: ConvGeometry): number {
-  let rows = 1;
-  while (rows < geometry.outHeight && gradientBytes(geometry, rows + 1) <= BLOCK_BYTES) ++rows;
-  return rows;
-}
-
-function gradientBytes(geometry: ConvGeometry, rows: number): number {
-  const {inWidth, inChannels, outWidth, outChannels} = geometry;
-  return 4 * (inputRows(geometry, rows) * inWidth * inChannels + rows * outWidth * outChannels);
-}
-
-/** Input rows under some output rows. */
-function inputRows({strideHeight, filterHeight, dilationHeight}: ConvGeometry, rows: number): number {
-  return (rows - 1) * strideHeight + (filterHeight - 1) * dilationHeight + 1;
 }
