@@ -136,3 +136,36 @@ test('a kernel that is not fused takes no notice of a bias or an activation, as 
   expect(new Set(output.dataSync())).toEqual(new Set([-1]));
   registration.unregister();
 });
+
+test('what algorithm stock leaves to stock on wasm is right, and the rest is ours', async () => {
+  await freshBackend('wasm');
+  const registration = await registerIm2win({algorithm: 'stock'});
+  const taken = {stock: 0, ours: 0};
+  for (const filter of [
+    [1, 1],
+    [3, 3],
+    [2, 3],
+    [3, 1],
+    [1, 4],
+  ]) {
+    for (const strides of [
+      [1, 1],
+      [2, 2],
+      [1, 2],
+      [4, 4],
+    ] as [number, number][]) {
+      for (const pad of ['same', 'valid', 1, 2] as const) {
+        const problem = depthwiseCase([1, 7, 9, 3], [filter[0], filter[1], 3, 2], {strides, pad});
+        tf.tidy(() => {
+          const {full, operands} = depthwiseOperandsOf(problem, LINEAR, 1);
+          const output = runConv('DepthwiseConv2dNative', problem, LINEAR, operands);
+          expectConvolution(output, problem, LINEAR, full);
+        });
+        ++taken[registration.report().at(-1)?.algorithm === 'stock' ? 'stock' : 'ours'];
+      }
+    }
+  }
+  expect(taken.stock).toBeGreaterThan(20);
+  expect(taken.ours).toBeGreaterThan(20);
+  registration.unregister();
+});
