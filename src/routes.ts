@@ -189,10 +189,28 @@ function gradientRoute(
   const dtype = otherDtype(inputs);
   if (dtype !== undefined) throw new Error(`im2win: ${dtype}; allowed: float32.`);
   const of = kernel.computes === 'inputGradient' ? 'input' : 'filter';
+  checkGradient(inputs, geometry);
   const reason = whyNoGradient(kernel, inputs, geometry, context);
   const plan: Plan =
     reason === undefined ? planGradient(geometry, of, context) : {algorithm: 'stock', reason};
   return {geometry, activation: 'linear', plan};
+}
+
+/** @throws Error if dy ends before the output does: tfjs's kernel would read on behind it. */
+function checkGradient({dy}: ConvInputs, {outShape, dataFormat}: ConvGeometry): void {
+  const shape = dy?.shape ?? [];
+  const [batch, channels, ...sides] = dataFormat === 'NHWC' ? [0, 3, 1, 2] : [0, 1, 2, 3];
+  const fits =
+    shape.length === 4 &&
+    shape[batch] === outShape[batch] &&
+    shape[channels] === outShape[channels] &&
+    sides.every((d) => shape[d] >= outShape[d]);
+  if (!fits) {
+    throw new Error(
+      `im2win: dy (the input of a transposed convolution) has shape [${shape}]; allowed: the shape of the ` +
+        `convolution's output, [${outShape}].`,
+    );
+  }
 }
 
 function whyNoGradient(

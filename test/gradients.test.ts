@@ -45,6 +45,11 @@ const GEOMETRIES: Record<string, ConvCase[]> = {
     convCase([1, 9, 12, 1], [2, 4, 1, 7], {strides: [1, 2]}),
     convCase([1, 8, 12, 2], [2, 3, 2, 9], {strides: [2, 3]}),
   ],
+  'empty outputs': [
+    convCase([1, 8, 2, 3], [1, 3, 3, 4]),
+    convCase([1, 2, 8, 3], [3, 1, 3, 4]),
+    convCase([0, 8, 8, 3], [3, 3, 3, 4]),
+  ],
   'several blocks': [
     convCase([2, 40, 33, 6], [3, 3, 6, 8], {pad: 'same'}),
     convCase([1, 70, 5, 6], [5, 3, 6, 8], {strides: [2, 1], pad: 'same'}),
@@ -95,6 +100,21 @@ describe('as tfjs calls them', () => {
     expect(registration.memory().filterBytes).toBe(0);
   });
 
+  test('a transposed convolution whose sizes do not fit is an error, and no fallback', () => {
+    const transposed = (x: number[], outputShape: [number, number, number, number]) =>
+      tf.conv2dTranspose(
+        tf.ones<tf.Rank.R4>(x as [number, number, number, number]),
+        tf.ones([1, 1, 1, 1]),
+        outputShape,
+        1,
+        'valid',
+      );
+    expect(() => transposed([1, 2, 2, 1], [1, 40, 40, 1])).toThrow(
+      "has shape [1,2,2,1]; allowed: the shape of the convolution's output, [1,40,40,1]",
+    );
+    expect(() => transposed([1, 2, 2, 1], [3, 2, 2, 1])).toThrow('has shape [1,2,2,1]');
+  });
+
   test('gradients, which stock wasm has not', () => {
     const x = tf.tensor4d(floats(6 * 6 * 4, 1), [1, 6, 6, 4]);
     const full = tf.grads((a: tf.Tensor, f: tf.Tensor) =>
@@ -128,7 +148,7 @@ describe('as tfjs calls them', () => {
     expect(run({x, dy: x}).dataSync()[0]).toBe(16);
     registration.setAlgorithm('auto');
     expect(() => run({x, dy: tf.ones([1, 3, 4, 1])})).toThrow(
-      '(dy has shape [1,3,4,1], and the output [1,4,4,1])',
+      "dy (the input of a transposed convolution) has shape [1,3,4,1]; allowed: the shape of the convolution's output, [1,4,4,1]",
     );
     expect(() => run({x})).toThrow('dy is undefined; allowed: a tensor');
   });

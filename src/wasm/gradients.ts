@@ -158,6 +158,8 @@ export function runFilterGradient(
   const first = offset >>> 2;
   heap.float32().fill(0, first, first + filterHeight * filterWidth * inChannels * last);
 
+  if (geometry.outShape.includes(0)) return tensor;
+
   const rowsPerBlock = planar ? block.rows : outHeight;
   for (let image = 0; image < batchSize; ++image) {
     const xImage = xOffset + 4 * image * inHeight * inWidth * inChannels;
