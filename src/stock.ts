@@ -13,9 +13,14 @@ import type {ConvGeometry} from './geometry.ts';
  *   stride along the height; a rounding mode other than floor differs too;
  * - `'same'` with a stride larger than the filter: XNNPACK's total padding,
  *   `(out - 1) * stride + filter - in`, is below zero and wraps around.
+ *
+ * And its depthwise kernels take no notice of the data format: NCHW is read as NHWC.
  */
 export function stockDefect(geometry: ConvGeometry): string | undefined {
   if (geometry.outHeight === 0 || geometry.outWidth === 0) return undefined;
+  if (geometry.channelMultiplier !== undefined && geometry.dataFormat === 'NCHW') {
+    return 'a depthwise convolution in NCHW';
+  }
   const {filterHeight, filterWidth} = geometry;
   const height = side(
     geometry.inHeight,

@@ -137,6 +137,17 @@ test('a kernel that is not fused takes no notice of a bias or an activation, as 
   registration.unregister();
 });
 
+test('NCHW, which stock wasm reads as NHWC, is never left to it', async () => {
+  await freshBackend('wasm');
+  const registration = await registerIm2win({algorithm: 'stock'});
+  const problem = depthwiseCase([1, 5, 5, 5], [3, 3, 5, 1], {pad: 'same'});
+  for (const kernel of ['DepthwiseConv2dNative', 'FusedDepthwiseConv2D']) {
+    const {full, operands} = depthwiseOperandsOf(problem, LINEAR, 1);
+    expectConvolution(runConv(kernel, problem, LINEAR, operands, 'NCHW'), problem, LINEAR, full);
+  }
+  registration.unregister();
+});
+
 test('what algorithm stock leaves to stock on wasm is right, and the rest is ours', async () => {
   await freshBackend('wasm');
   const registration = await registerIm2win({algorithm: 'stock'});
