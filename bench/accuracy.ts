@@ -1,8 +1,8 @@
 // How far outputs are from exact ones, for each plan that a convolution may have:
 // the largest error, relative to the largest output.
 import * as tf from '@tensorflow/tfjs-core';
+import type {candidatePlans} from '../src/candidates.ts';
 import type {ConvGeometry} from '../src/geometry.ts';
-import type {candidatePlans} from '../src/plan.ts';
 import {runConv2d} from '../src/wasm/conv2d.ts';
 import type {WasmState} from '../src/wasm/state.ts';
 

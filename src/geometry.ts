@@ -119,6 +119,14 @@ export function convGeometry(
   };
 }
 
+/** Input rows that the windows of some output rows span, padding among them. */
+export function inputRowsUnder(
+  {strideHeight, filterHeight, dilationHeight}: ConvGeometry,
+  outRows: number,
+): number {
+  return (outRows - 1) * strideHeight + (filterHeight - 1) * dilationHeight + 1;
+}
+
 function checkShape(name: string, shape: readonly number[], sides: number): void {
   if (shape.length !== 4) {
     fail(name, `shape [${shape}] of rank ${shape.length}`, 'rank 4');

@@ -13,8 +13,8 @@ import {
   type Tensor,
   util,
 } from '@tensorflow/tfjs-core';
-import {IM2WIN_CONV_2D} from './kernels.ts';
 import type {FusedConvAttributes} from './routes.ts';
+import {IM2WIN_CONV_2D} from './tfjsKernels.ts';
 
 interface GradientAttributes extends FusedConvAttributes {
   readonly biasShape?: number[];

@@ -6,7 +6,6 @@
  */
 export type {Activation} from './activation.ts';
 export type {ConvAttributes} from './geometry.ts';
-export {IM2WIN_CONV_2D} from './kernels.ts';
 export {type Im2winConv2dOptions, im2winConv2d} from './op.ts';
 export type {Algorithm, Flavour} from './plan.ts';
 export {
@@ -17,3 +16,4 @@ export {
   registerIm2win,
 } from './register.ts';
 export type {ConvInputs, ConvolutionRecord, FusedConvAttributes} from './routes.ts';
+export {IM2WIN_CONV_2D} from './tfjsKernels.ts';

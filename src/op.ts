@@ -21,7 +21,7 @@ import {
 } from '@tensorflow/tfjs-core';
 import {type Activation, checkActivation} from './activation.ts';
 import type {ConvAttributes} from './geometry.ts';
-import {IM2WIN_CONV_2D} from './kernels.ts';
+import {IM2WIN_CONV_2D} from './tfjsKernels.ts';
 
 const OP = 'im2winConv2d';
 const SERVED = ['wasm', 'cpu'];

@@ -1,10 +1,10 @@
 import {registerGradient, unregisterGradient} from '@tensorflow/tfjs-core';
 import {CpuConvolution} from './cpu/backend.ts';
 import {im2winGradient} from './gradient.ts';
-import type {BackendName} from './kernels.ts';
 import type {Algorithm, Flavour} from './plan.ts';
 import {kernelsRegistered, RoutedBackend} from './routed.ts';
 import type {ConvolutionRecord} from './routes.ts';
+import type {BackendName} from './tfjsKernels.ts';
 import {WasmConvolution} from './wasm/backend.ts';
 import {bestFlavour, compileKernels, supports} from './wasm/module.ts';
 

@@ -1,8 +1,8 @@
 import {getKernel, type KernelConfig, type KernelFunc, type TensorInfo} from '@tensorflow/tfjs-core';
-import {type BackendName, CONV_KERNELS, type ConvKernel, OWN_KERNEL} from './kernels.ts';
 import type {PlanContext, PlanWishes} from './plan.ts';
 import {replaceKernel} from './reroute.ts';
 import {type ConvInputs, type FusedConvAttributes, type Route, Routes} from './routes.ts';
+import {type BackendName, CONV_KERNELS, type ConvKernel, OWN_KERNEL} from './tfjsKernels.ts';
 
 type KernelArgs = Parameters<KernelFunc>[0];
 type KernelBackend = KernelArgs['backend'];

@@ -1,10 +1,11 @@
 import type {TensorInfo} from '@tensorflow/tfjs-core';
 import {type Activation, checkActivation} from './activation.ts';
 import {type ConvAttributes, type ConvGeometry, convGeometry} from './geometry.ts';
-import type {BackendName, ConvKernel} from './kernels.ts';
-import {IM2WIN_CONV_2D} from './kernels.ts';
+import {planGradient} from './gradientPlan.ts';
 import {type OperandStrides, operandStrides} from './operand.ts';
-import {type Plan, type PlanContext, planConv, planGradient, planOurs} from './plan.ts';
+import {type Plan, type PlanContext, planConv, planOurs} from './plan.ts';
+import type {BackendName, ConvKernel} from './tfjsKernels.ts';
+import {IM2WIN_CONV_2D} from './tfjsKernels.ts';
 
 /** The inputs of every kernel that is ours or rerouted. */
 export interface ConvInputs {

@@ -1,8 +1,9 @@
 // Errors of each algorithm, relative to the largest output, on data of three kinds.
 // `npm run accuracy` does the same on the convolutions of whole networks.
 import {DISTRIBUTIONS, type Distribution, errorBound, relativeErrors} from '../bench/accuracy.ts';
+import {candidatePlans} from '../src/candidates.ts';
 import {convGeometry} from '../src/geometry.ts';
-import {candidatePlans, type Flavour} from '../src/plan.ts';
+import type {Flavour} from '../src/plan.ts';
 import {compileKernels} from '../src/wasm/module.ts';
 import {WasmState} from '../src/wasm/state.ts';
 import {freshWasm} from './tf.ts';

@@ -1,7 +1,8 @@
 // What the plan promises of every convolution, whatever it chooses.
 import {readLayers} from '../bench/layers.ts';
+import {candidatePlans} from '../src/candidates.ts';
 import {type ConvGeometry, convGeometry} from '../src/geometry.ts';
-import {candidatePlans, type PlanContext, planConv} from '../src/plan.ts';
+import {type PlanContext, planConv} from '../src/plan.ts';
 
 const contexts: PlanContext[] = [
   {backend: 'wasm', algorithm: 'auto', winograd: true, flavour: 'relaxed', threads: 1},

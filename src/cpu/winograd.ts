@@ -1,6 +1,6 @@
 // Winograd's minimal filtering along the width, as in kernels/winograd.h and with
 // its points, in doubles: 0, 1, -1 [, 2, -2 [, 1/2, -1/2]], infinity.
-import type {ConvGeometry} from '../geometry.ts';
+import {type ConvGeometry, inputRowsUnder} from '../geometry.ts';
 import type {WinogradPlan} from '../plan.ts';
 import {type CpuConv, clamp, makeEpilogue} from './epilogue.ts';
 import {gatherStrip, layoutStrides} from './gather.ts';
@@ -165,7 +165,7 @@ export function runWinograd(geometry: ConvGeometry, plan: WinogradPlan, conv: Cp
     for (let firstRow = 0; firstRow < outHeight; firstRow += rowsPerBlock) {
       const rows = Math.min(rowsPerBlock, outHeight - firstRow);
       const firstInput = firstRow * geometry.strideHeight - geometry.padTop;
-      const count = (rows - 1) * geometry.strideHeight + geometry.filterHeight;
+      const count = inputRowsUnder(geometry, rows);
       for (let r = 0; r < count; ++r) {
         gatherStrip(
           workspace,

@@ -65,9 +65,7 @@ export function runConv2d(
   const slope = placedOperand(state, 'preluActivationWeights', tensors.slope);
   const filter = dataOffset(state, 'filter', tensors.filter);
   const panels = packedFilter(state, geometry, plan, tensors.filter, filter);
-  const workspace = state.workspace.reserve(
-    scratchBytes(plan, geometry) + (geometry.dataFormat === 'NHWC' ? 0 : plan.blockBytes),
-  );
+  const workspace = state.workspace.reserve(scratchBytes(plan) + plan.blockBytes);
   const output = makeOutput(state, geometry.outShape);
 
   const run: ConvRun = {
@@ -79,7 +77,7 @@ export function runConv2d(
     output:
       geometry.dataFormat === 'NHWC'
         ? denseOutput(output.offset, geometry)
-        : planarOutput(output.offset, workspace + scratchBytes(plan, geometry), geometry),
+        : planarOutput(output.offset, workspace + scratchBytes(plan), geometry),
     epilogue: new EpilogueOperands(activation, leakyreluAlpha, bias, slope),
     ints: state.heap.int32(),
     floats: state.heap.float32(),
@@ -106,13 +104,13 @@ function packedFilter(
 }
 
 /** What the kernels need beside a block of NCHW's output. */
-function scratchBytes(plan: ConvPlan, geometry: ConvGeometry): number {
+function scratchBytes(plan: ConvPlan): number {
   const bytes =
     plan.algorithm === 'winograd'
       ? winogradWorkspaceBytes(plan)
       : plan.algorithm === 'im2win'
         ? im2winWorkspaceBytes(plan)
-        : depthwiseWorkspaceBytes(plan, geometry);
+        : depthwiseWorkspaceBytes(plan);
   return Math.ceil(bytes / 64) * 64;
 }
 

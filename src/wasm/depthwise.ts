@@ -1,12 +1,11 @@
-import type {ConvGeometry} from '../geometry.ts';
 import type {DepthwisePlan} from '../plan.ts';
 import type {ConvRun} from './conv2d.ts';
 import {CALL_BYTES, ConvCall} from './convCall.ts';
 import {finishBlock, outputAt} from './output.ts';
-import {gatherRows, inputRowsUnder} from './rows.ts';
+import {gatherRows, inputRowsOf} from './rows.ts';
 
-export function depthwiseWorkspaceBytes(plan: DepthwisePlan, {dataFormat}: ConvGeometry): number {
-  return CALL_BYTES + (dataFormat === 'NHWC' ? 0 : plan.block.inputBytes);
+export function depthwiseWorkspaceBytes({block}: DepthwisePlan): number {
+  return CALL_BYTES + block.inputBytes;
 }
 
 /** Image after image, from the input and the filter where they lie; for NCHW from gathered rows. */
@@ -28,13 +27,12 @@ export function runDepthwise({kernels, geometry, epilogue, ...run}: ConvRun, pla
     outRowStride: run.output.row,
   });
   const planar = geometry.dataFormat === 'NCHW';
-  const rowsPerBlock = planar ? plan.block.rows : outHeight;
   const gathered = run.workspace + CALL_BYTES;
   for (let image = 0; image < geometry.batchSize; ++image) {
     const x = run.x + 4 * image * inHeight * inWidth * inChannels;
-    for (let row = 0; row < outHeight; row += rowsPerBlock) {
-      const rows = Math.min(rowsPerBlock, outHeight - row);
-      const under = planar ? inputRowsUnder(geometry, row, rows) : {first: 0, count: inHeight, padTop};
+    for (let row = 0; row < outHeight; row += plan.block.rows) {
+      const rows = Math.min(plan.block.rows, outHeight - row);
+      const under = planar ? inputRowsOf(geometry, row, rows) : {first: 0, count: inHeight, padTop};
       if (planar) gatherRows(kernels, gathered, x, [inHeight, inWidth, inChannels], under.first, under.count);
       epilogue.writeOperands(call, {image, row, pixel: 0, pixelStep: 1});
       kernels.im2win_depthwise(

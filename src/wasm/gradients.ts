@@ -4,7 +4,7 @@ import type {GradientPlan, TransposedPhase, TransposedPlan} from '../plan.ts';
 import {dataOffset, makeOutput} from './conv2d.ts';
 import {EpilogueOperands} from './epilogue.ts';
 import {im2winWorkspaceBytes, packIm2win, runIm2win} from './im2win.ts';
-import {gatherRows, inputRowsUnder} from './rows.ts';
+import {gatherRows, inputRowsOf} from './rows.ts';
 import type {WasmState} from './state.ts';
 import {packWinograd, runWinograd, winogradWorkspaceBytes} from './winograd.ts';
 
@@ -160,13 +160,12 @@ export function runFilterGradient(
 
   if (geometry.outShape.includes(0)) return tensor;
 
-  const rowsPerBlock = planar ? block.rows : outHeight;
   for (let image = 0; image < batchSize; ++image) {
     const xImage = xOffset + 4 * image * inHeight * inWidth * inChannels;
     const dyImage = dyOffset + 4 * image * outHeight * outWidth * outChannels;
-    for (let row = 0; row < outHeight; row += rowsPerBlock) {
-      const rows = Math.min(rowsPerBlock, outHeight - row);
-      const under = planar ? inputRowsUnder(geometry, row, rows) : {first: 0, count: inHeight, padTop};
+    for (let row = 0; row < outHeight; row += block.rows) {
+      const rows = Math.min(block.rows, outHeight - row);
+      const under = planar ? inputRowsOf(geometry, row, rows) : {first: 0, count: inHeight, padTop};
       if (planar) {
         gatherRows(kernels, xBlock, xImage, [inHeight, inWidth, inChannels], under.first, under.count);
         gatherRows(kernels, dyBlock, dyImage, [outHeight, outWidth, outChannels], row, rows);

@@ -1,4 +1,4 @@
-import type {ConvGeometry} from '../geometry.ts';
+import {type ConvGeometry, inputRowsUnder} from '../geometry.ts';
 import type {KernelExports} from './module.ts';
 
 /** An image's side of a block of output rows: what the kernels see as the image. */
@@ -10,10 +10,10 @@ export interface InputRows {
 }
 
 /** The input rows under `rows` output rows from `row` on, as far as there are any. */
-export function inputRowsUnder(geometry: ConvGeometry, row: number, rows: number): InputRows {
-  const {inHeight, strideHeight, filterHeight, dilationHeight} = geometry;
-  const top = row * strideHeight - geometry.padTop;
-  const bottom = top + (rows - 1) * strideHeight + (filterHeight - 1) * dilationHeight + 1;
+export function inputRowsOf(geometry: ConvGeometry, row: number, rows: number): InputRows {
+  const {inHeight} = geometry;
+  const top = row * geometry.strideHeight - geometry.padTop;
+  const bottom = top + inputRowsUnder(geometry, rows);
   const first = Math.max(0, Math.min(inHeight, top));
   return {first, count: Math.max(0, Math.min(inHeight, bottom) - first), padTop: first - top};
 }

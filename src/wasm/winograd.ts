@@ -1,4 +1,4 @@
-import type {ConvGeometry} from '../geometry.ts';
+import {type ConvGeometry, inputRowsUnder} from '../geometry.ts';
 import type {WinogradPlan} from '../plan.ts';
 import type {ConvRun} from './conv2d.ts';
 import {CALL_BYTES, ConvCall} from './convCall.ts';
@@ -81,8 +81,7 @@ export function runWinograd(run: ConvRun, plan: WinogradPlan): void {
     for (let row = 0; row < outHeight; row += plan.rowsPerBlock) {
       const rows = Math.min(plan.rowsPerBlock, outHeight - row);
       const firstRow = row * geometry.strideHeight - geometry.padTop;
-      const count =
-        (rows - 1) * geometry.strideHeight + (geometry.filterHeight - 1) * geometry.dilationHeight + 1;
+      const count = inputRowsUnder(geometry, rows);
       for (let r = 0; r < count; ++r) {
         gather(
           columns,
