@@ -2,16 +2,14 @@
 // line for each algorithm.
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-wasm';
-import {SingleBar} from 'cli-progress';
 import {Command, Option} from 'commander';
 import {candidatePlans} from '../src/candidates.ts';
-import {convGeometry} from '../src/geometry.ts';
 import type {Flavour} from '../src/plan.ts';
-import {compileKernels} from '../src/wasm/module.ts';
-import {WasmState} from '../src/wasm/state.ts';
-import type {TfjsWasmBackend} from '../src/wasm/tfjs.ts';
 import {DISTRIBUTIONS, type Distribution, errorBound, relativeErrors} from './accuracy.ts';
+import {geometryOf} from './geometry.ts';
 import {readLayers} from './layers.ts';
+import {progressBar} from './progress.ts';
+import {openState} from './wasmState.ts';
 
 interface Line {
   count: number;
@@ -23,26 +21,13 @@ interface Line {
 
 async function report(flavour: Flavour, samples: number): Promise<Map<string, Line>> {
   await tf.setBackend('wasm');
-  const state = WasmState.create(
-    tf.backend() as unknown as TfjsWasmBackend,
-    await compileKernels(flavour, false),
-  );
-  if (typeof state === 'string') throw new Error(state);
+  const state = await openState(flavour);
   const layers = [...readLayers('paper'), ...readLayers('corpus')];
   const lines = new Map<string, Line>();
-  const bar = new SingleBar({
-    format: '{bar} {value} of {total}  {eta_formatted} left',
-    noTTYOutput: true,
-    notTTYSchedule: 10_000,
-    stream: process.stderr,
-  });
+  const bar = progressBar('{value} of {total}');
   bar.start(layers.length, 0);
   for (const [index, layer] of layers.entries()) {
-    const geometry = convGeometry(layer.xShape, layer.filterShape, {
-      strides: [...layer.strides],
-      dilations: [...layer.dilations],
-      pad: layer.pad,
-    });
+    const geometry = geometryOf(layer);
     const plans = candidatePlans(geometry, {
       backend: 'wasm',
       algorithm: 'auto',

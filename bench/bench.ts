@@ -2,11 +2,11 @@
 import {createRequire} from 'node:module';
 import os from 'node:os';
 import * as tf from '@tensorflow/tfjs-core';
-import {SingleBar} from 'cli-progress';
 import type {Contender} from './contender.ts';
 import type {Layer} from './layers.ts';
 import {measureLayer, type Row, type Skipped} from './measure.ts';
 import {measurePeaks, type Peaks} from './peaks.ts';
+import {progressBar} from './progress.ts';
 
 export interface BenchResult {
   readonly machine: {
@@ -45,13 +45,7 @@ export async function runBench({
   const peaks = measurePeaks();
   const rows: Row[] = [];
   const skipped: Skipped[] = [];
-  const bar = new SingleBar({
-    format: '{bar} {percentage} %  {eta_formatted} left  {layer}',
-    hideCursor: true,
-    noTTYOutput: true,
-    notTTYSchedule: 10_000,
-    stream: process.stderr,
-  });
+  const bar = progressBar('{layer}');
   bar.start(layers.length * repetitions, 0, {layer: ''});
   try {
     for (const layer of layers) {

@@ -3,16 +3,15 @@
 // library does, with its internals, and so from a checkout only.
 import * as tf from '@tensorflow/tfjs-core';
 import type {Activation} from '../src/activation.ts';
-import {convGeometry} from '../src/geometry.ts';
 import type {Flavour} from '../src/plan.ts';
 import {CALL_BYTES, ConvCall} from '../src/wasm/convCall.ts';
 import {EpilogueOperands} from '../src/wasm/epilogue.ts';
 import type {Allocation} from '../src/wasm/heap.ts';
-import {compileKernels} from '../src/wasm/module.ts';
-import {WasmState} from '../src/wasm/state.ts';
-import type {TfjsWasmBackend} from '../src/wasm/tfjs.ts';
+import type {WasmState} from '../src/wasm/state.ts';
 import {CannotRun, type Contender, type LayerOperands} from './contender.ts';
+import {geometryOf} from './geometry.ts';
 import type {Layer} from './layers.ts';
+import {openState} from './wasmState.ts';
 
 /** How a contender lays out a convolution's left matrix. */
 interface Layout {
@@ -28,14 +27,6 @@ interface Layout {
 }
 
 type MakeLayout = (state: WasmState, layer: Layer) => Layout;
-
-function geometryOf(layer: Layer) {
-  return convGeometry(layer.xShape, layer.filterShape, {
-    strides: [...layer.strides],
-    dilations: [...layer.dilations],
-    pad: layer.pad,
-  });
-}
 
 /** Every window written out in full, as one matrix, then one product. */
 const im2col: MakeLayout = (state, layer) => {
@@ -136,12 +127,7 @@ function contender(name: string, makeLayout: MakeLayout, flavour: Flavour): Cont
         throw new CannotRun(`${name} takes no ${layer.kernelName}.`);
       }
       release();
-      const created = WasmState.create(
-        tf.backend() as unknown as TfjsWasmBackend,
-        await compileKernels(flavour, false),
-      );
-      if (typeof created === 'string') throw new Error(created);
-      state = created;
+      state = await openState(flavour);
     },
     stop: release,
     run(layer, operands) {
@@ -187,10 +173,9 @@ function runProduct(
   const outRowFloats = g.outWidth * g.outChannels;
   epilogue.writeActivation(call);
   epilogue.writeOperands(call, {image: 0, row: 0, pixel: 0, pixelStep: 1});
-  call.writeWindows({
-    ...layout.windows,
+  call.writeWindows({...layout.windows, panels});
+  call.writeOutput({
     outChannels: g.outChannels,
-    panels,
     rowLength: g.outWidth,
     outPixelStride: g.outChannels,
     outRowStride: outRowFloats,

@@ -3,7 +3,6 @@
 // how much time their choices lose against the fastest plan of each convolution.
 import {performance} from 'node:perf_hooks';
 import * as tf from '@tensorflow/tfjs-core';
-import {SingleBar} from 'cli-progress';
 import {Command, Option} from 'commander';
 import {fcnnlsVector} from 'ml-fcnnls';
 import {candidatePlans} from '../src/candidates.ts';
@@ -11,14 +10,14 @@ import {expectedCost, KINDS, workOf} from '../src/cost.ts';
 import {runIm2win} from '../src/cpu/im2win.ts';
 import {packFilter} from '../src/cpu/pack.ts';
 import {packWinograd, runWinograd, winogradValues} from '../src/cpu/winograd.ts';
-import {type ConvGeometry, convGeometry} from '../src/geometry.ts';
+import type {ConvGeometry} from '../src/geometry.ts';
 import type {Flavour, PlanContext} from '../src/plan.ts';
 import {runConv2d} from '../src/wasm/conv2d.ts';
-import {compileKernels} from '../src/wasm/module.ts';
-import {WasmState} from '../src/wasm/state.ts';
-import type {TfjsWasmBackend} from '../src/wasm/tfjs.ts';
+import {geometryOf} from './geometry.ts';
 import {type Layer, readLayers} from './layers.ts';
+import {progressBar} from './progress.ts';
 import {geometricMean} from './statistics.ts';
+import {openState} from './wasmState.ts';
 
 type Target = Flavour | 'cpu';
 type Plan = ReturnType<typeof candidatePlans>[number];
@@ -45,17 +44,11 @@ type MakeRunner = (layer: Layer, geometry: ConvGeometry) => Runner;
 async function wasmRunner(flavour: Flavour): Promise<MakeRunner> {
   await import('@tensorflow/tfjs-backend-wasm');
   await tf.setBackend('wasm');
-  const state = WasmState.create(
-    tf.backend() as unknown as TfjsWasmBackend,
-    await compileKernels(flavour, false),
-  );
-  if (typeof state === 'string') throw new Error(state);
-  return (layer) => {
+  const state = await openState(flavour);
+  return (layer, geometry) => {
     const x = tf.randomUniform([...layer.xShape], -1, 1);
     const filter = tf.randomUniform([...layer.filterShape], -1, 1);
-    const {outChannels} = {outChannels: layer.filterShape[3]};
-    const bias = layer.bias ? tf.randomUniform([outChannels], -1, 1) : undefined;
-    const geometry = geometryOf(layer);
+    const bias = layer.bias ? tf.randomUniform([geometry.outChannels], -1, 1) : undefined;
     const strides = {batch: 0, row: 0, pixel: 0, channel: 1};
     return {
       run(plan) {
@@ -96,14 +89,6 @@ const cpuRunner: MakeRunner = (layer, geometry) => {
     release() {},
   };
 };
-
-function geometryOf(layer: Layer): ConvGeometry {
-  return convGeometry(layer.xShape, layer.filterShape, {
-    strides: [...layer.strides],
-    dilations: [...layer.dilations],
-    pad: layer.pad,
-  });
-}
 
 function contextOf(target: Target): PlanContext {
   const wishes = {algorithm: 'auto', winograd: true, maxPackedFilterBytes: Number.POSITIVE_INFINITY} as const;
@@ -187,12 +172,7 @@ async function main(target: Target): Promise<void> {
     .map((layer) => ({layer, geometry: geometryOf(layer)}))
     .map((entry) => ({...entry, plans: candidatePlans(entry.geometry, contextOf(target))}))
     .filter(({geometry, plans}) => plans.length > 1 && workOf(geometry, plans[0]).steps < MOST_STEPS[target]);
-  const bar = new SingleBar({
-    format: '{bar} {value} of {total}  {eta_formatted} left',
-    noTTYOutput: true,
-    notTTYSchedule: 10_000,
-    stream: process.stderr,
-  });
+  const bar = progressBar('{value} of {total}');
   bar.start(layers.length, 0);
   const timed = layers.map(({layer, geometry, plans}) => {
     const runner = makeRunner(layer, geometry);

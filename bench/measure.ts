@@ -16,6 +16,8 @@ import {type Interval, medianInterval} from './statistics.ts';
 
 export interface Row {
   readonly layer: string;
+  /** The filter's size and the strides: what summaries group by. */
+  readonly kind: string;
   readonly contender: string;
   /** The algorithm that was taken. */
   readonly route: string;
@@ -87,6 +89,7 @@ export async function measureLayer(
     const milliseconds = medianInterval(times);
     rows.push({
       layer: layer.name,
+      kind: `${layer.filterShape[0]}×${layer.filterShape[1]}/${layer.strides[0]}`,
       contender: runner.contender.name,
       route: runner.route,
       milliseconds,

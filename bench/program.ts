@@ -14,6 +14,7 @@ interface Options {
   contenders?: string[];
   simd: 'auto' | Flavour;
   reps: number;
+  over: number;
   json?: string;
   report?: string;
 }
@@ -39,6 +40,12 @@ export function benchCommand(more: (simd: Options['simd']) => Contender[]): Comm
         .default('auto'),
     )
     .option('--reps <n>', 'repetitions of each contender on each layer', repetitions, 21)
+    .option(
+      '--over <ms>',
+      'milliseconds of stock below which a layer is left out of the summary',
+      milliseconds,
+      0,
+    )
     .option('--json <file>', "write the figures as JSON; '-' prints them instead of the table")
     .option('--report <file.html>', 'write a page with charts')
     .action(async (options: Options) => {
@@ -57,7 +64,7 @@ export function benchCommand(more: (simd: Options['simd']) => Contender[]): Comm
       });
       const json = `${JSON.stringify(result, undefined, 2)}\n`;
       if (options.json === '-') process.stdout.write(json);
-      else console.log(printResult(result));
+      else console.log(printResult(result, options.over));
       if (options.json !== undefined && options.json !== '-') writeFileSync(options.json, json);
       if (options.report !== undefined) writeFileSync(options.report, htmlReport(result));
     });
@@ -74,6 +81,12 @@ function choose(all: readonly Contender[], names: readonly string[] | undefined)
     }
     return found;
   });
+}
+
+function milliseconds(text: string): number {
+  const value = Number(text);
+  if (!(value >= 0)) throw new InvalidArgumentError('It must be a number of at least 0.');
+  return value;
 }
 
 function repetitions(text: string): number {

@@ -4,7 +4,8 @@ import type {BenchResult} from './bench.ts';
 import type {Row} from './measure.ts';
 import {geometricMean} from './statistics.ts';
 
-export function printResult({rows, skipped, peaks, machine}: BenchResult): string {
+/** @param over Milliseconds that a layer must take the stock kernel to count in the summary. */
+export function printResult({rows, skipped, peaks, machine}: BenchResult, over = 0): string {
   const table = new Table({
     head: [
       'layer',
@@ -31,7 +32,7 @@ export function printResult({rows, skipped, peaks, machine}: BenchResult): strin
   }
   const lines = [
     table.toString(),
-    ...summary(rows),
+    ...summary(rows, over),
     `peaks: ${peaks.fma?.toFixed(1) ?? '–'} GFLOP/s fused, ${peaks.mulAdd.toFixed(1)} multiply and add`,
     `${machine.cpu}, Node ${machine.node}, V8 ${machine.v8}, tfjs ${machine.tfjs}, ${machine.date}`,
     ...(rows.some(({contender, ownBytes}) => contender === 'stock' && ownBytes)
@@ -67,18 +68,43 @@ function cells(row: Row, peaks: BenchResult['peaks']): string[] {
 const kibibytes = (bytes: number | undefined) =>
   bytes === undefined ? '–' : `${Math.round(bytes / 1024)} KiB`;
 
-/** A line for each contender: geometric mean and extremes against stock. */
-export function summary(rows: readonly Row[]): string[] {
+// Fewer layers than this can be read one by one.
+const GROUPED = 40;
+
+/**
+ * A line for each contender, geometric mean and extremes against stock; of many
+ * layers one for each kind of them, too.
+ *
+ * @param over Milliseconds that a layer must take the stock kernel to count.
+ */
+export function summary(rows: readonly Row[], over = 0): string[] {
   const names = [...new Set(rows.map(({contender}) => contender))].filter((name) => name !== 'stock');
+  const counted = rows.filter(
+    ({speedup, milliseconds}) => speedup && speedup.median * milliseconds.median >= over,
+  );
   return names.flatMap((name) => {
-    const speedups = rows.flatMap((row) => (row.contender === name && row.speedup ? [row.speedup] : []));
-    if (speedups.length === 0) return [];
-    const medians = speedups.map(({median}) => median);
-    const slower = speedups.filter(({high}) => high < 0.97).length;
+    const own = counted.filter(({contender}) => contender === name);
+    const kinds = own.length < GROUPED ? [] : [...new Set(own.map(({kind}) => kind))];
     return [
-      `${name.padEnd(12)}geometric mean ${geometricMean(medians).toFixed(2)}× stock over ${medians.length} layers, ` +
-        `slowest ${Math.min(...medians).toFixed(2)}×, fastest ${Math.max(...medians).toFixed(2)}×, ` +
-        `${slower} certainly below 0.97×`,
+      ...line(name, own),
+      ...kinds.flatMap((kind) =>
+        line(
+          `  ${kind}`,
+          own.filter((row) => row.kind === kind),
+        ),
+      ),
     ];
   });
+}
+
+function line(name: string, rows: readonly Row[]): string[] {
+  const speedups = rows.flatMap(({speedup}) => (speedup ? [speedup] : []));
+  if (speedups.length === 0) return [];
+  const medians = speedups.map(({median}) => median);
+  const slower = speedups.filter(({high}) => high < 0.97).length;
+  return [
+    `${name.padEnd(12)}geometric mean ${geometricMean(medians).toFixed(2)}× stock over ${medians.length} layers, ` +
+      `slowest ${Math.min(...medians).toFixed(2)}×, fastest ${Math.max(...medians).toFixed(2)}×, ` +
+      `${slower} certainly below 0.97×`,
+  ];
 }

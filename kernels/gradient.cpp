@@ -84,7 +84,7 @@ IM2WIN_NOINLINE void gradientTile(float* gradient, const float* x,
   }
 }
 
-// The same for `rowsHere` input channels and the `width` (1 to 3) output
+// The same for `channels` input channels and the `width` (1 to 3) output
 // channels that fill no vector.
 IM2WIN_NOINLINE void gradientRest(float* gradient, const float* x,
                                   const float* dy, uint32_t rows,

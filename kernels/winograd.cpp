@@ -143,6 +143,9 @@ struct Products {
   }
 };
 
+// The most outputs of a tile are those of F(7,2).
+#define IM2WIN_EACH(F) F(0) F(1) F(2) F(3) F(4) F(5) F(6)
+
 // Transforms a tile back: `vectors` times four channels of OUTPUTS pixels.
 template <int POINTS, int OUTPUTS>
 IM2WIN_NOINLINE void outputTile(const ConvCall* call, const float* products,
@@ -163,13 +166,7 @@ IM2WIN_NOINLINE void outputTile(const ConvCall* call, const float* products,
     store(pixel, clamp(y, bounds.low, bounds.high));                   \
     pixel += call->outPixelStride;                                     \
   }
-    IM2WIN_OUTPUT(0)
-    IM2WIN_OUTPUT(1)
-    IM2WIN_OUTPUT(2)
-    IM2WIN_OUTPUT(3)
-    IM2WIN_OUTPUT(4)
-    IM2WIN_OUTPUT(5)
-    IM2WIN_OUTPUT(6)
+    IM2WIN_EACH(IM2WIN_OUTPUT)
 #undef IM2WIN_OUTPUT
   }
 }
@@ -215,13 +212,7 @@ IM2WIN_NOINLINE void outputLanes(const ConvCall* call, const float* product,
     storeLanes(to, clamp(y, bounds.low, bounds.high), lanes);    \
     to += call->outPixelStride;                                  \
   }
-  IM2WIN_OUTPUT(0)
-  IM2WIN_OUTPUT(1)
-  IM2WIN_OUTPUT(2)
-  IM2WIN_OUTPUT(3)
-  IM2WIN_OUTPUT(4)
-  IM2WIN_OUTPUT(5)
-  IM2WIN_OUTPUT(6)
+  IM2WIN_EACH(IM2WIN_OUTPUT)
 #undef IM2WIN_OUTPUT
 }
 

@@ -91,7 +91,8 @@ const BACKENDS: readonly Im2winBackend[] = ['wasm', 'cpu'];
 /**
  * Reroutes the convolutions of tfjs's backends through im2win, for models that
  * are loaded already as for those to come. Call it before or after
- * `tf.setBackend`, but after the backend's package was imported.
+ * `tf.setBackend`, but after the backend's package was imported. On wasm it adds the
+ * gradient kernels that tfjs has not.
  *
  * Called again, also from a second copy of this module, it returns the
  * registration there is.

@@ -1,4 +1,5 @@
 // What the plan promises of every convolution, whatever it chooses.
+import {geometryOf} from '../bench/geometry.ts';
 import {readLayers} from '../bench/layers.ts';
 import {candidatePlans} from '../src/candidates.ts';
 import {type ConvGeometry, convGeometry} from '../src/geometry.ts';
@@ -12,17 +13,10 @@ const contexts: PlanContext[] = [
 const [wasm] = contexts;
 
 const geometries = (): [string, ConvGeometry][] => [
-  ...[...readLayers('paper'), ...readLayers('corpus')].map(
-    (layer) =>
-      [
-        layer.name,
-        convGeometry(layer.xShape, layer.filterShape, {
-          strides: [...layer.strides],
-          dilations: [...layer.dilations],
-          pad: layer.pad,
-        }),
-      ] as [string, ConvGeometry],
-  ),
+  ...[...readLayers('paper'), ...readLayers('corpus')].map((layer): [string, ConvGeometry] => [
+    layer.name,
+    geometryOf(layer),
+  ]),
   ['a long row', convGeometry([1, 1, 100_000, 64], [1, 3, 64, 64], {strides: 1, pad: 'same'})],
   [
     'a long row, dilated',

@@ -54,6 +54,66 @@ export function convolve(problem: Problem, x: ArrayLike<number>, filter: ArrayLi
   return {sums, magnitudes};
 }
 
+/** Each product of a convolution, handed back to what it was made from. */
+export interface Gradients {
+  readonly x: Float64Array;
+  readonly filter: Float64Array;
+  /** Sums of absolute products, and the most products in a sum. */
+  readonly xMagnitudes: Float64Array;
+  readonly filterMagnitudes: Float64Array;
+}
+
+/** @param multiplier Of a depthwise convolution, whose filter is [height, width, inChannels, multiplier]. */
+export function gradients(
+  problem: Problem,
+  x: Float32Array,
+  filter: Float32Array,
+  dy: Float32Array,
+  multiplier?: number,
+): Gradients {
+  const [batch, inHeight, inWidth, inChannels] = problem.xShape;
+  const [filterHeight, filterWidth, , last] = problem.filterShape;
+  const outChannels = multiplier === undefined ? last : inChannels * multiplier;
+  const {outHeight, outWidth, strides, dilations, padding} = problem;
+  const result = {
+    x: new Float64Array(x.length),
+    filter: new Float64Array(filter.length),
+    xMagnitudes: new Float64Array(x.length),
+    filterMagnitudes: new Float64Array(filter.length),
+  };
+  for (let b = 0; b < batch; ++b) {
+    for (let oh = 0; oh < outHeight; ++oh) {
+      for (let ow = 0; ow < outWidth; ++ow) {
+        for (let kh = 0; kh < filterHeight; ++kh) {
+          const ih = oh * strides[0] - padding[0] + kh * dilations[0];
+          if (ih < 0 || ih >= inHeight) continue;
+          for (let kw = 0; kw < filterWidth; ++kw) {
+            const iw = ow * strides[1] - padding[1] + kw * dilations[1];
+            if (iw < 0 || iw >= inWidth) continue;
+            for (let ci = 0; ci < inChannels; ++ci) {
+              const xAt = ((b * inHeight + ih) * inWidth + iw) * inChannels + ci;
+              const [from, to] =
+                multiplier === undefined ? [0, outChannels] : [ci * multiplier, (ci + 1) * multiplier];
+              for (let co = from; co < to; ++co) {
+                const filterAt =
+                  multiplier === undefined
+                    ? ((kh * filterWidth + kw) * inChannels + ci) * outChannels + co
+                    : (kh * filterWidth + kw) * outChannels + co;
+                const g = dy[((b * outHeight + oh) * outWidth + ow) * outChannels + co];
+                result.x[xAt] += g * filter[filterAt];
+                result.xMagnitudes[xAt] += Math.abs(g * filter[filterAt]);
+                result.filter[filterAt] += g * x[xAt];
+                result.filterMagnitudes[filterAt] += Math.abs(g * x[xAt]);
+              }
+            }
+          }
+        }
+      }
+    }
+  }
+  return result;
+}
+
 /** An activation, and the largest factor by which it can widen an error. */
 export function activate(
   name: string,

@@ -6,9 +6,9 @@ import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import '@tensorflow/tfjs-backend-wasm';
 import type {Sequential} from '@tensorflow/tfjs-layers';
-import {SingleBar} from 'cli-progress';
 import {InvalidArgumentError, program} from 'commander';
 import {registerIm2win} from 'tfjs-im2win';
+import {progressBar} from '../../bench/progress.ts';
 import {lossCurve} from './chart.ts';
 import {type Digits, loadDigits} from './digits.ts';
 import {makeNetwork} from './network.ts';
@@ -44,16 +44,6 @@ async function stockError(network: Sequential, {images, labels}: Digits): Promis
   } catch (error) {
     return (error as Error).message;
   }
-}
-
-function progressBar(more: string): SingleBar {
-  return new SingleBar({
-    format: `{bar} {percentage} %  {eta_formatted} left  ${more}`,
-    hideCursor: true,
-    noTTYOutput: true,
-    notTTYSchedule: 10_000,
-    stream: process.stderr,
-  });
 }
 
 async function train(network: Sequential, {images, labels}: Digits, test: Digits) {

@@ -34,11 +34,14 @@ export interface CallWindows {
   readonly segmentLength: number;
   readonly segments: number;
   readonly segmentStride: number;
-  readonly outChannels: number;
   readonly panels: number;
-  readonly rowLength: number;
   readonly windowStride: number;
   readonly windowRowStride: number;
+}
+
+export interface CallOutput {
+  readonly outChannels: number;
+  readonly rowLength: number;
   readonly outPixelStride: number;
   readonly outRowStride: number;
 }
@@ -74,13 +77,17 @@ export class ConvCall {
     ints[word + SEGMENT_LENGTH] = windows.segmentLength;
     ints[word + SEGMENTS] = windows.segments;
     ints[word + SEGMENT_STRIDE] = windows.segmentStride;
-    ints[word + OUT_CHANNELS] = windows.outChannels;
     ints[word + PANELS] = windows.panels;
-    ints[word + ROW_LENGTH] = windows.rowLength;
     ints[word + WINDOW_STRIDE] = windows.windowStride;
     ints[word + WINDOW_ROW_STRIDE] = windows.windowRowStride;
-    ints[word + OUT_PIXEL_STRIDE] = windows.outPixelStride;
-    ints[word + OUT_ROW_STRIDE] = windows.outRowStride;
+  }
+
+  writeOutput(output: CallOutput): void {
+    const {ints, word} = this;
+    ints[word + OUT_CHANNELS] = output.outChannels;
+    ints[word + ROW_LENGTH] = output.rowLength;
+    ints[word + OUT_PIXEL_STRIDE] = output.outPixelStride;
+    ints[word + OUT_ROW_STRIDE] = output.outRowStride;
   }
 
   writeActivation(activation: Activation, leakyreluAlpha: number): void {

@@ -14,15 +14,9 @@ export function runDepthwise({kernels, geometry, epilogue, ...run}: ConvRun, pla
   const {strideHeight, dilationHeight, filterHeight, padTop} = geometry;
   const call = new ConvCall(run.workspace, run.ints, run.floats);
   epilogue.writeActivation(call);
-  call.writeWindows({
-    segmentLength: 0,
-    segments: 0,
-    segmentStride: 0,
+  call.writeOutput({
     outChannels,
-    panels: 0,
     rowLength: outWidth,
-    windowStride: 0,
-    windowRowStride: 0,
     outPixelStride: run.output.pixel,
     outRowStride: run.output.row,
   });

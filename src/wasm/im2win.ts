@@ -72,11 +72,13 @@ export function runIm2win(run: ConvRun, plan: Im2winPlan): void {
           segmentLength: strip.inPlace ? geometry.filterWidth * inChannels : strip.depth,
           segments: strip.inPlace ? geometry.filterHeight : 1,
           segmentStride: geometry.dilationHeight * inWidth * inChannels,
-          outChannels,
           panels: run.filter,
-          rowLength: pixels,
           windowStride: strip.windowStride,
           windowRowStride: rowFloats,
+        });
+        call.writeOutput({
+          outChannels,
+          rowLength: pixels,
           outPixelStride: strip.phases * output.pixel,
           outRowStride: output.row,
         });

@@ -49,15 +49,9 @@ export function runWinograd(run: ConvRun, plan: WinogradPlan): void {
   const gather = geometry.dataFormat === 'NHWC' ? kernels.im2win_strip : kernels.im2win_strip_nchw;
 
   epilogue.writeActivation(call);
-  call.writeWindows({
-    segmentLength: 0,
-    segments: 0,
-    segmentStride: 0,
+  call.writeOutput({
     outChannels,
-    panels: 0,
     rowLength: outWidth,
-    windowStride: 0,
-    windowRowStride: 0,
     outPixelStride: run.output.pixel,
     outRowStride: run.output.row,
   });
@@ -67,11 +61,13 @@ export function runWinograd(run: ConvRun, plan: WinogradPlan): void {
     segmentLength: columnFloats,
     segments: geometry.filterHeight,
     segmentStride: rowFloats,
-    outChannels: plan.tile.nr,
     panels: run.filter,
-    rowLength: tiles,
     windowStride: columnFloats,
     windowRowStride: geometry.strideHeight * rowFloats,
+  });
+  product.writeOutput({
+    outChannels: plan.tile.nr,
+    rowLength: tiles,
     outPixelStride: plan.tile.nr,
     outRowStride: tiles * plan.tile.nr,
   });
