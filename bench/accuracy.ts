@@ -8,6 +8,15 @@ import type {WasmState} from '../src/wasm/state.ts';
 
 type Plan = ReturnType<typeof candidatePlans>[number];
 
+/** F(outputs, taps), along height and width where both are transformed. */
+export function planName(plan: Plan): string {
+  if (plan.algorithm !== 'winograd') return plan.algorithm;
+  const {outputs, taps, rowOutputs, rowPoints} = plan;
+  return rowPoints === 1
+    ? `F(${outputs},${taps})`
+    : `F(${rowOutputs}×${outputs},${rowPoints - rowOutputs + 1}×${taps})`;
+}
+
 /** What the data are like: inputs, and filters of zero mean. */
 export const DISTRIBUTIONS = {
   /** Both from the standard normal distribution. */

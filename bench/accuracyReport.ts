@@ -5,7 +5,7 @@ import '@tensorflow/tfjs-backend-wasm';
 import {Command, Option} from 'commander';
 import {candidatePlans} from '../src/candidates.ts';
 import type {Flavour} from '../src/plan.ts';
-import {DISTRIBUTIONS, type Distribution, errorBound, relativeErrors} from './accuracy.ts';
+import {DISTRIBUTIONS, type Distribution, errorBound, planName, relativeErrors} from './accuracy.ts';
 import {geometryOf} from './geometry.ts';
 import {readLayers} from './layers.ts';
 import {progressBar} from './progress.ts';
@@ -39,8 +39,7 @@ async function report(flavour: Flavour, samples: number): Promise<Map<string, Li
     for (const distribution of Object.keys(DISTRIBUTIONS) as Distribution[]) {
       relativeErrors(state, geometry, plans, distribution, index + 1, samples).forEach((error, i) => {
         const plan = plans[i];
-        const name = plan.algorithm === 'winograd' ? `F(${plan.outputs},${plan.taps})` : plan.algorithm;
-        const key = `${name.padEnd(8)} ${distribution}`;
+        const key = `${planName(plan).padEnd(10)} ${distribution}`;
         const line = lines.get(key) ?? {count: 0, error: 0, share: 0, where: ''};
         const share = error / errorBound(plan.algorithm, geometry);
         lines.set(key, {
@@ -72,10 +71,10 @@ await new Command('npm run accuracy --')
     if (json) {
       console.log(JSON.stringify(Object.fromEntries(lines), undefined, 2));
     } else {
-      console.log('algorithm and data   plans   largest error   of its bound');
+      console.log('algorithm and data    plans   largest error   of its bound');
       for (const [key, {count, error, share, where}] of [...lines].sort(([a], [b]) => a.localeCompare(b))) {
         console.log(
-          `${key.padEnd(19)} ${String(count).padStart(6)} ${error.toExponential(1).padStart(15)} ` +
+          `${key.padEnd(20)} ${String(count).padStart(6)} ${error.toExponential(1).padStart(15)} ` +
             `${(100 * share).toFixed(0).padStart(12)} %   ${where}`,
         );
       }

@@ -13,6 +13,7 @@ import {packWinograd, runWinograd, winogradValues} from '../src/cpu/winograd.ts'
 import type {ConvGeometry} from '../src/geometry.ts';
 import type {Flavour, PlanContext} from '../src/plan.ts';
 import {runConv2d} from '../src/wasm/conv2d.ts';
+import {planName} from './accuracy.ts';
 import {geometryOf} from './geometry.ts';
 import {type Layer, readLayers} from './layers.ts';
 import {progressBar} from './progress.ts';
@@ -206,7 +207,7 @@ async function main(target: Target): Promise<void> {
       const plans = entry.plans
         .map(
           ({plan, milliseconds}) =>
-            `${plan.algorithm}${plan.algorithm === 'winograd' ? ` ${plan.points}` : ''} ${milliseconds.toFixed(2)} ms, ` +
+            `${planName(plan)} ${milliseconds.toFixed(2)} ms, ` +
             `expected ${((cost(entry.geometry, plan) / cost(entry.geometry, entry.plans[0].plan)) * entry.plans[0].milliseconds).toFixed(2)}`,
         )
         .join('; ');

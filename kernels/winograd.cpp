@@ -6,14 +6,23 @@
 
 // A stride s along the width is a stride of 1 over an image whose columns are s
 // columns of the input, s * inChannels channels deep (`columnFloats`), with
-// ceil(filterWidth / s) taps: NHWC holds them side by side already.
+// ceil(filterWidth / s) taps: NHWC holds them side by side already. Along the
+// height it is s interleaved images, the phases, whose products add up.
+//
+// F(rowOutputs, row taps) along the height is nested in it where `rowPoints` is
+// not 1. Where it is 1 nothing is transformed along the height, and each filter
+// row is a phase of its own.
 
 // One point's row of a panel, from the taps at `filter`, which are `tapStride`
-// floats apart; taps beyond `taps` count as zero.
+// floats apart; taps beyond `taps` count as zero. Each is the polynomial at
+// `rowPoint` of `rowTaps` taps which are `rowTapStride` floats apart, times
+// `rowScale`.
 template <int POINTS>
 IM2WIN_NOINLINE void packRow(float* panel, uint32_t pointStride,
                              const float* filter, uint32_t tapStride,
-                             uint32_t taps, bool lastTap, uint32_t width) {
+                             uint32_t taps, bool lastTap, uint32_t width,
+                             uint32_t rowTapStride, uint32_t rowTaps,
+                             float rowPoint, float rowScale) {
   constexpr int kPairs = POINTS / 2 - 1;
   for (uint32_t v = 0; v < kNR; v += 4) {
     f32x4 zero = splat(0.0f), infinity = splat(0.0f);
@@ -22,9 +31,16 @@ IM2WIN_NOINLINE void packRow(float* panel, uint32_t pointStride,
       even[k] = odd[k] = splat(0.0f);
       at[k] = splat(1.0f);
     }
-    if (width > v) {
+    if (width > v && rowTaps != 0) {
       for (uint32_t q = 0; q < taps; ++q) {
-        const f32x4 tap = loadLanes(filter + q * tapStride + v, width - v);
+        const float* from =
+            filter + q * tapStride + v + (rowTaps - 1) * rowTapStride;
+        f32x4 tap = loadLanes(from, width - v);
+        for (uint32_t i = rowTaps - 1; i != 0; --i) {
+          from -= rowTapStride;
+          tap = mulAdd(tap, splat(rowPoint), loadLanes(from, width - v));
+        }
+        tap = wasm_f32x4_mul(tap, splat(rowScale));
         if (q == 0) zero = tap;
         if (lastTap && q + 1 == taps) infinity = tap;
         IM2WIN_UNROLL for (int k = 0; k < kPairs; ++k) {
@@ -34,7 +50,7 @@ IM2WIN_NOINLINE void packRow(float* panel, uint32_t pointStride,
           } else {
             odd[k] = wasm_f32x4_add(odd[k], term);
           }
-          at[k] = wasm_f32x4_mul(at[k], splat(kPoint[k]));
+          at[k] = wasm_f32x4_mul(at[k], splat(pairPoint(POINTS, k)));
         }
       }
     }
@@ -52,49 +68,69 @@ IM2WIN_NOINLINE void packRow(float* panel, uint32_t pointStride,
   }
 }
 
-// Writes ceil(outChannels / NR) panels of POINTS * filterHeight * strideWidth *
-// inChannels * NR floats, [panel][point][filterHeight][strideWidth][inChannels]
-// [NR], from a tfjs filter.
+// Taps of a phase: every stride-th one from `phase` on.
+IM2WIN_INLINE uint32_t phaseTaps(uint32_t size, uint32_t stride,
+                                 uint32_t phase) {
+  return phase < size ? (size - phase + stride - 1) / stride : 0;
+}
+
+// One point along the height of a panel: [POINTS][rowPhases][strideWidth]
+// [inChannels][NR].
 template <int POINTS>
-IM2WIN_INLINE void pack(float* panels, const float* filter,
-                        uint32_t filterHeight, uint32_t filterWidth,
-                        uint32_t inChannels, uint32_t outChannels,
-                        uint32_t strideWidth) {
+IM2WIN_INLINE void packPoint(float* panel, const float* filter,
+                             uint32_t filterHeight, uint32_t filterWidth,
+                             uint32_t inChannels, uint32_t outChannels,
+                             uint32_t rowPhases, uint32_t strideWidth,
+                             uint32_t width, uint32_t rowPoints,
+                             uint32_t rowPoint) {
   const uint32_t taps = (filterWidth + strideWidth - 1) / strideWidth;
-  const uint32_t depth = filterHeight * strideWidth * inChannels;
+  const uint32_t rowTaps = (filterHeight + rowPhases - 1) / rowPhases;
+  const uint32_t pointStride = rowPhases * strideWidth * inChannels * kNR;
   const uint32_t tapFloats = inChannels * outChannels;
-  for (uint32_t n = 0; n < outChannels; n += kNR) {
-    const uint32_t width = outChannels - n < kNR ? outChannels - n : kNR;
-    float* row = panels;
-    for (uint32_t kh = 0; kh < filterHeight; ++kh) {
-      for (uint32_t phase = 0; phase < strideWidth; ++phase) {
-        // A phase may have one tap less than the others, or none.
-        const uint32_t own =
-            phase < filterWidth
-                ? (filterWidth - phase + strideWidth - 1) / strideWidth
-                : 0;
-        const float* from = filter + (kh * filterWidth + phase) * tapFloats + n;
-        for (uint32_t ci = 0; ci < inChannels; ++ci) {
-          packRow<POINTS>(row, depth * kNR, from, strideWidth * tapFloats, own,
-                          own == taps, width);
-          from += outChannels;
-          row += kNR;
-        }
+  const uint32_t rowFloats = filterWidth * tapFloats;
+  const bool atZero = rowPoint == 0;
+  const bool atInfinity = rowPoint != 0 && rowPoint + 1 == rowPoints;
+  const int pair = (int(rowPoint) - 1) / 2;
+  const float point =
+      atZero || atInfinity
+          ? 0.0f
+          : pairPoint(rowPoints, pair) * (rowPoint % 2 == 1 ? 1.0f : -1.0f);
+  const float scale = rowPoints == 1 || atInfinity
+                          ? 1.0f
+                          : filterScale(rowPoints, atZero ? -1 : pair);
+  for (uint32_t rowPhase = 0; rowPhase < rowPhases; ++rowPhase) {
+    const uint32_t ownRows = phaseTaps(filterHeight, rowPhases, rowPhase);
+    // At zero the polynomial is its first tap, at infinity its last.
+    const uint32_t rows = atInfinity ? (ownRows == rowTaps ? 1 : 0)
+                          : atZero   ? (ownRows != 0 ? 1 : 0)
+                                     : ownRows;
+    const uint32_t firstRow =
+        rowPhase + (atInfinity ? (rowTaps - 1) * rowPhases : 0);
+    for (uint32_t phase = 0; phase < strideWidth; ++phase) {
+      // A phase may have one tap less than the others, or none.
+      const uint32_t own = phaseTaps(filterWidth, strideWidth, phase);
+      const float* from = filter + firstRow * rowFloats + phase * tapFloats;
+      for (uint32_t ci = 0; ci < inChannels; ++ci) {
+        packRow<POINTS>(panel, pointStride, from, strideWidth * tapFloats, own,
+                        own == taps, width, rowPhases * rowFloats, rows, point,
+                        scale);
+        from += outChannels;
+        panel += kNR;
       }
     }
-    panels += POINTS * depth * kNR;
   }
 }
 
-// Transforms one gathered input row: `tiles` tiles of POINTS columns, each tile
-// `outputs` columns behind the one before. Writes [point][tile][columnFloats],
-// points being `tiles * columnFloats` floats apart.
+// Transforms one row of gathered columns: `tiles` tiles of POINTS columns, each
+// tile `outputs` columns behind the one before. A tile's transform is written
+// `tileStride` floats behind the one before, a point's `pointStride`.
 template <int POINTS>
 IM2WIN_INLINE void inputRow(float* to, const float* columns, uint32_t tiles,
-                            uint32_t outputs, uint32_t columnFloats) {
-  const uint32_t pointStride = tiles * columnFloats;
+                            uint32_t outputs, uint32_t columnFloats,
+                            uint32_t tileStride, uint32_t pointStride) {
   for (uint32_t t = 0; t < tiles; ++t) {
     const float* from = columns + t * outputs * columnFloats;
+    float* at = to + t * tileStride;
     uint32_t left = columnFloats;
     for (; left >= 4; left -= 4) {
       f32x4 d[POINTS], v[POINTS];
@@ -103,10 +139,10 @@ IM2WIN_INLINE void inputRow(float* to, const float* columns, uint32_t tiles,
       }
       inputTransform<POINTS>(d, v);
       IM2WIN_UNROLL for (int i = 0; i < POINTS; ++i) {
-        store(to + i * pointStride, v[i]);
+        store(at + i * pointStride, v[i]);
       }
       from += 4;
-      to += 4;
+      at += 4;
     }
     if (left != 0) {
       f32x4 d[POINTS], v[POINTS];
@@ -115,9 +151,25 @@ IM2WIN_INLINE void inputRow(float* to, const float* columns, uint32_t tiles,
       }
       inputTransform<POINTS>(d, v);
       IM2WIN_UNROLL for (int i = 0; i < POINTS; ++i) {
-        storeLanes(to + i * pointStride, v[i], left);
+        storeLanes(at + i * pointStride, v[i], left);
       }
-      to += left;
+    }
+  }
+}
+
+// Transforms POINTS rows along the height, in place: `count` floats, rounded up
+// to whole vectors, of rows that are `rowStride` floats apart.
+template <int POINTS>
+IM2WIN_INLINE void inputColumns(float* rows, uint32_t rowStride,
+                                uint32_t count) {
+  for (uint32_t i = 0; i < count; i += 4) {
+    f32x4 d[POINTS], v[POINTS];
+    IM2WIN_UNROLL for (int u = 0; u < POINTS; ++u) {
+      d[u] = load(rows + u * rowStride + i);
+    }
+    inputTransform<POINTS>(d, v);
+    IM2WIN_UNROLL for (int u = 0; u < POINTS; ++u) {
+      store(rows + u * rowStride + i, v[u]);
     }
   }
 }
@@ -216,26 +268,52 @@ IM2WIN_NOINLINE void outputLanes(const ConvCall* call, const float* product,
 #undef IM2WIN_OUTPUT
 }
 
+// Transforms products back along the height, in place: `count` floats of each
+// of POINTS rows, which follow one another, become those of `outputs` rows.
+template <int POINTS>
+IM2WIN_NOINLINE void outputColumns(float* products, uint32_t count,
+                                   uint32_t outputs) {
+  for (uint32_t i = 0; i < count; i += 4) {
+    float* to = products + i;
+    const auto p = Products<POINTS>::read(to, count);
+#define IM2WIN_OUTPUT(J)                                         \
+  if constexpr (J + 1 < POINTS) {                                \
+    if (J >= outputs) continue;                                  \
+    f32x4 y = outputTransform<POINTS, J>(p.zero, p.even, p.odd); \
+    if (J + 1 == outputs) y = wasm_f32x4_add(y, p.infinity);     \
+    store(to, y);                                                \
+    to += count;                                                 \
+  }
+    IM2WIN_EACH(IM2WIN_OUTPUT)
+#undef IM2WIN_OUTPUT
+  }
+}
+
 // Transforms a group's products back and finishes them: the `width` channels
-// from n on of `rows` output rows of `outWidth` pixels.
+// from n on of `rows` output rows of `outWidth` pixels. The products of
+// `rowOutputs` rows lie `rowStride` floats apart.
 template <int POINTS>
 IM2WIN_NOINLINE void outputRows(const ConvCall* call, const float* products,
                                 uint32_t pointStride, uint32_t panelStride,
                                 float* c, uint32_t n, uint32_t width,
                                 uint32_t rows, uint32_t outputs,
-                                uint32_t outWidth) {
+                                uint32_t outWidth, uint32_t rowOutputs,
+                                uint32_t rowStride) {
   const bool inRegisters = finishesInRegisters(call);
+  const uint32_t tiles = (outWidth + outputs - 1) / outputs;
   for (uint32_t r = 0; r < rows; ++r) {
-    for (uint32_t j = 0; j < outWidth; j += outputs, products += kNR) {
+    const float* product =
+        products + r / rowOutputs * tiles * kNR + r % rowOutputs * rowStride;
+    for (uint32_t j = 0; j < outWidth; j += outputs, product += kNR) {
       float* to = c + r * call->outRowStride + j * call->outPixelStride + n;
       const uint32_t count = outWidth - j < outputs ? outWidth - j : outputs;
       const uint32_t vectors = count < outputs ? 0 : width / 4;
       if (vectors != 0) {
-        outputTileOf<POINTS>(outputs, call, products, pointStride, panelStride,
+        outputTileOf<POINTS>(outputs, call, product, pointStride, panelStride,
                              to, n, vectors);
       }
       for (uint32_t v = 4 * vectors; v < width; v += 4) {
-        outputLanes<POINTS>(call, products + v / kNR * panelStride + v % kNR,
+        outputLanes<POINTS>(call, product + v / kNR * panelStride + v % kNR,
                             pointStride, to + v, n + v, width - v, outputs,
                             count);
       }
@@ -246,23 +324,26 @@ IM2WIN_NOINLINE void outputRows(const ConvCall* call, const float* products,
 
 // The products of `group` panels are made before they are transformed back:
 // the windows are read once for all of them, and whole cache lines written.
-template <int POINTS, uint32_t MR>
-IM2WIN_INLINE void block(const ConvCall* call, const ConvCall* gemm,
-                         const float* a, float* c, uint32_t rows,
-                         uint32_t outputs, uint32_t outWidth, float* products,
-                         uint32_t group) {
-  const uint32_t tiles = gemm->rowLength;
-  const uint32_t windows = rows * tiles;
-  const uint32_t aPointStride = tiles * gemm->windowStride;
+template <uint32_t MR>
+IM2WIN_INLINE void winograd(const ConvCall* call, const ConvCall* gemm,
+                            const float* a, float* c, uint32_t rows,
+                            uint32_t outputs, uint32_t outWidth,
+                            float* products, uint32_t points, uint32_t group,
+                            uint32_t rowPoints, uint32_t rowOutputs) {
+  const uint32_t tiles = (outWidth + outputs - 1) / outputs;
+  const uint32_t windows = (rows + rowOutputs - 1) / rowOutputs * tiles;
+  const uint32_t aPointStride = gemm->rowLength * gemm->windowStride;
   const uint32_t outChannels = call->outChannels;
   const uint32_t pointFloats = depthOf(gemm) * kNR;
   const uint32_t pointStride = windows * kNR;
-  const uint32_t panelStride = POINTS * pointStride;
+  const uint32_t allPoints = rowPoints * points;
+  const uint32_t rowStride = points * pointStride;
+  const uint32_t panelStride = allPoints * pointStride;
   const float* panels = gemm->panels;
   for (uint32_t n = 0; n < outChannels; n += group * kNR) {
     const uint32_t width =
         outChannels - n < group * kNR ? outChannels - n : group * kNR;
-    for (uint32_t point = 0; point < POINTS; ++point) {
+    for (uint32_t point = 0; point < allPoints; ++point) {
       const float* from = a + point * aPointStride;
       const float* panel = panels + point * pointFloats;
       float* to = products + point * pointStride;
@@ -270,9 +351,9 @@ IM2WIN_INLINE void block(const ConvCall* call, const ConvCall* gemm,
         // The next panel of the group, or the first one's next point, or the
         // next group.
         const float* following =
-            m + kNR < width           ? panel + POINTS * pointFloats
-            : point + 1 < POINTS      ? panels + (point + 1) * pointFloats
-            : n + width < outChannels ? panels + group * POINTS * pointFloats
+            m + kNR < width           ? panel + allPoints * pointFloats
+            : point + 1 < allPoints   ? panels + (point + 1) * pointFloats
+            : n + width < outChannels ? panels + group * allPoints * pointFloats
                                       : gemm->panels;
         if (width - m > 4) {
           panelRows<2>(gemm, panel, 0, 8, from, to, 0, 0, windows, MR,
@@ -281,72 +362,102 @@ IM2WIN_INLINE void block(const ConvCall* call, const ConvCall* gemm,
           panelRows<1>(gemm, panel, 0, 4, from, to, 0, 0, windows, 8,
                        following);
         }
-        panel += POINTS * pointFloats;
+        panel += allPoints * pointFloats;
         to += panelStride;
       }
     }
-    panels += group * POINTS * pointFloats;
-    outputRows<POINTS>(call, products, pointStride, panelStride, c, n, width,
-                       rows, outputs, outWidth);
+    panels += group * allPoints * pointFloats;
+    for (float* own = products;
+         own < products + (width + kNR - 1) / kNR * panelStride;
+         own += panelStride) {
+      if (rowPoints == 4) outputColumns<4>(own, rowStride, rowOutputs);
+      if (rowPoints == 6) outputColumns<6>(own, rowStride, rowOutputs);
+      if (rowPoints == 8) outputColumns<8>(own, rowStride, rowOutputs);
+    }
+    const auto back = [&](auto run) __attribute__((always_inline)) {
+      run(call, products, pointStride, panelStride, c, n, width, rows, outputs,
+          outWidth, rowOutputs, rowStride);
+    };
+    if (points == 4) back(outputRows<4>);
+    if (points == 6) back(outputRows<6>);
+    if (points == 8) back(outputRows<8>);
   }
 }
 
+// Writes ceil(outChannels / NR) panels, [panel][rowPoints][points][rowPhases]
+// [strideWidth][inChannels][NR], from a tfjs filter. `rowPhases` is the stride
+// along the height, or the filter's height where `rowPoints` is 1.
 IM2WIN_EXPORT(im2win_winograd_pack)
 void im2win_winograd_pack(float* panels, const float* filter,
                           uint32_t filterHeight, uint32_t filterWidth,
                           uint32_t inChannels, uint32_t outChannels,
-                          uint32_t strideWidth, uint32_t points) {
-  const auto with = [&](auto run) {
-    run(panels, filter, filterHeight, filterWidth, inChannels, outChannels,
-        strideWidth);
-  };
-  if (points == 4) with(pack<4>);
-  if (points == 6) with(pack<6>);
-  if (points == 8) with(pack<8>);
+                          uint32_t rowPhases, uint32_t strideWidth,
+                          uint32_t rowPoints, uint32_t points) {
+  const uint32_t pointFloats =
+      points * rowPhases * strideWidth * inChannels * kNR;
+  for (uint32_t n = 0; n < outChannels; n += kNR) {
+    const uint32_t width = outChannels - n < kNR ? outChannels - n : kNR;
+    for (uint32_t rowPoint = 0; rowPoint < rowPoints; ++rowPoint) {
+      const auto with = [&](auto run) __attribute__((always_inline)) {
+        run(panels, filter + n, filterHeight, filterWidth, inChannels,
+            outChannels, rowPhases, strideWidth, width, rowPoints, rowPoint);
+      };
+      if (points == 4) with(packPoint<4>);
+      if (points == 6) with(packPoint<6>);
+      if (points == 8) with(packPoint<8>);
+      panels += pointFloats;
+    }
+  }
 }
 
+// Transforms `rowPoints` gathered rows of `columnFloats` floats a column, which
+// are `rowStride` floats apart and padded to whole vectors; along the height
+// (in place, unless `rowPoints` is 1), then along the width, to points
+// `pointStride` floats apart whose tiles are `tileStride` floats apart.
 IM2WIN_EXPORT(im2win_winograd_input)
-void im2win_winograd_input(float* to, const float* columns, uint32_t tiles,
-                           uint32_t outputs, uint32_t columnFloats,
+void im2win_winograd_input(float* to, float* rows, uint32_t rowStride,
+                           uint32_t tiles, uint32_t outputs,
+                           uint32_t columnFloats, uint32_t tileStride,
+                           uint32_t pointStride, uint32_t rowPoints,
                            uint32_t points) {
-  if (points == 4) inputRow<4>(to, columns, tiles, outputs, columnFloats);
-  if (points == 6) inputRow<6>(to, columns, tiles, outputs, columnFloats);
-  if (points == 8) inputRow<8>(to, columns, tiles, outputs, columnFloats);
+  if (rowPoints == 4) inputColumns<4>(rows, rowStride, rowStride);
+  if (rowPoints == 6) inputColumns<6>(rows, rowStride, rowStride);
+  if (rowPoints == 8) inputColumns<8>(rows, rowStride, rowStride);
+  for (uint32_t u = 0; u < rowPoints; ++u) {
+    const auto with = [&](auto run) __attribute__((always_inline)) {
+      run(to, rows, tiles, outputs, columnFloats, tileStride, pointStride);
+    };
+    if (points == 4) with(inputRow<4>);
+    if (points == 6) with(inputRow<6>);
+    if (points == 8) with(inputRow<8>);
+    rows += rowStride;
+    to += points * pointStride;
+  }
 }
 
-// Multiplies and transforms back `rows` output rows to c, spaced as `call`
-// says, which has the epilogue too. `gemm` describes one point's product: its
-// windows are the transformed columns at `a`, its output is products:
-// [group][point][rows * tiles][NR], which are the caller's to give.
-template <uint32_t MR>
-IM2WIN_INLINE void winograd(const ConvCall* call, const ConvCall* gemm,
-                            const float* a, float* c, uint32_t rows,
-                            uint32_t outputs, uint32_t outWidth,
-                            float* products, uint32_t points, uint32_t group) {
-  if (points == 4)
-    block<4, MR>(call, gemm, a, c, rows, outputs, outWidth, products, group);
-  if (points == 6)
-    block<6, MR>(call, gemm, a, c, rows, outputs, outWidth, products, group);
-  if (points == 8)
-    block<8, MR>(call, gemm, a, c, rows, outputs, outWidth, products, group);
-}
-
+// Multiplies and transforms back `rows` output rows of `outWidth` pixels to c,
+// spaced as `call` says, which has the epilogue too. `gemm` describes one
+// point's product: its windows are the transformed columns at `a`, its output
+// is products: [group][rowPoints][points][window][NR], which are the caller's
+// to give.
 #ifdef IM2WIN_RELAXED
 IM2WIN_EXPORT(im2win_winograd_6x8)
 void im2win_winograd_6x8(const ConvCall* call, const ConvCall* gemm,
                          const float* a, float* c, uint32_t rows,
                          uint32_t outputs, uint32_t outWidth, float* products,
-                         uint32_t points, uint32_t group) {
+                         uint32_t points, uint32_t group, uint32_t rowPoints,
+                         uint32_t rowOutputs) {
   winograd<6>(call, gemm, a, c, rows, outputs, outWidth, products, points,
-              group);
+              group, rowPoints, rowOutputs);
 }
 #else
 IM2WIN_EXPORT(im2win_winograd_5x8)
 void im2win_winograd_5x8(const ConvCall* call, const ConvCall* gemm,
                          const float* a, float* c, uint32_t rows,
                          uint32_t outputs, uint32_t outWidth, float* products,
-                         uint32_t points, uint32_t group) {
+                         uint32_t points, uint32_t group, uint32_t rowPoints,
+                         uint32_t rowOutputs) {
   winograd<5>(call, gemm, a, c, rows, outputs, outWidth, products, points,
-              group);
+              group, rowPoints, rowOutputs);
 }
 #endif

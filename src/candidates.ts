@@ -9,6 +9,8 @@ interface Target {
   /** Of a value in strips, panels and products. */
   readonly valueBytes: 4 | 8;
   readonly readsInPlace: boolean;
+  /** What a Winograd plan may have along the height. */
+  readonly rowPoints: readonly WinogradPlan['rowPoints'][];
 }
 
 // The 6×8 tile needs twelve accumulators, two vectors of the panel and one of
@@ -16,9 +18,9 @@ interface Target {
 // fused takes one more, hence five rows. The cpu backend sums doubles, one by
 // one, and always three rows of them.
 const TARGETS: Record<Flavour | 'cpu', Target> = {
-  relaxed: {tile: {mr: 6, nr: 8, leastRows: 3}, valueBytes: 4, readsInPlace: true},
-  strict: {tile: {mr: 5, nr: 8, leastRows: 2}, valueBytes: 4, readsInPlace: true},
-  cpu: {tile: {mr: 3, nr: 4, leastRows: 3}, valueBytes: 8, readsInPlace: false},
+  relaxed: {tile: {mr: 6, nr: 8, leastRows: 3}, valueBytes: 4, readsInPlace: true, rowPoints: [1, 4, 6, 8]},
+  strict: {tile: {mr: 5, nr: 8, leastRows: 2}, valueBytes: 4, readsInPlace: true, rowPoints: [1, 4, 6, 8]},
+  cpu: {tile: {mr: 3, nr: 4, leastRows: 3}, valueBytes: 8, readsInPlace: false, rowPoints: [1]},
 };
 
 // A block's strips are to stay in the second-level cache beside a panel; but a
@@ -33,6 +35,12 @@ const MAX_BLOCK_SHARE = 0.1;
 const OVERHANG_BYTES = 16;
 // Tiles of a Winograd block after which more of them gain nothing.
 const WINOGRAD_TILES = 96;
+// What a nested block, whose windows do not overlap, takes of the second-level cache.
+const NESTED_BLOCK_BYTES = 384 * 1024;
+// Gathered columns that are transformed at a time.
+const COLUMN_BYTES = 24 * 1024;
+// Outputs of a tile, along both axes, beyond which its error would be too large.
+const MAX_NESTED_OUTPUTS = 24;
 // Panels whose products are transformed back together, where there is room.
 const PRODUCT_GROUP = 4;
 const MAX_PACKED_BYTES = 8 * 1024 * 1024;
@@ -48,7 +56,9 @@ export function candidatePlans(
   const {filterHeight, filterWidth, inChannels, outChannels} = geometry;
   const filterBytes = target.valueBytes * filterHeight * filterWidth * inChannels * outChannels;
   const bound = context.maxPackedFilterBytes ?? Math.max(MAX_PACKED_BYTES, 2 * filterBytes);
-  const winograd = ([8, 6, 4] as const).map((points) => planWinograd(geometry, target, points));
+  const winograd = target.rowPoints.flatMap((rowPoints) =>
+    ([8, 6, 4] as const).map((points) => planWinograd(geometry, target, points, rowPoints)),
+  );
   return [im2win, ...winograd.filter((plan) => plan !== undefined && plan.panelBytes <= bound)] as [
     Im2winPlan,
     ...WinogradPlan[],
@@ -56,63 +66,96 @@ export function candidatePlans(
 }
 
 /**
- * The plan for F(points - taps + 1, taps), or `undefined` where there is none: a
- * dilated filter, no or too many taps.
+ * The plan for so many points, or `undefined` where there is none: a dilated
+ * filter, no or too many taps.
  */
 function planWinograd(
   geometry: ConvGeometry,
   {tile, valueBytes}: Target,
   points: WinogradPlan['points'],
+  rowPoints: WinogradPlan['rowPoints'],
 ): WinogradPlan | undefined {
-  const {strideWidth, inChannels, filterHeight, outWidth} = geometry;
+  const {strideWidth, inChannels, filterHeight, outHeight, outWidth} = geometry;
+  const nested = rowPoints > 1;
   const taps = Math.ceil(geometry.filterWidth / strideWidth);
   const outputs = points - taps + 1;
+  const rowPhases = nested ? geometry.strideHeight : filterHeight;
+  const rowTaps = Math.ceil(filterHeight / rowPhases);
+  const rowOutputs = rowPoints - rowTaps + 1;
   const dilated = geometry.dilationWidth > 1 || geometry.dilationHeight > 1;
   if (taps < 2 || outputs < 2 || dilated || inChannels === 0) return undefined;
+  if (nested && (rowTaps < 2 || rowOutputs < 2 || rowOutputs * outputs > MAX_NESTED_OUTPUTS)) {
+    return undefined;
+  }
   const tiles = Math.ceil(outWidth / outputs);
+  const rowGroups = Math.ceil(outHeight / rowOutputs);
   const columnFloats = strideWidth * inChannels;
-  const inputRowBytes = valueBytes * points * tiles * columnFloats;
-  const columns = (tiles * outputs + taps - 1) * strideWidth;
-  const columnBytes = valueBytes * columns * inChannels + OVERHANG_BYTES;
+  const windowBytes = valueBytes * rowPoints * points * (nested ? rowPhases : 1) * columnFloats;
   const panels = Math.ceil(geometry.outChannels / tile.nr);
-  const productRowBytes = valueBytes * points * tiles * tile.nr;
-  const inputRowsFor = (rows: number) => inputRowsUnder(geometry, rows);
-  const bytesFor = (rows: number, group: number) =>
-    columnBytes +
-    inputRowsFor(rows) * inputRowBytes +
-    rows * (group * productRowBytes + outRowBytes(geometry));
+  const productWindowBytes = valueBytes * rowPoints * points * tile.nr;
+  const columnsOf = (count: number) => (count * outputs + taps - 1) * strideWidth;
+  const columnBytesOf = (count: number) =>
+    rowPoints * vectorBytes(valueBytes * columnsOf(count) * inChannels) + OVERHANG_BYTES;
+  const inputRowsOf = (groups: number) => (nested ? groups : inputRowsUnder(geometry, groups));
+  const outRows = (groups: number) => Math.min(groups * rowOutputs, outHeight);
+
+  const budget = nested
+    ? Math.min(allowedBlockBytes(geometry), Math.max(MAX_BLOCK_BYTES, NESTED_BLOCK_BYTES))
+    : MAX_BLOCK_BYTES;
+  // The gathered columns of all rows stay in the first-level cache until they are transformed.
+  const gathers = Math.ceil(columnBytesOf(tiles) / COLUMN_BYTES);
+  const wantedPerGather = nested ? Math.max(1, Math.floor(tiles / gathers)) : tiles;
+  const bytesFor = (groups: number, part: number, group: number) =>
+    columnBytesOf(Math.min(part, wantedPerGather)) +
+    inputRowsOf(groups) * part * windowBytes +
+    groups * part * group * productWindowBytes +
+    outRows(groups) * outRowBytes(geometry);
+  let parts = 1;
+  const tilesOf = (count: number) => Math.ceil(tiles / count);
+  while (parts < tiles && bytesFor(1, tilesOf(parts), 1) > budget) ++parts;
+  const tilesPerPart = tilesOf(parts);
   // As many rows as fit, in blocks of one size: each block reads the whole filter.
   let most = 1;
   while (
-    most < geometry.outHeight &&
-    most * tiles < WINOGRAD_TILES &&
-    bytesFor(most + 1, 1) <= MAX_BLOCK_BYTES
+    most < rowGroups &&
+    most * tilesPerPart < WINOGRAD_TILES &&
+    bytesFor(most + 1, tilesPerPart, 1) <= budget
   ) {
     ++most;
   }
-  const rowsPerBlock = Math.ceil(geometry.outHeight / Math.ceil(geometry.outHeight / most));
-  if (bytesFor(rowsPerBlock, 1) > allowedBlockBytes(geometry)) return undefined;
+  const groupsPerBlock = Math.ceil(rowGroups / Math.ceil(rowGroups / most));
+  if (bytesFor(groupsPerBlock, tilesPerPart, 1) > allowedBlockBytes(geometry)) return undefined;
   let group = Math.min(PRODUCT_GROUP, panels);
-  while (group > 1 && bytesFor(rowsPerBlock, group) > MAX_BLOCK_BYTES) --group;
-  const depth = filterHeight * columnFloats;
+  while (group > 1 && bytesFor(groupsPerBlock, tilesPerPart, group) > budget) --group;
+  const tilesPerGather = Math.min(tilesPerPart, wantedPerGather);
+  const depth = rowPhases * columnFloats;
   return {
     algorithm: 'winograd',
     tile,
     points,
     outputs,
     taps,
+    rowPoints,
+    rowOutputs,
+    rowPhases,
     tiles,
-    columns,
-    columnBytes,
-    rowsPerBlock,
-    inputRows: inputRowsFor(rowsPerBlock),
-    inputRowBytes,
+    tilesPerPart,
+    tilesPerGather,
+    columns: columnsOf(tilesPerGather),
+    columnBytes: columnBytesOf(tilesPerGather),
+    rowsPerBlock: groupsPerBlock * rowOutputs,
+    inputRows: inputRowsOf(groupsPerBlock),
+    inputRowBytes: tilesPerPart * windowBytes,
     group,
-    productBytes: rowsPerBlock * group * productRowBytes,
-    blockBytes: rowsPerBlock * outRowBytes(geometry),
-    packing: `${filterName(geometry)} winograd ${points} stride ${strideWidth} panels ${tile.nr}`,
-    panelBytes: valueBytes * points * depth * panels * tile.nr,
+    productBytes: groupsPerBlock * tilesPerPart * group * productWindowBytes,
+    blockBytes: outRows(groupsPerBlock) * outRowBytes(geometry),
+    packing: `${filterName(geometry)} winograd ${rowPoints}×${points} stride ${rowPhases}×${strideWidth} panels ${tile.nr}`,
+    panelBytes: valueBytes * rowPoints * points * depth * panels * tile.nr,
   };
+}
+
+function vectorBytes(bytes: number): number {
+  return Math.ceil(bytes / 16) * 16;
 }
 
 /** The plan for plain im2win, whatever else could compute the convolution. */

@@ -31,23 +31,23 @@ const FAR_BYTES = 16 * 1024 * 1024;
 const COSTS: Record<Flavour | 'cpu', Work> = {
   relaxed: {
     steps: 1,
-    sums: 10,
-    segments: 0.9,
-    gathered: 2.4,
-    transformed: 1.5,
-    products: 9,
+    sums: 34,
+    segments: 0.67,
+    gathered: 0.72,
+    transformed: 1.3,
+    products: 1.7,
     filter: 0.01,
-    farFilter: 0.8,
+    farFilter: 0.54,
   },
   strict: {
     steps: 1,
-    sums: 13,
-    segments: 1.6,
-    gathered: 1.2,
-    transformed: 1.2,
-    products: 4,
+    sums: 12,
+    segments: 0.85,
+    gathered: 1.3,
+    transformed: 1.1,
+    products: 1.7,
     filter: 0.01,
-    farFilter: 0.8,
+    farFilter: 0.53,
   },
   cpu: {
     steps: 1,
@@ -96,21 +96,27 @@ function im2winWork(geometry: ConvGeometry, plan: Im2winPlan): Work {
 }
 
 function winogradWork(geometry: ConvGeometry, plan: WinogradPlan): Work {
-  const {batchSize, outHeight, outChannels, filterHeight} = geometry;
-  const {points, tiles, rowsPerBlock} = plan;
+  const {batchSize, outHeight, outChannels} = geometry;
+  const {rowOutputs, tiles, tilesPerPart} = plan;
   const vectors = Math.ceil(outChannels / 4);
   const columnFloats = geometry.strideWidth * geometry.inChannels;
-  const blocks = batchSize * Math.ceil(outHeight / rowsPerBlock);
-  const windows = (batchSize * outHeight * tiles) / blocks;
+  const nested = plan.rowPoints > 1;
+  const points = plan.rowPoints * plan.points;
+  const parts = Math.ceil(tiles / tilesPerPart);
+  const rowBlocks = batchSize * Math.ceil(outHeight / plan.rowsPerBlock);
+  const blocks = rowBlocks * parts;
+  const windows = (batchSize * Math.ceil(outHeight / rowOutputs) * tiles) / blocks;
   const products = blocks * points * windows * vectors;
-  const inputRows = blocks * plan.inputRows;
+  const gathers = blocks * Math.ceil(tilesPerPart / plan.tilesPerGather);
+  const gatheredRows = plan.inputRows * plan.rowPoints * (nested ? plan.rowPhases : 1);
+  const depth = nested ? plan.rowPhases * columnFloats : columnFloats;
   return {
-    steps: blocks * points * tileSteps(windows, plan) * filterHeight * columnFloats * vectors,
+    steps: blocks * points * tileSteps(windows, plan) * plan.rowPhases * columnFloats * vectors,
     sums: products,
-    segments: products * filterHeight,
-    gathered: inputRows * plan.columns * geometry.inChannels,
-    transformed: inputRows * points * tiles * columnFloats,
-    products,
+    segments: products * (nested ? 1 : plan.rowPhases),
+    gathered: gathers * gatheredRows * plan.columns * geometry.inChannels * (nested ? 2 : 1),
+    transformed: rowBlocks * plan.inputRows * points * tiles * depth,
+    products: nested ? 2 * products : products,
     ...filterWork(blocks, plan),
   };
 }

@@ -64,8 +64,10 @@ export interface Im2winPlan {
 }
 
 /**
- * Winograd's F(outputs, taps) along the width. A stride s along the width is a
- * stride of 1 over columns of s · inChannels channels.
+ * Winograd's F(outputs, taps) along the width, and F(rowOutputs, ·) along the
+ * height nested in it where `rowPoints` is not 1. A stride s along the width is a
+ * stride of 1 over columns of s · inChannels channels; along the height it is s
+ * interleaved images, the phases.
  */
 export interface WinogradPlan {
   readonly algorithm: 'winograd';
@@ -74,13 +76,22 @@ export interface WinogradPlan {
   readonly points: 4 | 6 | 8;
   readonly outputs: number;
   readonly taps: number;
+  /** The same along the height; 1 and 1 where nothing is transformed along it. */
+  readonly rowPoints: 1 | 4 | 6 | 8;
+  readonly rowOutputs: number;
+  /** Images along the height whose products add up; where `rowPoints` is 1, filter rows. */
+  readonly rowPhases: number;
   /** Tiles in an output row; the last may reach over its end. */
   readonly tiles: number;
-  /** Input columns that are gathered for a row of tiles. */
+  /** Tiles of a row that are in a block, and those whose columns are gathered at a time. */
+  readonly tilesPerPart: number;
+  readonly tilesPerGather: number;
+  /** Input columns of so many tiles, and the bytes of `rowPoints` rows of them. */
   readonly columns: number;
   readonly columnBytes: number;
-  /** Output rows in a block, and the transformed input rows that they need. */
+  /** Output rows in a block. */
   readonly rowsPerBlock: number;
+  /** Transformed rows that they need: of the input, or one for each `rowOutputs` output rows. */
   readonly inputRows: number;
   readonly inputRowBytes: number;
   /** Panels whose products are transformed back together. */

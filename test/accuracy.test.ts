@@ -1,6 +1,6 @@
 // Errors of each algorithm, relative to the largest output, on data of three kinds.
 // `npm run accuracy` does the same on the convolutions of whole networks.
-import {DISTRIBUTIONS, type Distribution, errorBound, relativeErrors} from '../bench/accuracy.ts';
+import {DISTRIBUTIONS, type Distribution, errorBound, planName, relativeErrors} from '../bench/accuracy.ts';
 import {candidatePlans} from '../src/candidates.ts';
 import {convGeometry} from '../src/geometry.ts';
 import type {Flavour} from '../src/plan.ts';
@@ -16,7 +16,11 @@ const wishes = {
 
 /** [filterHeight, filterWidth, inChannels, stride]: every F(m, r), few and many terms. */
 const FILTERS: readonly (readonly [number, number, number, number])[] = [
-  ...[2, 3, 4, 5, 6, 7].flatMap((taps) => [[1, taps, 3, 1] as const, [3, taps, 64, 1] as const]),
+  ...[2, 3, 4, 5, 6, 7].flatMap((taps) => [
+    [1, taps, 3, 1] as const,
+    ...[2, 3, 5, 7].map((height) => [height, taps, 64, 1] as const),
+  ]),
+  [4, 4, 256, 1],
   [3, 3, 512, 1],
   [3, 3, 1024, 1],
   [7, 7, 64, 2],
@@ -45,7 +49,7 @@ describe.each(['relaxed', 'strict'] as const)('%s', (flavour: Flavour) => {
     const plans = candidatePlans(geometry, {...wishes, backend: 'wasm', flavour, threads: 1});
     const errors = relativeErrors(state, geometry, plans, distribution, 1, 1500);
     plans.forEach((plan, i) => {
-      const name = plan.algorithm === 'winograd' ? `F(${plan.outputs},${plan.taps})` : plan.algorithm;
+      const name = planName(plan);
       names.add(name);
       if (!(errors[i] <= errorBound(plan.algorithm, geometry))) {
         throw new Error(`${name}: ${errors[i]} exceeds ${errorBound(plan.algorithm, geometry)}`);
@@ -57,7 +61,16 @@ describe.each(['relaxed', 'strict'] as const)('%s', (flavour: Flavour) => {
 
 test('every algorithm was measured', () => {
   const minimal = [4, 6, 8].flatMap((points) =>
-    Array.from({length: points - 2}, (_, i) => `F(${points - 1 - i},${i + 2})`),
+    Array.from({length: points - 2}, (_, i) => ({outputs: points - 1 - i, taps: i + 2})),
   );
-  expect([...names].sort()).toEqual(['im2win', ...minimal].sort());
+  const alone = minimal.map(({outputs, taps}) => `F(${outputs},${taps})`);
+  const nested = [2, 3, 5, 7].flatMap((rowTaps) =>
+    minimal.flatMap(({outputs, taps}) =>
+      [4, 6, 8]
+        .map((rowPoints) => rowPoints - rowTaps + 1)
+        .filter((rowOutputs) => rowOutputs >= 2 && rowOutputs * outputs <= 24)
+        .map((rowOutputs) => `F(${rowOutputs}×${outputs},${rowTaps}×${taps})`),
+    ),
+  );
+  expect([...names]).toEqual(expect.arrayContaining(['im2win', ...alone, ...nested]));
 });

@@ -58,9 +58,9 @@ export function checkGradients(problem: ConvCase, depthwise: boolean, planar = f
     expectShape(dx, xShape);
     const terms = filterShape[0] * filterShape[1] * outChannels + 2;
     // A phase may be computed by Winograd: no dy and no filter value is larger than 1.
-    const taps = Math.ceil(filterShape[1] / strides[1]);
+    const [rowTaps, taps] = [0, 1].map((axis) => Math.ceil(filterShape[axis] / strides[axis]));
     const tileError =
-      depthwise || taps < 2 || taps > 7 ? 0 : winogradGrowth(taps) * sumError(terms + 24, terms);
+      depthwise || taps < 2 || taps > 7 ? 0 : winogradGrowth(rowTaps, taps) * sumError(terms + 48, terms);
     expectNear(
       `${name}, x`,
       dx.dataSync(),

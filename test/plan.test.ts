@@ -1,9 +1,10 @@
 // What the plan promises of every convolution, whatever it chooses.
+import {planName} from '../bench/accuracy.ts';
 import {geometryOf} from '../bench/geometry.ts';
 import {readLayers} from '../bench/layers.ts';
 import {candidatePlans} from '../src/candidates.ts';
 import {type ConvGeometry, convGeometry} from '../src/geometry.ts';
-import {type PlanContext, planConv} from '../src/plan.ts';
+import {type PlanContext, planConv, planFull} from '../src/plan.ts';
 
 const contexts: PlanContext[] = [
   {backend: 'wasm', algorithm: 'auto', winograd: true, flavour: 'relaxed', threads: 1},
@@ -49,8 +50,17 @@ const FILTER_BYTES = 4 * 9 * 512 * 512;
 test('a large packed filter is at most twice the filter, unless more is allowed', () => {
   const packed = (context: PlanContext) =>
     candidatePlans(deep(), context).map(({panelBytes}) => panelBytes / FILTER_BYTES);
-  expect(packed(wasm)).toEqual([1, 2, 4 / 3]);
-  expect(packed({...wasm, maxPackedFilterBytes: 3 * FILTER_BYTES})).toEqual([1, 8 / 3, 2, 4 / 3]);
+  // F(4,3) and F(2,3) along the width, F(2×2, 3×3), of [1, 8/3, 2, 4/3] and those of both axes.
+  expect(packed(wasm)).toEqual([1, 2, 4 / 3, 16 / 9]);
+  expect(packed({...wasm, maxPackedFilterBytes: 3 * FILTER_BYTES})).toEqual([
+    1,
+    8 / 3,
+    2,
+    4 / 3,
+    24 / 9,
+    16 / 9,
+    24 / 9,
+  ]);
   expect(packed({...wasm, maxPackedFilterBytes: 1.5 * FILTER_BYTES})).toEqual([1, 4 / 3]);
   expect(packed({...wasm, maxPackedFilterBytes: 0})).toEqual([1]);
 });
@@ -63,19 +73,19 @@ test.each(contexts)('winograd: false is plain im2win everywhere: %j', (context) 
 
 test('the choice: fewer multiplications where they pay, plain im2win where they do not', () => {
   const choice = (size: number, inChannels: number, filter: number, outChannels: number) => {
-    const plan = planConv(
+    const plan = planFull(
       convGeometry([1, size, size, inChannels], [filter, filter, inChannels, outChannels], {
         strides: 1,
         pad: 'valid',
       }),
       wasm,
     );
-    return plan.algorithm === 'winograd' ? `F(${plan.outputs},${plan.taps})` : plan.algorithm;
+    return planName(plan);
   };
-  expect(choice(112, 64, 3, 128)).toBe('F(6,3)');
-  expect(choice(24, 96, 5, 256)).toBe('F(4,5)');
+  expect(choice(112, 64, 3, 128)).toBe('F(4×6,3×3)');
+  expect(choice(24, 96, 5, 256)).toBe('F(4×4,5×5)');
   expect(choice(224, 3, 3, 64)).toBe('im2win');
   expect(choice(56, 64, 1, 64)).toBe('im2win');
-  // One tile of six outputs for an image of five: the filter's traffic decides.
-  expect(choice(7, 512, 3, 512)).not.toBe('F(6,3)');
+  // An image of five by five: the filter's traffic decides.
+  expect(choice(7, 512, 3, 512)).not.toBe('F(4×6,3×3)');
 });

@@ -152,26 +152,48 @@ export function sumError(terms: number, magnitude: number): number {
   return (nu / (1 - nu)) * magnitude;
 }
 
+/** The finite points of Winograd's transforms, for each number of points. */
+const FINITE_POINTS: Readonly<Record<number, readonly number[]>> = {
+  4: [0, 1, -1],
+  6: [0, 0.75, -0.75, 1.5, -1.5],
+  8: [0, 1, -1, 2, -2, 0.5, -0.5],
+};
+
 /**
- * By how much Winograd's F(m, taps) along the width can widen a rounding error,
- * relative to max |x| · sum |filter|: the largest row sum of |A| (|G| max)(|B| sums)
- * for the points 0, ±1, ±2, ±1/2 and infinity, over each m that is offered.
+ * By how much Winograd's transforms can widen a rounding error, relative to
+ * max |x| · sum |filter|, over all that are offered for a filter of so many taps
+ * along the height and the width (of one phase of the stride): along the width
+ * alone, or along both with at most 24 outputs.
  */
-export function winogradGrowth(taps: number): number {
+export function winogradGrowth(rowTaps: number, taps: number): number {
   let growth = 1;
   for (const points of [4, 6, 8]) {
-    const finite = [0, 1, -1, 2, -2, 0.5, -0.5].slice(0, points - 1);
     const outputs = points - taps + 1;
-    for (let j = 0; j < outputs; ++j) {
-      let sum = j === outputs - 1 ? absoluteSum(polynomial(finite)) : 0;
-      for (const p of finite) {
-        const others = finite.filter((q) => q !== p);
-        const scale = others.reduce((product, q) => product * (p - q), 1);
-        const largestTap = Math.max(1, Math.abs(p) ** (taps - 1)) / Math.abs(scale);
-        sum += Math.abs(p) ** j * largestTap * absoluteSum(polynomial(others));
-      }
-      growth = Math.max(growth, sum);
+    if (outputs < 2) continue;
+    growth = Math.max(growth, axisGrowth(points, taps));
+    for (const rowPoints of [4, 6, 8]) {
+      const rowOutputs = rowPoints - rowTaps + 1;
+      if (rowTaps < 2 || rowOutputs < 2 || rowOutputs * outputs > 24) continue;
+      growth = Math.max(growth, axisGrowth(rowPoints, rowTaps) * axisGrowth(points, taps));
     }
+  }
+  return growth;
+}
+
+/** The largest row sum of |A| (|G| max)(|B| sums). */
+function axisGrowth(points: number, taps: number): number {
+  const finite = FINITE_POINTS[points];
+  const outputs = points - taps + 1;
+  let growth = 1;
+  for (let j = 0; j < outputs; ++j) {
+    let sum = j === outputs - 1 ? absoluteSum(polynomial(finite)) : 0;
+    for (const p of finite) {
+      const others = finite.filter((q) => q !== p);
+      const scale = others.reduce((product, q) => product * (p - q), 1);
+      const largestTap = Math.max(1, Math.abs(p) ** (taps - 1)) / Math.abs(scale);
+      sum += Math.abs(p) ** j * largestTap * absoluteSum(polynomial(others));
+    }
+    growth = Math.max(growth, sum);
   }
   return growth;
 }

@@ -228,14 +228,13 @@ export function expectConvolution(
   const terms = (problem.terms ?? filterHeight * filterWidth * inChannels) + 2;
   const taps = Math.ceil(filterWidth / problem.strides[1]);
   const transformed = algorithm === 'winograd' && problem.dilations[1] === 1 && taps >= 2 && taps <= 7;
-  // A transform adds up at most 8 values, after the filter's and before the output's.
-  const tileError = transformed
-    ? channelSums(filter, outChannels).map(
-        (sum) =>
-          winogradGrowth(taps) *
-          sumError(terms + 24, sum * x.reduce((most, v) => Math.max(most, Math.abs(v)), 0)),
-      )
-    : new Float64Array(outChannels);
+  const rowTaps = Math.ceil(filterHeight / problem.strides[0]);
+  // Three transforms along each axis, of at most 8 values each.
+  const growth = transformed ? winogradGrowth(rowTaps, taps) : 0;
+  const largest = x.reduce((most, v) => Math.max(most, Math.abs(v)), 0);
+  const tileError = channelSums(filter, outChannels).map(
+    (sum) => growth * sumError(terms + 48, sum * largest),
+  );
   for (let i = 0; i < sums.length; ++i) {
     const sum = sums[i] + bias(i);
     const factor = epilogue.activation === 'leakyrelu' ? (epilogue.leakyreluAlpha ?? 0.2) : slope(i);

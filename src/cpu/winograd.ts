@@ -1,5 +1,5 @@
-// Winograd's minimal filtering along the width, as in kernels/winograd.h and with
-// its points, in doubles: 0, 1, -1 [, 2, -2 [, 1/2, -1/2]], infinity.
+// Winograd's minimal filtering along the width, as in kernels/winograd.h and at
+// its points, in doubles.
 import {type ConvGeometry, inputRowsUnder} from '../geometry.ts';
 import type {WinogradPlan} from '../plan.ts';
 import {type CpuConv, clamp, makeEpilogue} from './epilogue.ts';
@@ -7,13 +7,15 @@ import {gatherStrip, layoutStrides} from './gather.ts';
 import {MR, NR, tile} from './tile.ts';
 
 /** The positive points that come in pairs with their negatives. */
-const POINTS = [1, 2, 0.5];
-
-const pairsOf = (points: number) => POINTS.slice(0, points / 2 - 1);
+const PAIRS: Record<WinogradPlan['points'], readonly number[]> = {
+  4: [1],
+  6: [0.75, 1.5],
+  8: [1, 2, 0.5],
+};
 
 /** 1 / prod(p - q) over the other finite points q, the same at p and -p. */
-function filterScale(points: number, p: number): number {
-  return pairsOf(points).reduce(
+function filterScale(points: WinogradPlan['points'], p: number): number {
+  return PAIRS[points].reduce(
     (scale, q) => (q === p ? scale : scale / (p * p - q * q)),
     p === 0 ? 1 : 1 / (2 * p * p),
   );
@@ -32,7 +34,7 @@ export function packWinograd(
 ): Float64Array {
   const {filterHeight, filterWidth, inChannels, outChannels, strideWidth} = geometry;
   const {points, taps} = plan;
-  const pairs = pairsOf(points);
+  const pairs = PAIRS[points];
   const depth = filterHeight * strideWidth * inChannels;
   const pointStride = depth * NR;
   const panels = new Float64Array(plan.panelBytes / 8);
@@ -91,16 +93,16 @@ const TRANSFORM_ROW: Record<WinogradPlan['points'], TransformRow> = {
       const d2 = v[from + 2 * step];
       const d3 = v[from + 3 * step];
       const d4 = v[from + 4 * step];
-      v[to] = 4 * v[from] - 5 * d2 + d4;
-      let even = d4 - 4 * d2;
-      let odd = d3 - 4 * d1;
+      v[to] = 1.265625 * v[from] - 2.8125 * d2 + d4;
+      let even = d4 - 2.25 * d2;
+      let odd = 0.75 * (d3 - 2.25 * d1);
       v[to + pointStride] = even + odd;
       v[to + 2 * pointStride] = even - odd;
-      even = d4 - d2;
-      odd = 2 * (d3 - d1);
+      even = d4 - 0.5625 * d2;
+      odd = 1.5 * (d3 - 0.5625 * d1);
       v[to + 3 * pointStride] = even + odd;
       v[to + 4 * pointStride] = even - odd;
-      v[to + 5 * pointStride] = 4 * d1 - 5 * d3 + v[from + 5 * step];
+      v[to + 5 * pointStride] = 1.265625 * d1 - 2.8125 * d3 + v[from + 5 * step];
     }
   },
   8(v, to, pointStride, from, step, count) {
@@ -138,10 +140,10 @@ type TransformRow = (
   count: number,
 ) => void;
 
-/** Rows are gathered and transformed, multiplied and transformed back, a block at a time. */
+/** Rows, or parts of them, are gathered and transformed, multiplied and transformed back, a block at a time. */
 export function runWinograd(geometry: ConvGeometry, plan: WinogradPlan, conv: CpuConv): Float32Array {
   const {batchSize, outHeight, outWidth, outChannels, inHeight, inWidth, inChannels, strideWidth} = geometry;
-  const {points, outputs, tiles, rowsPerBlock} = plan;
+  const {points, outputs, rowsPerBlock} = plan;
   const {workspace} = conv;
   const output = new Float32Array(batchSize * outHeight * outWidth * outChannels);
   const xStrides = layoutStrides(geometry, inHeight, inWidth, inChannels);
@@ -154,96 +156,107 @@ export function runWinograd(geometry: ConvGeometry, plan: WinogradPlan, conv: Cp
   const products = inputRows + plan.inputRows * rowValues;
   const depth = geometry.filterHeight * columnFloats;
   const transform = TRANSFORM_ROW[points];
-  const pairs = pairsOf(points);
+  const pairs = PAIRS[points];
+  const powers = pairs.map((p) => Float64Array.from({length: outputs}, (_, j) => p ** j));
   // One input row at a time: a filter of one row, at the input's own rows.
   const rowGeometry = {...geometry, filterHeight: 1, strideHeight: 1, padTop: 0};
-  const columns = {first: -geometry.padLeft, step: 1, columns: plan.columns, groupStep: 0, groups: 1};
   const even = new Float64Array(pairs.length);
   const odd = new Float64Array(pairs.length);
 
   for (let image = 0; image < batchSize; ++image) {
     for (let firstRow = 0; firstRow < outHeight; firstRow += rowsPerBlock) {
       const rows = Math.min(rowsPerBlock, outHeight - firstRow);
-      const firstInput = firstRow * geometry.strideHeight - geometry.padTop;
-      const count = inputRowsUnder(geometry, rows);
-      for (let r = 0; r < count; ++r) {
-        gatherStrip(
-          workspace,
-          conv.x,
-          image * xStrides.batch,
-          xStrides,
-          rowGeometry,
-          firstInput + r,
-          columns,
-        );
-        for (let t = 0; t < tiles; ++t) {
-          transform(
+      for (let firstTile = 0; firstTile < plan.tiles; firstTile += plan.tilesPerPart) {
+        const tiles = Math.min(plan.tilesPerPart, plan.tiles - firstTile);
+        const first = firstTile * outputs;
+        const columns = {
+          first: first * strideWidth - geometry.padLeft,
+          step: 1,
+          columns: plan.columns,
+          groupStep: 0,
+          groups: 1,
+        };
+        const firstInput = firstRow * geometry.strideHeight - geometry.padTop;
+        const count = inputRowsUnder(geometry, rows);
+        for (let r = 0; r < count; ++r) {
+          gatherStrip(
             workspace,
-            inputRows + r * rowValues + t * columnFloats,
-            tiles * columnFloats,
-            t * outputs * columnFloats,
-            columnFloats,
-            columnFloats,
+            conv.x,
+            image * xStrides.batch,
+            xStrides,
+            rowGeometry,
+            firstInput + r,
+            columns,
           );
-        }
-      }
-      const windows = rows * tiles;
-      const windowAt = (point: number, m: number) =>
-        inputRows +
-        Math.floor(m / tiles) * geometry.strideHeight * rowValues +
-        point * tiles * columnFloats +
-        (m % tiles) * columnFloats;
-      let panel = 0;
-      for (let n = 0; n < outChannels; n += NR) {
-        for (let point = 0; point < points; ++point) {
-          for (let m = 0; m < windows; m += MR) {
-            const a = windowAt(point, m);
-            tile(
+          for (let t = 0; t < tiles; ++t) {
+            transform(
               workspace,
-              a,
-              m + 1 < windows ? windowAt(point, m + 1) : a,
-              m + 2 < windows ? windowAt(point, m + 2) : a,
-              conv.panels,
-              panel,
+              inputRows + r * rowValues + t * columnFloats,
+              tiles * columnFloats,
+              t * outputs * columnFloats,
               columnFloats,
-              geometry.filterHeight,
-              rowValues,
-              sums,
+              columnFloats,
             );
-            const to = products + (point * windows + m) * NR;
-            const values = Math.min(MR, windows - m) * NR;
-            for (let i = 0; i < values; ++i) workspace[to + i] = sums[i];
           }
-          panel += depth * NR;
         }
-        const width = Math.min(NR, outChannels - n);
-        for (let m = 0; m < windows; ++m) {
-          const row = firstRow + Math.floor(m / tiles);
-          const firstPixel = (m % tiles) * outputs;
-          const pixels = Math.min(outputs, outWidth - firstPixel);
-          for (let channel = 0; channel < width; ++channel) {
-            const product = products + m * NR + channel;
-            const stride = windows * NR;
-            for (let k = 0; k < pairs.length; ++k) {
-              const plus = workspace[product + (2 * k + 1) * stride];
-              const minus = workspace[product + (2 * k + 2) * stride];
-              even[k] = plus + minus;
-              odd[k] = plus - minus;
+        const windows = rows * tiles;
+        const windowAt = (point: number, m: number) =>
+          inputRows +
+          Math.floor(m / tiles) * geometry.strideHeight * rowValues +
+          point * tiles * columnFloats +
+          (m % tiles) * columnFloats;
+        let panel = 0;
+        for (let n = 0; n < outChannels; n += NR) {
+          for (let point = 0; point < points; ++point) {
+            for (let m = 0; m < windows; m += MR) {
+              const a = windowAt(point, m);
+              tile(
+                workspace,
+                a,
+                m + 1 < windows ? windowAt(point, m + 1) : a,
+                m + 2 < windows ? windowAt(point, m + 2) : a,
+                conv.panels,
+                panel,
+                columnFloats,
+                geometry.filterHeight,
+                rowValues,
+                sums,
+              );
+              const to = products + (point * windows + m) * NR;
+              const values = Math.min(MR, windows - m) * NR;
+              for (let i = 0; i < values; ++i) workspace[to + i] = sums[i];
             }
-            let to =
-              image * yStrides.batch +
-              row * yStrides.row +
-              firstPixel * yStrides.pixel +
-              (n + channel) * yStrides.channel;
-            for (let j = 0; j < pixels; ++j) {
-              let y = j === 0 ? workspace[product] : 0;
-              if (j === outputs - 1) y += workspace[product + (points - 1) * stride];
-              const terms = j % 2 === 0 ? even : odd;
-              for (let k = 0; k < pairs.length; ++k) y += terms[k] * POWERS[k][j];
-              output[to] = byChannel
-                ? clamp(y + bias[n + channel], low, high)
-                : finish(y, image, row, firstPixel + j, n + channel);
-              to += yStrides.pixel;
+            panel += depth * NR;
+          }
+          const width = Math.min(NR, outChannels - n);
+          for (let m = 0; m < windows; ++m) {
+            const row = firstRow + Math.floor(m / tiles);
+            const firstPixel = first + (m % tiles) * outputs;
+            const pixels = Math.min(outputs, outWidth - firstPixel);
+            for (let channel = 0; channel < width; ++channel) {
+              const product = products + m * NR + channel;
+              const stride = windows * NR;
+              for (let k = 0; k < pairs.length; ++k) {
+                const plus = workspace[product + (2 * k + 1) * stride];
+                const minus = workspace[product + (2 * k + 2) * stride];
+                even[k] = plus + minus;
+                odd[k] = plus - minus;
+              }
+              let to =
+                image * yStrides.batch +
+                row * yStrides.row +
+                firstPixel * yStrides.pixel +
+                (n + channel) * yStrides.channel;
+              for (let j = 0; j < pixels; ++j) {
+                let y = j === 0 ? workspace[product] : 0;
+                if (j === outputs - 1) y += workspace[product + (points - 1) * stride];
+                const terms = j % 2 === 0 ? even : odd;
+                for (let k = 0; k < pairs.length; ++k) y += terms[k] * powers[k][j];
+                output[to] = byChannel
+                  ? clamp(y + bias[n + channel], low, high)
+                  : finish(y, image, row, firstPixel + j, n + channel);
+                to += yStrides.pixel;
+              }
             }
           }
         }
@@ -252,5 +265,3 @@ export function runWinograd(geometry: ConvGeometry, plan: WinogradPlan, conv: Cp
   }
   return output;
 }
-
-const POWERS = POINTS.map((p) => Float64Array.from({length: 8}, (_, j) => p ** j));

@@ -21,15 +21,21 @@ export interface KernelExports {
     filterWidth: number,
     inChannels: number,
     outChannels: number,
+    rowPhases: number,
     strideWidth: number,
+    rowPoints: number,
     points: number,
   ): void;
   im2win_winograd_input(
     to: number,
-    columns: number,
+    rows: number,
+    rowStride: number,
     tiles: number,
     outputs: number,
     columnFloats: number,
+    tileStride: number,
+    pointStride: number,
+    rowPoints: number,
     points: number,
   ): void;
   im2win_depthwise(
@@ -153,6 +159,8 @@ type WinogradKernel = (
   products: number,
   points: number,
   group: number,
+  rowPoints: number,
+  rowOutputs: number,
 ) => void;
 
 /** A flavour, compiled for both kinds of memory that tfjs's builds use. */

@@ -20,7 +20,9 @@ export function packWinograd(
     filterWidth,
     inChannels,
     outChannels,
+    plan.rowPhases,
     strideWidth,
+    plan.rowPoints,
     plan.points,
   );
 }
@@ -30,93 +32,112 @@ export function winogradWorkspaceBytes(plan: WinogradPlan): number {
 }
 
 /**
- * Input rows are gathered and transformed one by one, then a block of output
- * rows is multiplied and transformed back, panel by panel.
+ * Input columns are gathered and transformed a few tiles at a time; then a block of
+ * output rows, or of parts of them, is multiplied and transformed back, panel by
+ * panel.
  */
 export function runWinograd(run: ConvRun, plan: WinogradPlan): void {
-  const {geometry, kernels, epilogue} = run;
-  const {inHeight, inWidth, inChannels, outHeight, outWidth, outChannels} = geometry;
-  const {points, outputs, tiles} = plan;
-  const multiply = kernels[`im2win_winograd_${plan.tile.mr}x${plan.tile.nr}` as 'im2win_winograd_6x8'];
+  const {geometry, kernels, epilogue, output} = run;
+  const {inHeight, inWidth, inChannels, outHeight, outWidth, outChannels, strideWidth} = geometry;
+  const {points, outputs, taps, rowPoints, rowOutputs, tile} = plan;
+  const multiply = kernels[`im2win_winograd_${tile.mr}x${tile.nr}` as 'im2win_winograd_6x8'];
+  const gather = geometry.dataFormat === 'NHWC' ? kernels.im2win_strip : kernels.im2win_strip_nchw;
   const call = new ConvCall(run.workspace, run.ints, run.floats);
   const product = new ConvCall(run.workspace + CALL_BYTES, run.ints, run.floats);
   const columns = run.workspace + 2 * CALL_BYTES;
   const inputRows = columns + plan.columnBytes;
   const products = inputRows + plan.inputRows * plan.inputRowBytes;
-  const columnFloats = geometry.strideWidth * inChannels;
-  const rowFloats = plan.inputRowBytes / 4;
+  const columnFloats = strideWidth * inChannels;
+  const nested = rowPoints > 1;
+  // Nested, a window holds all phases; else the filter's rows, which windows share.
+  const phases = nested ? plan.rowPhases : 1;
+  const depth = phases * columnFloats;
+  const rowStep = nested ? rowOutputs * geometry.strideHeight : 1;
 
-  const gather = geometry.dataFormat === 'NHWC' ? kernels.im2win_strip : kernels.im2win_strip_nchw;
+  /** Transforms what `rows` output rows from input row `firstRow` on need of tiles `firstTile` to `firstTile + tiles`. */
+  const transform = (x: number, firstRow: number, rows: number, firstTile: number, tiles: number) => {
+    const count = nested ? Math.ceil(rows / rowOutputs) : inputRowsUnder(geometry, rows);
+    const rowFloats = tiles * depth * (nested ? 1 : points);
+    const pointStride = tiles * depth * (nested ? count : 1);
+    for (let r = 0; r < count; ++r) {
+      for (let phase = 0; phase < phases; ++phase) {
+        for (let first = 0; first < tiles; first += plan.tilesPerGather) {
+          const some = Math.min(plan.tilesPerGather, tiles - first);
+          const columnCount = (some * outputs + taps - 1) * strideWidth;
+          const rowStride = Math.ceil((columnCount * inChannels) / 4) * 4;
+          const firstColumn = (firstTile + first) * outputs * strideWidth - geometry.padLeft;
+          for (let u = 0; u < rowPoints; ++u) {
+            const row = firstRow + r * rowStep + u * phases + phase;
+            const to = columns + 4 * u * rowStride;
+            gather(to, x, inHeight, inWidth, inChannels, 1, row, 1, firstColumn, 1, columnCount, 0, 1);
+          }
+          kernels.im2win_winograd_input(
+            inputRows + 4 * (r * rowFloats + first * depth + phase * columnFloats),
+            columns,
+            rowStride,
+            some,
+            outputs,
+            columnFloats,
+            depth,
+            pointStride,
+            rowPoints,
+            points,
+          );
+        }
+      }
+    }
+    product.writeWindows({
+      segmentLength: depth,
+      segments: nested ? 1 : geometry.filterHeight,
+      segmentStride: rowFloats,
+      panels: run.filter,
+      windowStride: depth,
+      windowRowStride: nested ? 0 : geometry.strideHeight * rowFloats,
+    });
+    const rowLength = nested ? count * tiles : tiles;
+    product.writeOutput({
+      outChannels: tile.nr,
+      rowLength,
+      outPixelStride: tile.nr,
+      outRowStride: rowLength * tile.nr,
+    });
+  };
 
   epilogue.writeActivation(call);
-  call.writeOutput({
-    outChannels,
-    rowLength: outWidth,
-    outPixelStride: run.output.pixel,
-    outRowStride: run.output.row,
-  });
   product.writeActivation('linear', 0);
   product.writeNoOperands();
-  product.writeWindows({
-    segmentLength: columnFloats,
-    segments: geometry.filterHeight,
-    segmentStride: rowFloats,
-    panels: run.filter,
-    windowStride: columnFloats,
-    windowRowStride: geometry.strideHeight * rowFloats,
-  });
-  product.writeOutput({
-    outChannels: plan.tile.nr,
-    rowLength: tiles,
-    outPixelStride: plan.tile.nr,
-    outRowStride: tiles * plan.tile.nr,
-  });
-
   for (let image = 0; image < geometry.batchSize; ++image) {
     const x = run.x + 4 * image * inHeight * inWidth * inChannels;
     for (let row = 0; row < outHeight; row += plan.rowsPerBlock) {
       const rows = Math.min(plan.rowsPerBlock, outHeight - row);
-      const firstRow = row * geometry.strideHeight - geometry.padTop;
-      const count = inputRowsUnder(geometry, rows);
-      for (let r = 0; r < count; ++r) {
-        gather(
-          columns,
-          x,
-          inHeight,
-          inWidth,
-          inChannels,
-          1,
-          firstRow + r,
-          1,
-          -geometry.padLeft,
-          1,
-          plan.columns,
-          0,
-          1,
-        );
-        kernels.im2win_winograd_input(
-          inputRows + r * plan.inputRowBytes,
-          columns,
-          tiles,
+      for (let firstTile = 0; firstTile < plan.tiles; firstTile += plan.tilesPerPart) {
+        const tiles = Math.min(plan.tilesPerPart, plan.tiles - firstTile);
+        const pixel = firstTile * outputs;
+        const pixels = Math.min(tiles * outputs, outWidth - pixel);
+        transform(x, row * geometry.strideHeight - geometry.padTop, rows, firstTile, tiles);
+        call.writeOutput({
+          outChannels,
+          rowLength: pixels,
+          outPixelStride: output.pixel,
+          outRowStride: output.row,
+        });
+        epilogue.writeOperands(call, {image, row, pixel, pixelStep: 1});
+        multiply?.(
+          call.offset,
+          product.offset,
+          inputRows,
+          outputAt(output, image, row, pixel),
+          rows,
           outputs,
-          columnFloats,
+          pixels,
+          products,
           points,
+          plan.group,
+          rowPoints,
+          rowOutputs,
         );
       }
-      epilogue.writeOperands(call, {image, row, pixel: 0, pixelStep: 1});
-      multiply?.(
-        call.offset,
-        product.offset,
-        inputRows,
-        outputAt(run.output, image, row, 0),
-        rows,
-        outputs,
-        outWidth,
-        products,
-        points,
-        plan.group,
-      );
-      finishBlock(kernels, geometry, run.output, image, row, rows);
+      finishBlock(kernels, geometry, output, image, row, rows);
     }
   }
 }

@@ -1,0 +1,117 @@
+// Every Winograd plan on every tail, also those that the cost model would not choose.
+import {planName} from '../bench/accuracy.ts';
+import {candidatePlans} from '../src/candidates.ts';
+import {convGeometry} from '../src/geometry.ts';
+import {operandStrides} from '../src/operand.ts';
+import type {Flavour} from '../src/plan.ts';
+import {runConv2d} from '../src/wasm/conv2d.ts';
+import {compileKernels} from '../src/wasm/module.ts';
+import {WasmState} from '../src/wasm/state.ts';
+import {type ConvCase, convCase, type Epilogue, expectConvolution, freshWasm, operandsOf, tf} from './tf.ts';
+
+const range = (from: number, to: number) => Array.from({length: to - from + 1}, (_, i) => from + i);
+
+const PROBLEMS: Record<string, ConvCase[]> = {
+  'output rows, through every group of them': range(1, 13).map((height) =>
+    convCase([1, height, 7, 5], [3, 3, 5, 9], {pad: 'same'}),
+  ),
+  'output pixels, through every tile of them': range(1, 13).map((width) =>
+    convCase([1, 6, width, 5], [3, 3, 5, 9], {pad: 'same'}),
+  ),
+  'input channels, through every vector tail': range(1, 9).map((channels) =>
+    convCase([1, 6, 7, channels], [3, 3, channels, 8]),
+  ),
+  'output channels, through every group of panels': range(1, 41).map((channels) =>
+    convCase([1, 5, 9, 3], [3, 3, 3, channels], {pad: 'same'}),
+  ),
+  'taps along height and width': range(2, 7).flatMap((height) =>
+    range(2, 7).map((width) => convCase([1, 9, 10, 3], [height, width, 3, 5], {pad: 'same'})),
+  ),
+  'strides, whose phases may lack taps': range(1, 4).flatMap((strideHeight) =>
+    range(1, 4).flatMap((strideWidth) =>
+      [3, 4, 5, 7].map((size) =>
+        convCase([1, 14, 15, 3], [size, size, 3, 6], {strides: [strideHeight, strideWidth], pad: 'same'}),
+      ),
+    ),
+  ),
+  'padding wider than the filter': [
+    convCase([1, 3, 4, 3], [3, 3, 3, 5], {
+      pad: [
+        [0, 0],
+        [4, 1],
+        [0, 5],
+        [0, 0],
+      ],
+    }),
+    convCase([2, 5, 6, 3], [3, 3, 3, 5], {pad: 4, strides: [2, 2]}),
+  ],
+  batches: [convCase([3, 7, 9, 4], [3, 3, 4, 10], {pad: 'same'})],
+  'more than a block of rows, and rows in parts': [
+    convCase([1, 40, 30, 32], [3, 3, 32, 8], {pad: 'same'}),
+    convCase([1, 5, 61, 200], [3, 3, 200, 8], {pad: 'same'}),
+    convCase([1, 3, 400, 40], [3, 3, 40, 8], {pad: 'same'}),
+  ],
+};
+
+const EPILOGUES: Epilogue[] = [
+  {activation: 'linear'},
+  {activation: 'relu6', biasShape: [1]},
+  {activation: 'prelu', biasShape: [7, 50, 1], slopeShape: [7, 50, 12]},
+  {activation: 'sigmoid', biasShape: [50, 12]},
+];
+
+describe.each(['relaxed', 'strict'] as const)('%s', (flavour: Flavour) => {
+  let state: WasmState;
+  beforeAll(async () => {
+    const made = WasmState.create(await freshWasm(), await compileKernels(flavour, false));
+    if (typeof made === 'string') throw new Error(made);
+    state = made;
+  });
+
+  function check(problem: ConvCase, epilogue: Epilogue): string[] {
+    const {pad, xShape, filterShape} = problem;
+    const geometry = convGeometry(xShape, filterShape, {strides: [...problem.strides], pad});
+    const plans = candidatePlans(geometry, {
+      backend: 'wasm',
+      algorithm: 'auto',
+      winograd: true,
+      maxPackedFilterBytes: Number.POSITIVE_INFINITY,
+      flavour,
+      threads: 1,
+    });
+    const operands = operandsOf(problem, epilogue, 1);
+    const placed = (name: string, tensor?: tf.Tensor) =>
+      tensor && {tensor, strides: operandStrides(name, tensor.shape, geometry)};
+    for (const plan of plans) {
+      const info = runConv2d(
+        state,
+        geometry,
+        plan,
+        {
+          x: operands.x,
+          filter: operands.filter,
+          bias: placed('bias', operands.bias),
+          slope: placed('slope', operands.preluActivationWeights),
+        },
+        {activation: epilogue.activation as 'linear', leakyreluAlpha: 0.2},
+      );
+      const output = tf.engine().makeTensorFromTensorInfo(info);
+      const named = {...problem, name: `${problem.name} ${planName(plan)}`};
+      expectConvolution(output, named, epilogue, operands, plan.algorithm);
+      output.dispose();
+    }
+    tf.dispose(Object.values(operands).filter((tensor) => tensor !== undefined));
+    return plans.map(planName);
+  }
+
+  for (const [name, problems] of Object.entries(PROBLEMS)) {
+    test(name, () => {
+      const names = new Set(problems.flatMap((problem) => check(problem, EPILOGUES[0])));
+      expect(names.size).toBeGreaterThan(9);
+    });
+  }
+
+  test.each(EPILOGUES)('epilogue %j', (epilogue) => {
+    check(convCase([2, 7, 50, 6], [3, 3, 6, 12], {pad: 'same'}), epilogue);
+  });
+});
