@@ -1,14 +1,14 @@
 // What may compute a convolution, and in blocks of which size.
 import {type ConvGeometry, inputRowsUnder} from './geometry.ts';
 import type {Flavour, Im2winPlan, PlanContext, Tile, WinogradPlan} from './plan.ts';
-import {stripLayout, stripValues} from './strip.ts';
+import {blockValues, type StripLayout, stripLayout} from './strip.ts';
 
 /** What a plan is made for. */
 interface Target {
   readonly tile: Tile;
   /** Of a value in strips, panels and products. */
   readonly valueBytes: 4 | 8;
-  readonly readsInPlace: boolean;
+  readonly readsRows: boolean;
   /** What a Winograd plan may have along the height. */
   readonly rowPoints: readonly WinogradPlan['rowPoints'][];
 }
@@ -18,9 +18,9 @@ interface Target {
 // fused takes one more, hence five rows. The cpu backend sums doubles, one by
 // one, and always three rows of them.
 const TARGETS: Record<Flavour | 'cpu', Target> = {
-  relaxed: {tile: {mr: 6, nr: 8, leastRows: 3}, valueBytes: 4, readsInPlace: true, rowPoints: [1, 4, 6, 8]},
-  strict: {tile: {mr: 5, nr: 8, leastRows: 2}, valueBytes: 4, readsInPlace: true, rowPoints: [1, 4, 6, 8]},
-  cpu: {tile: {mr: 3, nr: 4, leastRows: 3}, valueBytes: 8, readsInPlace: false, rowPoints: [1]},
+  relaxed: {tile: {mr: 6, nr: 8, leastRows: 3}, valueBytes: 4, readsRows: true, rowPoints: [1, 4, 6, 8]},
+  strict: {tile: {mr: 5, nr: 8, leastRows: 2}, valueBytes: 4, readsRows: true, rowPoints: [1, 4, 6, 8]},
+  cpu: {tile: {mr: 3, nr: 4, leastRows: 3}, valueBytes: 8, readsRows: false, rowPoints: [1]},
 };
 
 // A block's strips are to stay in the second-level cache beside a panel; but a
@@ -159,23 +159,23 @@ function vectorBytes(bytes: number): number {
 }
 
 /** The plan for plain im2win, whatever else could compute the convolution. */
-function planIm2win(geometry: ConvGeometry, {tile, valueBytes, readsInPlace}: Target): Im2winPlan {
-  const strip = stripLayout(geometry, readsInPlace);
+function planIm2win(geometry: ConvGeometry, {tile, valueBytes, readsRows}: Target): Im2winPlan {
+  const strip = stripLayout(geometry, readsRows);
   const pixelsPerRow = Math.ceil(geometry.outWidth / strip.phases);
-  const rowBytes = valueBytes * strip.windowRowStride;
-  const parts = strip.inPlace ? 1 : stripsPerRow(geometry, rowBytes, pixelsPerRow);
+  const rowBytes = valueBytes * blockValues(strip, geometry, 1, pixelsPerRow);
+  const parts = strip.source === 'input' ? 1 : stripsPerRow(geometry, rowBytes, pixelsPerRow);
   const pixelsPerStrip = Math.ceil(pixelsPerRow / parts);
-  const stripBytes = valueBytes * stripValues(strip, geometry, pixelsPerStrip);
-  const rowsPerBlock = parts > 1 ? 1 : blockRows(geometry, rowBytes + outRowBytes(geometry));
+  const bytesFor = (rows: number) => valueBytes * blockValues(strip, geometry, rows, pixelsPerStrip);
+  const rowsPerBlock = parts > 1 ? 1 : blockRows(geometry, strip, bytesFor);
   return {
     algorithm: 'im2win',
     tile,
     strip,
     rowsPerBlock,
     pixelsPerStrip,
-    stripBytes: strip.inPlace ? 0 : rowsPerBlock * stripBytes + OVERHANG_BYTES,
+    stripBytes: strip.source === 'input' ? 0 : bytesFor(rowsPerBlock) + OVERHANG_BYTES,
     blockBytes: rowsPerBlock * outRowBytes(geometry),
-    packing: `${filterName(geometry)} panels ${tile.nr}${strip.inPlace ? ' by rows' : ''}`,
+    packing: `${filterName(geometry)} panels ${tile.nr}${strip.source === 'strips' ? '' : ' by rows'}`,
     panelBytes: valueBytes * strip.depth * Math.ceil(geometry.outChannels / tile.nr) * tile.nr,
   };
 }
@@ -203,9 +203,19 @@ function filterName({filterHeight, filterWidth, inChannels, outChannels}: ConvGe
   return `${filterHeight}×${filterWidth}×${inChannels}×${outChannels}`;
 }
 
-function blockRows(geometry: ConvGeometry, rowBytes: number): number {
-  const all = geometry.batchSize * geometry.outHeight;
-  const wanted = Math.max(Math.floor(BLOCK_BYTES / rowBytes), Math.ceil(BLOCK_WINDOWS / geometry.outWidth));
-  const fitting = Math.floor(MAX_BLOCK_BYTES / rowBytes);
-  return Math.max(1, Math.min(wanted, fitting, all));
+function blockRows(
+  geometry: ConvGeometry,
+  {source}: StripLayout,
+  bytesFor: (rows: number) => number,
+): number {
+  const {batchSize, outHeight, outWidth} = geometry;
+  // Blocks of rows end with the image.
+  const all = source === 'rows' ? outHeight : batchSize * outHeight;
+  let rows = 1;
+  while (rows < all) {
+    const bytes = bytesFor(rows + 1) + (rows + 1) * outRowBytes(geometry);
+    if (bytes > (rows * outWidth < BLOCK_WINDOWS ? MAX_BLOCK_BYTES : BLOCK_BYTES)) break;
+    ++rows;
+  }
+  return rows;
 }

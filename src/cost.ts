@@ -2,6 +2,7 @@
 // what each kind of work costs.
 import type {ConvGeometry} from './geometry.ts';
 import type {Flavour, Im2winPlan, WinogradPlan} from './plan.ts';
+import {blockValues} from './strip.ts';
 
 /** Kinds of work, counted in what the register tile does: four output channels at a time. */
 export interface Work {
@@ -84,11 +85,16 @@ function im2winWork(geometry: ConvGeometry, plan: Im2winPlan): Work {
   const rows = batchSize * outHeight;
   const blocks = Math.ceil(rows / plan.rowsPerBlock);
   const windows = (rows * outWidth) / blocks;
+  const {source} = plan.strip;
+  const parts = Math.ceil(outWidth / plan.pixelsPerStrip);
   return {
     steps: blocks * tileSteps(windows, plan) * plan.strip.depth * vectors,
     sums: blocks * windows * vectors,
-    segments: blocks * windows * vectors * (plan.strip.inPlace ? geometry.filterHeight : 1),
-    gathered: plan.strip.inPlace ? 0 : rows * plan.strip.phases * plan.strip.windowRowStride,
+    segments: blocks * windows * vectors * (source === 'strips' ? 1 : geometry.filterHeight),
+    gathered:
+      source === 'input'
+        ? 0
+        : blocks * parts * blockValues(plan.strip, geometry, plan.rowsPerBlock, plan.pixelsPerStrip),
     transformed: 0,
     products: 0,
     ...filterWork(blocks, plan),

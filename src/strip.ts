@@ -1,23 +1,23 @@
-import type {ConvGeometry} from './geometry.ts';
+import {type ConvGeometry, inputRowsUnder} from './geometry.ts';
 
 /**
- * How the windows of one output row lie in memory. A dilation along the width
- * takes its taps from every `dilationWidth`-th column, so the output pixels are
- * shared out to `phases` strips, each of which holds its taps side by side.
+ * How the windows of output rows lie in memory. A dilation along the width takes
+ * its taps from every `dilationWidth`-th column, so the output pixels are shared
+ * out to `phases` strips, each of which holds its taps side by side.
  */
 export interface StripLayout {
+  /**
+   * 'input': the windows are read where they lie, a segment for each filter row;
+   * none reaches into the padding. 'rows': the same, from padded copies of the
+   * input rows, which are shared by the output rows of a block. 'strips': a strip
+   * for each output row, in which a window is one segment.
+   */
+  readonly source: 'input' | 'rows' | 'strips';
   /** Floats in a window: filterWidth · filterHeight · inChannels. */
   readonly depth: number;
-  /**
-   * The windows are read from the input where they lie, a segment for each
-   * filter row, and no strip is built: no window reaches into the padding.
-   */
-  readonly inPlace: boolean;
   readonly phases: number;
   /** Floats from one window to the next. */
   readonly windowStride: number;
-  /** Floats from one strip (in place: from one input row) to the next. */
-  readonly windowRowStride: number;
   /** Input columns from one strip column to the next. */
   readonly columnStep: number;
   /** Windows that do not overlap are gathered one by one, each a group. */
@@ -27,37 +27,34 @@ export interface StripLayout {
 }
 
 /**
- * @param mayReadInPlace Whether windows may be read from the input where that is
- *     possible; else they are always gathered.
+ * @param mayReadRows Whether windows may be read from rows, in place where that is
+ *     possible; else strips are always made.
  */
-export function stripLayout(geometry: ConvGeometry, mayReadInPlace = true): StripLayout {
-  const {filterHeight, filterWidth, inChannels, strideWidth, dilationWidth, outWidth} = geometry;
+export function stripLayout(geometry: ConvGeometry, mayReadRows = true): StripLayout {
+  const {filterHeight, filterWidth, inChannels, strideWidth, dilationWidth} = geometry;
   const depth = filterWidth * filterHeight * inChannels;
-  const columnFloats = filterHeight * inChannels;
-  if (mayReadInPlace && readsInPlace(geometry)) {
+  const common = gcd(strideWidth, dilationWidth);
+  const phases = dilationWidth / common;
+  const stripStride = strideWidth / common;
+  const inPlace = readsInPlace(geometry);
+  const grouped = stripStride >= filterWidth && !(mayReadRows && inPlace);
+  // A strip of one filter row is that row; and strips go on from image to image.
+  if (mayReadRows && (inPlace || (dilationWidth === 1 && filterHeight > 1 && !grouped))) {
     return {
+      source: inPlace ? 'input' : 'rows',
       depth,
-      inPlace: true,
       phases: 1,
       windowStride: strideWidth * inChannels,
-      windowRowStride: geometry.strideHeight * geometry.inWidth * inChannels,
       columnStep: 1,
       grouped: false,
       windowStep: strideWidth,
     };
   }
-  const common = gcd(strideWidth, dilationWidth);
-  const phases = dilationWidth / common;
-  const stripStride = strideWidth / common;
-  const grouped = stripStride >= filterWidth;
-  const longestRow = Math.ceil(outWidth / phases);
-  const columns = grouped ? longestRow * filterWidth : (longestRow - 1) * stripStride + filterWidth;
   return {
+    source: 'strips',
     depth,
-    inPlace: false,
     phases,
-    windowStride: grouped ? depth : stripStride * columnFloats,
-    windowRowStride: columns * columnFloats,
+    windowStride: grouped ? depth : stripStride * filterHeight * inChannels,
     columnStep: dilationWidth,
     grouped,
     windowStep: phases * strideWidth,
@@ -75,10 +72,18 @@ export function stripColumns(
     : {columns: (pixels - 1) * (windowStep / columnStep) + filterWidth, groups: 1};
 }
 
-/** Values of a strip of `pixels` windows. */
-export function stripValues(strip: StripLayout, geometry: ConvGeometry, pixels: number): number {
+/** Values from one output row's windows to the next row's of strips, else from one input row to the next. */
+export function rowValues(strip: StripLayout, geometry: ConvGeometry, pixels: number): number {
+  const {filterHeight, inChannels} = geometry;
+  if (strip.source === 'input') return geometry.inWidth * inChannels;
   const {columns, groups} = stripColumns(strip, geometry, pixels);
-  return columns * groups * geometry.filterHeight * geometry.inChannels;
+  return columns * groups * inChannels * (strip.source === 'strips' ? filterHeight : 1);
+}
+
+/** Values that the windows of `rows` rows of `pixels` output pixels span. */
+export function blockValues(strip: StripLayout, geometry: ConvGeometry, rows: number, pixels: number) {
+  const count = strip.source === 'strips' ? rows : inputRowsUnder(geometry, rows);
+  return count * rowValues(strip, geometry, pixels);
 }
 
 /** The strips of an output row: one for each phase, or for each part of one. */

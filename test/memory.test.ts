@@ -233,7 +233,7 @@ test('unregister gives every byte back, and leaves the backend as it was', async
 
 describe('a row whose strip would not fit is cut in parts', () => {
   test.each([
-    ['strips', convCase([1, 2, 3000, 24], [2, 3, 24, 5], {pad: 'same'})],
+    ['rows', convCase([1, 2, 3000, 24], [2, 3, 24, 5], {pad: 'same'})],
     ['dilated', convCase([1, 2, 3000, 24], [2, 3, 24, 5], {pad: 'same', dilations: [1, 3]})],
     ['windows apart', convCase([2, 2, 6000, 24], [2, 3, 24, 5], {pad: 'same', strides: [1, 4]})],
   ])('%s', (_name, problem) => {

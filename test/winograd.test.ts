@@ -21,15 +21,15 @@ const PROBLEMS: Record<string, ConvCase[]> = {
   'input channels, through every vector tail': range(1, 9).map((channels) =>
     convCase([1, 6, 7, channels], [3, 3, channels, 8]),
   ),
-  'output channels, through every group of panels': range(1, 41).map((channels) =>
-    convCase([1, 5, 9, 3], [3, 3, 3, channels], {pad: 'same'}),
-  ),
-  'taps along height and width': range(2, 7).flatMap((height) =>
+  'output channels, through every group of panels': [
+    1, 3, 4, 7, 8, 9, 12, 13, 16, 17, 24, 29, 32, 33, 41,
+  ].map((channels) => convCase([1, 5, 9, 3], [3, 3, 3, channels], {pad: 'same'})),
+  'taps along height and width': [2, 3, 5, 7].flatMap((height) =>
     range(2, 7).map((width) => convCase([1, 9, 10, 3], [height, width, 3, 5], {pad: 'same'})),
   ),
   'strides, whose phases may lack taps': range(1, 4).flatMap((strideHeight) =>
     range(1, 4).flatMap((strideWidth) =>
-      [3, 4, 5, 7].map((size) =>
+      [3, 7].map((size) =>
         convCase([1, 14, 15, 3], [size, size, 3, 6], {strides: [strideHeight, strideWidth], pad: 'same'}),
       ),
     ),

@@ -1,6 +1,6 @@
-import type {ConvGeometry} from '../geometry.ts';
+import {type ConvGeometry, inputRowsUnder} from '../geometry.ts';
 import type {Im2winPlan} from '../plan.ts';
-import {stripColumns, stripsOfRow, stripValues} from '../strip.ts';
+import {rowValues, stripColumns, stripsOfRow} from '../strip.ts';
 import type {ConvRun} from './conv2d.ts';
 import {CALL_BYTES, ConvCall} from './convCall.ts';
 import type {KernelExports} from './module.ts';
@@ -14,8 +14,9 @@ export function packIm2win(
   filter: number,
 ): void {
   const {filterHeight, filterWidth, inChannels, outChannels} = geometry;
-  // In place a window is its filter rows one after the other, as if it were one row.
-  const [height, width] = strip.inPlace ? [1, filterHeight * filterWidth] : [filterHeight, filterWidth];
+  // From rows a window is its filter rows one after the other, as if it were one row.
+  const [height, width] =
+    strip.source !== 'strips' ? [1, filterHeight * filterWidth] : [filterHeight, filterWidth];
   kernels.im2win_pack(panels, filter, height, width, inChannels, outChannels);
 }
 
@@ -23,36 +24,36 @@ export function im2winWorkspaceBytes(plan: Im2winPlan): number {
   return CALL_BYTES + plan.stripBytes;
 }
 
-/** Strips of a block of output rows, times every panel; block after block. */
+/** The windows of a block of output rows, times every panel; block after block. */
 export function runIm2win(run: ConvRun, plan: Im2winPlan): void {
-  const {geometry, kernels, epilogue} = run;
+  const {geometry, kernels, epilogue, output} = run;
   const {strip} = plan;
   const {outHeight, outChannels, inHeight, inWidth, inChannels} = geometry;
   const gemm = kernels[`im2win_gemm_${plan.tile.mr}x${plan.tile.nr}` as 'im2win_gemm_6x8'];
   const call = new ConvCall(run.workspace, run.ints, run.floats);
-  const strips = run.workspace + CALL_BYTES;
+  const workspace = run.workspace + CALL_BYTES;
   const imageBytes = 4 * inHeight * inWidth * inChannels;
+  const byStrips = strip.source === 'strips';
 
-  const {output} = run;
   const gather = geometry.dataFormat === 'NHWC' ? kernels.im2win_strip : kernels.im2win_strip_nchw;
   // Blocks that run from one image into the next: more windows where images are small.
-  const rowsGoOn = !strip.inPlace || inHeight === outHeight * geometry.strideHeight;
+  const rowsGoOn = byStrips || (strip.source === 'input' && inHeight === outHeight * geometry.strideHeight);
   const merged =
     rowsGoOn && output.image === outHeight * output.row && epilogue.goesOnFromImageToImage(outHeight);
   const images = merged ? 1 : geometry.batchSize;
   const rowsPerImage = merged ? geometry.batchSize * outHeight : outHeight;
 
-  const gatherStrip = (offset: number, outRow: number, firstPixel: number, pixels: number) => {
-    const image = Math.floor(outRow / outHeight);
+  /** The strip of an output row, which counts from image to image, or an input row. */
+  const gatherRow = (to: number, image: number, inRow: number, firstPixel: number, pixels: number) => {
     const {columns, groups} = stripColumns(strip, geometry, pixels);
     gather(
-      offset,
+      to,
       run.x + image * imageBytes,
       inHeight,
       inWidth,
       inChannels,
-      geometry.filterHeight,
-      (outRow - image * outHeight) * geometry.strideHeight - geometry.padTop,
+      byStrips ? geometry.filterHeight : 1,
+      inRow,
       geometry.dilationHeight,
       firstPixel * geometry.strideWidth - geometry.padLeft,
       strip.columnStep,
@@ -66,15 +67,16 @@ export function runIm2win(run: ConvRun, plan: Im2winPlan): void {
   for (let image = 0; image < images; ++image) {
     for (let row = 0; row < rowsPerImage; row += plan.rowsPerBlock) {
       const rows = Math.min(plan.rowsPerBlock, rowsPerImage - row);
+      const firstInRow = row * geometry.strideHeight - geometry.padTop;
       for (const {firstPixel, pixels} of stripsOfRow(geometry, plan)) {
-        const rowFloats = strip.inPlace ? strip.windowRowStride : stripValues(strip, geometry, pixels);
+        const rowFloats = rowValues(strip, geometry, pixels);
         call.writeWindows({
-          segmentLength: strip.inPlace ? geometry.filterWidth * inChannels : strip.depth,
-          segments: strip.inPlace ? geometry.filterHeight : 1,
-          segmentStride: geometry.dilationHeight * inWidth * inChannels,
+          segmentLength: byStrips ? strip.depth : geometry.filterWidth * inChannels,
+          segments: byStrips ? 1 : geometry.filterHeight,
+          segmentStride: geometry.dilationHeight * rowFloats,
           panels: run.filter,
           windowStride: strip.windowStride,
-          windowRowStride: rowFloats,
+          windowRowStride: byStrips ? rowFloats : geometry.strideHeight * rowFloats,
         });
         call.writeOutput({
           outChannels,
@@ -83,11 +85,19 @@ export function runIm2win(run: ConvRun, plan: Im2winPlan): void {
           outRowStride: output.row,
         });
         epilogue.writeOperands(call, {image, row, pixel: firstPixel, pixelStep: strip.phases});
-        let windows = strips;
-        if (strip.inPlace) windows = run.x + image * imageBytes + 4 * row * rowFloats;
-        else {
+        let windows = workspace;
+        if (strip.source === 'input') {
+          windows = run.x + image * imageBytes + 4 * firstInRow * rowFloats;
+        } else if (strip.source === 'rows') {
+          for (let r = 0; r < inputRowsUnder(geometry, rows); ++r) {
+            gatherRow(workspace + 4 * r * rowFloats, image, firstInRow + r, firstPixel, pixels);
+          }
+        } else {
           for (let r = 0; r < rows; ++r) {
-            gatherStrip(strips + 4 * r * rowFloats, image * outHeight + row + r, firstPixel, pixels);
+            const own = image * outHeight + row + r;
+            const ownImage = Math.floor(own / outHeight);
+            const inRow = (own - ownImage * outHeight) * geometry.strideHeight - geometry.padTop;
+            gatherRow(workspace + 4 * r * rowFloats, ownImage, inRow, firstPixel, pixels);
           }
         }
         gemm?.(call.offset, windows, outputAt(output, image, row, firstPixel), rows);
