@@ -11,7 +11,7 @@ import {runIm2win} from '../src/cpu/im2win.ts';
 import {packFilter} from '../src/cpu/pack.ts';
 import {packWinograd, runWinograd, winogradValues} from '../src/cpu/winograd.ts';
 import type {ConvGeometry} from '../src/geometry.ts';
-import type {Flavour, PlanContext} from '../src/plan.ts';
+import type {Flavour} from '../src/plan.ts';
 import {runConv2d} from '../src/wasm/conv2d.ts';
 import {planName} from './accuracy.ts';
 import {geometryOf} from './geometry.ts';
@@ -91,11 +91,23 @@ const cpuRunner: MakeRunner = (layer, geometry) => {
   };
 };
 
-function contextOf(target: Target): PlanContext {
+/** Every plan: first those that keep their packed filters, then, on wasm, those that pack them at each call. */
+function plansOf(geometry: ConvGeometry, target: Target): readonly Plan[] {
   const wishes = {algorithm: 'auto', winograd: true, maxPackedFilterBytes: Number.POSITIVE_INFINITY} as const;
-  return target === 'cpu'
-    ? {...wishes, backend: 'cpu'}
-    : {...wishes, backend: 'wasm', flavour: target, threads: 1};
+  if (target === 'cpu') return candidatePlans(geometry, {...wishes, backend: 'cpu'});
+  const context = {...wishes, backend: 'wasm', flavour: target, threads: 1} as const;
+  const kept = candidatePlans(geometry, context);
+  const repacked = candidatePlans(geometry, {...context, filtersChange: true});
+  return [...kept, ...repacked.slice(1)];
+}
+
+/** The choices that there are: among kept filters, and between plain im2win and filters packed at each call. */
+function choicesOf(timed: Timed): Timed[] {
+  const [im2win, ...winograd] = timed.plans;
+  return [false, true]
+    .map((repacks) => winograd.filter(({plan}) => plan.repacks === repacks))
+    .filter((plans) => plans.length > 0)
+    .map((plans) => ({...timed, plans: [im2win, ...plans]}));
 }
 
 /** Fastest of some interleaved samples: what a machine with other work on it can tell. */
@@ -171,16 +183,16 @@ async function main(target: Target): Promise<void> {
   const makeRunner = target === 'cpu' ? cpuRunner : await wasmRunner(target);
   const layers = [...readLayers('paper'), ...readLayers('corpus')]
     .map((layer) => ({layer, geometry: geometryOf(layer)}))
-    .map((entry) => ({...entry, plans: candidatePlans(entry.geometry, contextOf(target))}))
+    .map((entry) => ({...entry, plans: plansOf(entry.geometry, target)}))
     .filter(({geometry, plans}) => plans.length > 1 && workOf(geometry, plans[0]).steps < MOST_STEPS[target]);
   const bar = progressBar('{value} of {total}');
   bar.start(layers.length, 0);
-  const timed = layers.map(({layer, geometry, plans}) => {
+  const timed = layers.flatMap(({layer, geometry, plans}) => {
     const runner = makeRunner(layer, geometry);
     const result = timePlans(layer, geometry, plans, runner);
     runner.release();
     bar.increment();
-    return result;
+    return choicesOf(result);
   });
   bar.stop();
 
@@ -197,7 +209,7 @@ async function main(target: Target): Promise<void> {
     const regrets = timed.map((entry) => regret(entry, cost));
     console.log(
       `${name}: the plans chosen take ${geometricMean(regrets).toFixed(3)} times as long as the fastest ` +
-        `(geometric mean over ${timed.length} convolutions), ${Math.max(...regrets).toFixed(2)} at worst`,
+        `(geometric mean over ${timed.length} choices), ${Math.max(...regrets).toFixed(2)} at worst`,
     );
     const worst = timed
       .map((entry, i) => ({entry, regret: regrets[i]}))

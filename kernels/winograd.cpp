@@ -13,112 +13,79 @@
 // not 1. Where it is 1 nothing is transformed along the height, and each filter
 // row is a phase of its own.
 
-// One point's row of a panel, from the taps at `filter`, which are `tapStride`
-// floats apart; taps beyond `taps` count as zero. Each is the polynomial at
-// `rowPoint` of `rowTaps` taps which are `rowTapStride` floats apart, times
-// `rowScale`.
-template <int POINTS>
-IM2WIN_NOINLINE void packRow(float* panel, uint32_t pointStride,
-                             const float* filter, uint32_t tapStride,
-                             uint32_t taps, bool lastTap, uint32_t width,
-                             uint32_t rowTapStride, uint32_t rowTaps,
-                             float rowPoint, float rowScale) {
-  constexpr int kPairs = POINTS / 2 - 1;
-  for (uint32_t v = 0; v < kNR; v += 4) {
-    f32x4 zero = splat(0.0f), infinity = splat(0.0f);
-    f32x4 even[kPairs], odd[kPairs], at[kPairs];
-    IM2WIN_UNROLL for (int k = 0; k < kPairs; ++k) {
-      even[k] = odd[k] = splat(0.0f);
-      at[k] = splat(1.0f);
-    }
-    if (width > v && rowTaps != 0) {
-      for (uint32_t q = 0; q < taps; ++q) {
-        const float* from =
-            filter + q * tapStride + v + (rowTaps - 1) * rowTapStride;
-        f32x4 tap = loadLanes(from, width - v);
-        for (uint32_t i = rowTaps - 1; i != 0; --i) {
-          from -= rowTapStride;
-          tap = mulAdd(tap, splat(rowPoint), loadLanes(from, width - v));
-        }
-        tap = wasm_f32x4_mul(tap, splat(rowScale));
-        if (q == 0) zero = tap;
-        if (lastTap && q + 1 == taps) infinity = tap;
-        IM2WIN_UNROLL for (int k = 0; k < kPairs; ++k) {
-          const f32x4 term = wasm_f32x4_mul(tap, at[k]);
-          if (q % 2 == 0) {
-            even[k] = wasm_f32x4_add(even[k], term);
-          } else {
-            odd[k] = wasm_f32x4_add(odd[k], term);
-          }
-          at[k] = wasm_f32x4_mul(at[k], splat(pairPoint(POINTS, k)));
-        }
+// The transform of TAPS taps, of which the filter has `own` and the others are
+// zero: `rows` rows of a panel at each of POINTS points. Taps are `tapStride`
+// floats apart, a row's from the next row's `rowStep`, points `pointStride`.
+// May write over its taps.
+template <int POINTS, int TAPS>
+IM2WIN_NOINLINE void packTaps(float* to, uint32_t pointStride,
+                              const float* taps, uint32_t tapStride,
+                              uint32_t own, uint32_t rowStep, uint32_t rows,
+                              uint32_t width) {
+  for (; rows != 0; --rows) {
+    for (uint32_t v = 0; v < kNR; v += 4) {
+      f32x4 tap[TAPS];
+      IM2WIN_UNROLL for (uint32_t q = 0; q < TAPS; ++q) {
+        tap[q] = q < own && width > v
+                     ? loadLanes(taps + q * tapStride + v, width - v)
+                     : splat(0.0f);
       }
+      float* at = to + v;
+      store(at, wasm_f32x4_mul(tap[0], splat(filterScale(POINTS, -1))));
+      at += pointStride;
+      IM2WIN_UNROLL for (int k = 0; k < POINTS / 2 - 1; ++k) {
+        const float p = pairPoint(POINTS, k);
+        const float scale = filterScale(POINTS, k);
+        f32x4 even = wasm_f32x4_mul(tap[0], splat(scale));
+        f32x4 odd = wasm_f32x4_mul(tap[1], splat(scale * p));
+        float power = scale * p;
+        IM2WIN_UNROLL for (int q = 2; q < TAPS; ++q) {
+          power *= p;
+          if (q % 2 == 0) {
+            even = mulAdd(tap[q], splat(power), even);
+          } else {
+            odd = mulAdd(tap[q], splat(power), odd);
+          }
+        }
+        store(at, wasm_f32x4_add(even, odd));
+        at += pointStride;
+        store(at, wasm_f32x4_sub(even, odd));
+        at += pointStride;
+      }
+      store(at, tap[TAPS - 1]);
     }
-    float* to = panel + v;
-    store(to, wasm_f32x4_mul(zero, splat(filterScale(POINTS, -1))));
-    to += pointStride;
-    IM2WIN_UNROLL for (int k = 0; k < kPairs; ++k) {
-      const f32x4 scale = splat(filterScale(POINTS, k));
-      store(to, wasm_f32x4_mul(wasm_f32x4_add(even[k], odd[k]), scale));
-      to += pointStride;
-      store(to, wasm_f32x4_mul(wasm_f32x4_sub(even[k], odd[k]), scale));
-      to += pointStride;
-    }
-    store(to, infinity);
+    taps += rowStep;
+    to += kNR;
   }
+}
+
+IM2WIN_INLINE void packTapsOf(uint32_t points, uint32_t tapCount, float* to,
+                              uint32_t pointStride, const float* taps,
+                              uint32_t tapStride, uint32_t own,
+                              uint32_t rowStep, uint32_t rows, uint32_t width) {
+#define IM2WIN_TAPS(POINTS, TAPS)                                        \
+  if (points == POINTS && tapCount == TAPS)                              \
+    return packTaps<POINTS, TAPS>(to, pointStride, taps, tapStride, own, \
+                                  rowStep, rows, width);
+  IM2WIN_TAPS(4, 2)
+  IM2WIN_TAPS(4, 3)
+  IM2WIN_TAPS(6, 2)
+  IM2WIN_TAPS(6, 3)
+  IM2WIN_TAPS(6, 4)
+  IM2WIN_TAPS(6, 5)
+  IM2WIN_TAPS(8, 2)
+  IM2WIN_TAPS(8, 3)
+  IM2WIN_TAPS(8, 4)
+  IM2WIN_TAPS(8, 5)
+  IM2WIN_TAPS(8, 6)
+  IM2WIN_TAPS(8, 7)
+#undef IM2WIN_TAPS
 }
 
 // Taps of a phase: every stride-th one from `phase` on.
 IM2WIN_INLINE uint32_t phaseTaps(uint32_t size, uint32_t stride,
                                  uint32_t phase) {
   return phase < size ? (size - phase + stride - 1) / stride : 0;
-}
-
-// One point along the height of a panel: [POINTS][rowPhases][strideWidth]
-// [inChannels][NR].
-template <int POINTS>
-IM2WIN_INLINE void packPoint(float* panel, const float* filter,
-                             uint32_t filterHeight, uint32_t filterWidth,
-                             uint32_t inChannels, uint32_t outChannels,
-                             uint32_t rowPhases, uint32_t strideWidth,
-                             uint32_t width, uint32_t rowPoints,
-                             uint32_t rowPoint) {
-  const uint32_t taps = (filterWidth + strideWidth - 1) / strideWidth;
-  const uint32_t rowTaps = (filterHeight + rowPhases - 1) / rowPhases;
-  const uint32_t pointStride = rowPhases * strideWidth * inChannels * kNR;
-  const uint32_t tapFloats = inChannels * outChannels;
-  const uint32_t rowFloats = filterWidth * tapFloats;
-  const bool atZero = rowPoint == 0;
-  const bool atInfinity = rowPoint != 0 && rowPoint + 1 == rowPoints;
-  const int pair = (int(rowPoint) - 1) / 2;
-  const float point =
-      atZero || atInfinity
-          ? 0.0f
-          : pairPoint(rowPoints, pair) * (rowPoint % 2 == 1 ? 1.0f : -1.0f);
-  const float scale = rowPoints == 1 || atInfinity
-                          ? 1.0f
-                          : filterScale(rowPoints, atZero ? -1 : pair);
-  for (uint32_t rowPhase = 0; rowPhase < rowPhases; ++rowPhase) {
-    const uint32_t ownRows = phaseTaps(filterHeight, rowPhases, rowPhase);
-    // At zero the polynomial is its first tap, at infinity its last.
-    const uint32_t rows = atInfinity ? (ownRows == rowTaps ? 1 : 0)
-                          : atZero   ? (ownRows != 0 ? 1 : 0)
-                                     : ownRows;
-    const uint32_t firstRow =
-        rowPhase + (atInfinity ? (rowTaps - 1) * rowPhases : 0);
-    for (uint32_t phase = 0; phase < strideWidth; ++phase) {
-      // A phase may have one tap less than the others, or none.
-      const uint32_t own = phaseTaps(filterWidth, strideWidth, phase);
-      const float* from = filter + firstRow * rowFloats + phase * tapFloats;
-      for (uint32_t ci = 0; ci < inChannels; ++ci) {
-        packRow<POINTS>(panel, pointStride, from, strideWidth * tapFloats, own,
-                        own == taps, width, rowPhases * rowFloats, rows, point,
-                        scale);
-        from += outChannels;
-        panel += kNR;
-      }
-    }
-  }
 }
 
 // Transforms one row of gathered columns: `tiles` tiles of POINTS columns, each
@@ -393,20 +360,44 @@ void im2win_winograd_pack(float* panels, const float* filter,
                           uint32_t inChannels, uint32_t outChannels,
                           uint32_t rowPhases, uint32_t strideWidth,
                           uint32_t rowPoints, uint32_t points) {
-  const uint32_t pointFloats =
-      points * rowPhases * strideWidth * inChannels * kNR;
+  const uint32_t taps = phaseTaps(filterWidth, strideWidth, 0);
+  const uint32_t rowTaps = phaseTaps(filterHeight, rowPhases, 0);
+  const uint32_t phaseFloats = inChannels * kNR;
+  const uint32_t pointStride = rowPhases * strideWidth * phaseFloats;
+  const uint32_t rowPointStride = points * pointStride;
+  const uint32_t tapFloats = inChannels * outChannels;
+  const uint32_t rowFloats = filterWidth * tapFloats;
   for (uint32_t n = 0; n < outChannels; n += kNR) {
     const uint32_t width = outChannels - n < kNR ? outChannels - n : kNR;
-    for (uint32_t rowPoint = 0; rowPoint < rowPoints; ++rowPoint) {
-      const auto with = [&](auto run) __attribute__((always_inline)) {
-        run(panels, filter + n, filterHeight, filterWidth, inChannels,
-            outChannels, rowPhases, strideWidth, width, rowPoints, rowPoint);
-      };
-      if (points == 4) with(packPoint<4>);
-      if (points == 6) with(packPoint<6>);
-      if (points == 8) with(packPoint<8>);
-      panels += pointFloats;
+    float* to = panels;
+    for (uint32_t rowPhase = 0; rowPhase < rowPhases; ++rowPhase) {
+      const uint32_t ownRows = phaseTaps(filterHeight, rowPhases, rowPhase);
+      for (uint32_t phase = 0; phase < strideWidth; ++phase) {
+        const uint32_t own = phaseTaps(filterWidth, strideWidth, phase);
+        const float* from =
+            filter + n + rowPhase * rowFloats + phase * tapFloats;
+        if (rowPoints == 1) {
+          packTapsOf(points, taps, to, pointStride, from,
+                     strideWidth * tapFloats, own, outChannels, inChannels,
+                     width);
+        } else {
+          // Along the height first, to the places of the first points.
+          for (uint32_t q = 0; q < own; ++q) {
+            packTapsOf(rowPoints, rowTaps, to + q * pointStride, rowPointStride,
+                       from + q * strideWidth * tapFloats,
+                       rowPhases * rowFloats, ownRows, outChannels, inChannels,
+                       width);
+          }
+          for (uint32_t u = 0; u < rowPoints; ++u) {
+            float* row = to + u * rowPointStride;
+            packTapsOf(points, taps, row, pointStride, row, pointStride, own,
+                       kNR, inChannels, kNR);
+          }
+        }
+        to += phaseFloats;
+      }
     }
+    panels += rowPoints * rowPointStride;
   }
 }
 

@@ -51,18 +51,27 @@ export function candidatePlans(
   context: PlanContext,
 ): [Im2winPlan, ...WinogradPlan[]] {
   const target = TARGETS[context.backend === 'cpu' ? 'cpu' : context.flavour];
-  const im2win = planIm2win(geometry, target);
+  const {filtersChange = false, maxPackedFilterBytes} = context;
+  const im2win = {...planIm2win(geometry, target), repacks: filtersChange};
   if (!context.winograd) return [im2win];
   const {filterHeight, filterWidth, inChannels, outChannels} = geometry;
   const filterBytes = target.valueBytes * filterHeight * filterWidth * inChannels * outChannels;
-  const bound = context.maxPackedFilterBytes ?? Math.max(MAX_PACKED_BYTES, 2 * filterBytes);
+  const bound = maxPackedFilterBytes ?? Math.max(MAX_PACKED_BYTES, 2 * filterBytes);
+  const kept = maxPackedFilterBytes ?? (context.backend === 'cpu' ? bound : stockBytes(geometry));
   const winograd = target.rowPoints.flatMap((rowPoints) =>
-    ([8, 6, 4] as const).map((points) => planWinograd(geometry, target, points, rowPoints)),
+    ([8, 6, 4] as const).flatMap((points) => {
+      const plan = planWinograd(geometry, target, points, rowPoints);
+      if (plan === undefined || plan.panelBytes > bound) return [];
+      return [{...plan, repacks: filtersChange || plan.panelBytes > kept}];
+    }),
   );
-  return [im2win, ...winograd.filter((plan) => plan !== undefined && plan.panelBytes <= bound)] as [
-    Im2winPlan,
-    ...WinogradPlan[],
-  ];
+  return [im2win, ...winograd];
+}
+
+/** What tfjs's own wasm kernel keeps of a convolution: its filter twice, and a pointer for each tap of each pixel. */
+function stockBytes({filterHeight, filterWidth, inChannels, outChannels, ...output}: ConvGeometry): number {
+  const taps = filterHeight * filterWidth;
+  return 4 * taps * (2 * inChannels * outChannels + output.outHeight * output.outWidth);
 }
 
 /**
@@ -74,7 +83,7 @@ function planWinograd(
   {tile, valueBytes}: Target,
   points: WinogradPlan['points'],
   rowPoints: WinogradPlan['rowPoints'],
-): WinogradPlan | undefined {
+): Omit<WinogradPlan, 'repacks'> | undefined {
   const {strideWidth, inChannels, filterHeight, outHeight, outWidth} = geometry;
   const nested = rowPoints > 1;
   const taps = Math.ceil(geometry.filterWidth / strideWidth);
@@ -159,7 +168,10 @@ function vectorBytes(bytes: number): number {
 }
 
 /** The plan for plain im2win, whatever else could compute the convolution. */
-function planIm2win(geometry: ConvGeometry, {tile, valueBytes, readsRows}: Target): Im2winPlan {
+function planIm2win(
+  geometry: ConvGeometry,
+  {tile, valueBytes, readsRows}: Target,
+): Omit<Im2winPlan, 'repacks'> {
   const strip = stripLayout(geometry, readsRows);
   const pixelsPerRow = Math.ceil(geometry.outWidth / strip.phases);
   const rowBytes = valueBytes * blockValues(strip, geometry, 1, pixelsPerRow);

@@ -16,12 +16,16 @@ export interface Work {
   readonly gathered: number;
   /** Values that the input's transform writes. */
   readonly transformed: number;
-  /** Products of four channels that are transformed back. */
+  /** Products of four channels that are transformed back along the height. */
+  readonly rowProducts: number;
+  /** The same along the width. */
   readonly products: number;
   /** Four bytes of the packed filter, which each block reads once. */
   readonly filter: number;
   /** The same of a packed filter that the second-level cache does not keep from block to block; twice if the third does not. */
   readonly farFilter: number;
+  /** The same of one that each call packs. */
+  readonly packed: number;
 }
 
 // What caches may keep: the second level, and this thread's part of the third.
@@ -32,23 +36,27 @@ const FAR_BYTES = 16 * 1024 * 1024;
 const COSTS: Record<Flavour | 'cpu', Work> = {
   relaxed: {
     steps: 1,
-    sums: 34,
-    segments: 0.67,
-    gathered: 0.72,
+    sums: 10,
+    segments: 0.01,
+    gathered: 0.41,
     transformed: 1.3,
-    products: 1.7,
-    filter: 0.01,
-    farFilter: 0.54,
+    rowProducts: 3.3,
+    products: 8.8,
+    filter: 0.023,
+    farFilter: 0.79,
+    packed: 2.6,
   },
   strict: {
     steps: 1,
-    sums: 12,
-    segments: 0.85,
-    gathered: 1.3,
-    transformed: 1.1,
-    products: 1.7,
+    sums: 4.3,
+    segments: 0.01,
+    gathered: 0.86,
+    transformed: 0.5,
+    rowProducts: 3.4,
+    products: 7.4,
     filter: 0.01,
-    farFilter: 0.53,
+    farFilter: 0.49,
+    packed: 2.6,
   },
   cpu: {
     steps: 1,
@@ -56,9 +64,11 @@ const COSTS: Record<Flavour | 'cpu', Work> = {
     segments: 1.9,
     gathered: 2.2,
     transformed: 0.01,
+    rowProducts: 0.01,
     products: 0.01,
     filter: 0.038,
     farFilter: 0.079,
+    packed: 0.01,
   },
 };
 
@@ -96,6 +106,7 @@ function im2winWork(geometry: ConvGeometry, plan: Im2winPlan): Work {
         ? 0
         : blocks * parts * blockValues(plan.strip, geometry, plan.rowsPerBlock, plan.pixelsPerStrip),
     transformed: 0,
+    rowProducts: 0,
     products: 0,
     ...filterWork(blocks, plan),
   };
@@ -121,16 +132,24 @@ function winogradWork(geometry: ConvGeometry, plan: WinogradPlan): Work {
     sums: products,
     segments: products * (nested ? 1 : plan.rowPhases),
     gathered: gathers * gatheredRows * plan.columns * geometry.inChannels * (nested ? 2 : 1),
-    transformed: rowBlocks * plan.inputRows * points * tiles * depth,
-    products: nested ? 2 * products : products,
+    transformed:
+      rowBlocks * plan.inputRows * points * tiles * (depth / columnFloats) * vectorValues(columnFloats),
+    rowProducts: nested ? products : 0,
+    products: (products * rowOutputs) / plan.rowPoints,
     ...filterWork(blocks, plan),
   };
 }
 
-function filterWork(blocks: number, {panelBytes}: Im2winPlan | WinogradPlan) {
+/** A last vector that is not full is read and written value by value. */
+function vectorValues(values: number): number {
+  const tail = values % 4;
+  return values - tail + (tail === 0 ? 0 : 3 * 4);
+}
+
+function filterWork(blocks: number, {panelBytes, repacks}: Im2winPlan | WinogradPlan) {
   const filter = (blocks * panelBytes) / 4;
   const levels = panelBytes > FAR_BYTES ? 2 : panelBytes > NEAR_BYTES ? 1 : 0;
-  return {filter, farFilter: levels * filter};
+  return {filter, farFilter: levels * filter, packed: repacks ? panelBytes / 4 : 0};
 }
 
 /** Windows as the tile computes them: the sums of a low one wait for each other. */

@@ -60,7 +60,7 @@ function planTransposed(geometry: ConvGeometry, context: PlanContext): Transpose
       };
       phases.push({
         geometry: phase,
-        plan: planFull(phase, context),
+        plan: planFull(phase, {...context, filtersChange: true}),
         row: row.first,
         column: column.first,
         tapRow: row.firstTap,

@@ -27,11 +27,13 @@ export interface PlanWishes {
   /** Whether Winograd may be used at all. */
   readonly winograd: boolean;
   /**
-   * The bytes up to which a packed filter may be larger than the filter is. By
-   * default 8 MiB, or twice the filter where that is more: tfjs's own kernel
-   * keeps two copies.
+   * The bytes up to which a packed filter may be larger than the filter is, and is
+   * kept. By default 8 MiB, or twice the filter where that is more; and one that is
+   * larger than what tfjs's own kernel keeps is packed anew at each call.
    */
   readonly maxPackedFilterBytes?: number;
+  /** No filter is seen twice, as in training: each call packs its own. */
+  readonly filtersChange?: boolean;
 }
 
 export interface WasmContext extends PlanWishes {
@@ -61,6 +63,8 @@ export interface Im2winPlan {
   /** Calls with the same filter and the same packing share the packed filter. */
   readonly packing: string;
   readonly panelBytes: number;
+  /** Each call packs the filter, into the workspace; else its panels are kept. */
+  readonly repacks: boolean;
 }
 
 /**
@@ -101,6 +105,8 @@ export interface WinogradPlan {
   readonly blockBytes: number;
   readonly packing: string;
   readonly panelBytes: number;
+  /** Each call packs the filter, into the workspace; else its panels are kept. */
+  readonly repacks: boolean;
 }
 
 /**

@@ -163,6 +163,20 @@ test.each(['im2win', 'winograd'] as const)(
   },
 );
 
+test('a filter whose transform is larger than what stock keeps is packed at each call', () => {
+  registration.setAlgorithm('auto');
+  const problem = convCase([1, 40, 40, 64], [3, 3, 64, 64], {pad: 'same'});
+  tf.tidy(() => {
+    const {x, filter} = operandsOf(problem, LINEAR, 1);
+    for (let call = 0; call < 2; ++call) {
+      const output = runConv('FusedConv2D', problem, LINEAR, {x, filter});
+      expectConvolution(output, problem, LINEAR, {x, filter}, 'winograd');
+    }
+    expect(filterBytes()).toBe(0);
+    expect(registration.memory().workspaceBytes).toBeGreaterThan(2 * 4 * 9 * 64 * 64);
+  });
+});
+
 test('the heap stays flat over 2,000 runs with changing shapes and filters', () => {
   const backend = currentWasm();
   const run = (i: number) =>

@@ -65,6 +65,25 @@ test('a large packed filter is at most twice the filter, unless more is allowed'
   expect(packed({...wasm, maxPackedFilterBytes: 0})).toEqual([1]);
 });
 
+test('nothing is kept that tfjs would not have room for', () => {
+  for (const [name, geometry] of geometries()) {
+    const {filterHeight, filterWidth, inChannels, outChannels, outHeight, outWidth} = geometry;
+    const taps = filterHeight * filterWidth;
+    const stock = 4 * taps * (2 * inChannels * outChannels + outHeight * outWidth);
+    for (const context of contexts.slice(0, 2)) {
+      for (const plan of candidatePlans(geometry, context)) {
+        if (plan.algorithm === 'im2win' || plan.repacks || plan.panelBytes <= stock) continue;
+        throw new Error(`${name}, ${planName(plan)}: ${plan.panelBytes} bytes, of tfjs's ${stock}`);
+      }
+    }
+  }
+});
+
+test('a training step keeps no packed filter', () => {
+  const plans = candidatePlans(deep(), {...wasm, filtersChange: true});
+  expect(plans.map(({repacks}) => repacks)).toEqual(plans.map(() => true));
+});
+
 test.each(contexts)('winograd: false is plain im2win everywhere: %j', (context) => {
   for (const [, geometry] of geometries()) {
     expect(planConv(geometry, {...context, winograd: false}).algorithm).toBe('im2win');

@@ -5,6 +5,7 @@ import type {OperandStrides} from '../operand.ts';
 import type {ConvPlan} from '../plan.ts';
 import {depthwiseWorkspaceBytes, runDepthwise} from './depthwise.ts';
 import {EpilogueOperands} from './epilogue.ts';
+import {aligned} from './heap.ts';
 import {im2winWorkspaceBytes, packIm2win, runIm2win} from './im2win.ts';
 import type {KernelExports} from './module.ts';
 import {denseOutput, type OutputPlace, planarOutput} from './output.ts';
@@ -64,54 +65,70 @@ export function runConv2d(
   const bias = placedOperand(state, 'bias', tensors.bias);
   const slope = placedOperand(state, 'preluActivationWeights', tensors.slope);
   const filter = dataOffset(state, 'filter', tensors.filter);
-  const panels = packedFilter(state, geometry, plan, tensors.filter, filter);
-  const workspace = state.workspace.reserve(scratchBytes(plan) + plan.blockBytes);
+  const kept = keptFilter(state, geometry, plan, tensors.filter, filter);
+  const block = scratchBytes(plan);
+  const scratch = block + aligned(plan.blockBytes);
+  const repacked = kept === undefined && plan.algorithm !== 'depthwise' ? plan.panelBytes : 0;
+  const workspace = state.workspace.reserve(scratch + repacked);
   const output = makeOutput(state, geometry.outShape);
 
   const run: ConvRun = {
     kernels: state.kernels,
     geometry,
     x,
-    filter: panels,
+    filter: kept ?? workspace + scratch,
     workspace,
     output:
       geometry.dataFormat === 'NHWC'
         ? denseOutput(output.offset, geometry)
-        : planarOutput(output.offset, workspace + scratchBytes(plan), geometry),
+        : planarOutput(output.offset, workspace + block, geometry),
     epilogue: new EpilogueOperands(activation, leakyreluAlpha, bias, slope),
     ints: state.heap.int32(),
     floats: state.heap.float32(),
   };
+  if (kept === undefined) packFilter(state.kernels, geometry, plan, run.filter, filter);
   if (plan.algorithm === 'winograd') runWinograd(run, plan);
   else if (plan.algorithm === 'im2win') runIm2win(run, plan);
   else runDepthwise(run, plan);
   return output.tensor;
 }
 
-function packedFilter(
+/** The filter as the kernel reads it, or `undefined` where the call has to pack it first. */
+function keptFilter(
   {filters, kernels}: WasmState,
   geometry: ConvGeometry,
   plan: ConvPlan,
   {dataId}: TensorInfo,
   filter: number,
-): number {
+): number | undefined {
   if (plan.algorithm === 'depthwise') return filter;
+  if (plan.repacks) return undefined;
   return filters.get(dataId, plan.packing, plan.panelBytes, (offset) =>
-    plan.algorithm === 'winograd'
-      ? packWinograd(kernels, geometry, plan, offset, filter)
-      : packIm2win(kernels, geometry, plan, offset, filter),
+    packFilter(kernels, geometry, plan, offset, filter),
   );
+}
+
+/** Packs the filter at byte offset `filter` to `to`. */
+export function packFilter(
+  kernels: KernelExports,
+  geometry: ConvGeometry,
+  plan: ConvPlan,
+  to: number,
+  filter: number,
+): void {
+  if (plan.algorithm === 'winograd') packWinograd(kernels, geometry, plan, to, filter);
+  if (plan.algorithm === 'im2win') packIm2win(kernels, geometry, plan, to, filter);
 }
 
 /** What the kernels need beside a block of NCHW's output. */
 function scratchBytes(plan: ConvPlan): number {
-  const bytes =
+  return aligned(
     plan.algorithm === 'winograd'
       ? winogradWorkspaceBytes(plan)
       : plan.algorithm === 'im2win'
         ? im2winWorkspaceBytes(plan)
-        : depthwiseWorkspaceBytes(plan);
-  return Math.ceil(bytes / 64) * 64;
+        : depthwiseWorkspaceBytes(plan),
+  );
 }
 
 function placedOperand(state: WasmState, name: string, operand: ConvOperand | undefined) {

@@ -1,12 +1,13 @@
 import type {TensorInfo} from '@tensorflow/tfjs-core';
 import type {ConvGeometry} from '../geometry.ts';
 import type {GradientPlan, TransposedPhase, TransposedPlan} from '../plan.ts';
-import {dataOffset, makeOutput} from './conv2d.ts';
+import {dataOffset, makeOutput, packFilter} from './conv2d.ts';
 import {EpilogueOperands} from './epilogue.ts';
-import {im2winWorkspaceBytes, packIm2win, runIm2win} from './im2win.ts';
+import {aligned} from './heap.ts';
+import {im2winWorkspaceBytes, runIm2win} from './im2win.ts';
 import {gatherRows, inputRowsOf} from './rows.ts';
 import type {WasmState} from './state.ts';
-import {packWinograd, runWinograd, winogradWorkspaceBytes} from './winograd.ts';
+import {runWinograd, winogradWorkspaceBytes} from './winograd.ts';
 
 // Gradients see a fresh filter each step, so that packed filters are scratch.
 
@@ -75,13 +76,9 @@ export function runTransposed(
       ints: state.heap.int32(),
       floats,
     };
-    if (plan.algorithm === 'winograd') {
-      packWinograd(state.kernels, phase.geometry, plan, panels, flipped);
-      runWinograd(run, plan);
-    } else {
-      packIm2win(state.kernels, phase.geometry, plan, panels, flipped);
-      runIm2win(run, plan);
-    }
+    packFilter(state.kernels, phase.geometry, plan, panels, flipped);
+    if (plan.algorithm === 'winograd') runWinograd(run, plan);
+    else runIm2win(run, plan);
   }
   return tensor;
 }
@@ -92,11 +89,6 @@ function scratchBytes(plan: TransposedPhase['plan']): number {
 
 function filterValues({geometry}: TransposedPhase): number {
   return geometry.filterHeight * geometry.filterWidth * geometry.inChannels * geometry.outChannels;
-}
-
-// To a cache line, as the heap's own pieces are.
-function aligned(bytes: number): number {
-  return Math.ceil(bytes / 64) * 64;
 }
 
 /** The gradient of a depthwise convolution with respect to its input. */

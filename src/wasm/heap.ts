@@ -50,7 +50,7 @@ export class Heap {
       );
     }
     this.ownBytes += total;
-    return {offset: Math.ceil(base / ALIGNMENT) * ALIGNMENT, bytes, base};
+    return {offset: aligned(base), bytes, base};
   }
 
   free(allocation: Allocation): void {
@@ -90,4 +90,9 @@ export function findMemory(wasm: TfjsWasmModule): WebAssembly.Memory | undefined
   return [wasm.asm?.memory, wasm.wasmMemory].find(
     (memory) => memory !== undefined && sameBuffer(memory.buffer, wasm.HEAPU8.buffer),
   );
+}
+
+/** To the next cache line. */
+export function aligned(offset: number): number {
+  return Math.ceil(offset / ALIGNMENT) * ALIGNMENT;
 }
