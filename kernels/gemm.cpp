@@ -15,25 +15,26 @@ template <uint32_t MR>
 IM2WIN_INLINE void gemm(const ConvCall* call, const float* a, float* c,
                         uint32_t rows) {
   uint32_t windows = rows * call->rowLength;
+  if (windows == 0) return;
   const uint32_t outChannels = call->outChannels;
   const uint32_t panelFloats = depthOf(call) * kNR;
   const bool small = outChannels * depthOf(call) * 4 <= kSmallFilterBytes;
   Cursor at = {a, c, 0, 0};
+  uint32_t count = small && windows > kFewTiles * MR ? kFewTiles * MR : windows;
+  Shares wide = sharesOf(count, MR);
+  Shares narrow = sharesOf(count, 8);
   while (windows != 0) {
-    const uint32_t count =
-        small && windows > kFewTiles * MR ? kFewTiles * MR : windows;
+    if (windows < count) {
+      count = windows;
+      wide = sharesOf(count, MR);
+      narrow = sharesOf(count, 8);
+    }
     const float* panel = call->panels;
     for (uint32_t n = 0; n < outChannels; n += kNR) {
       const uint32_t width = outChannels - n < kNR ? outChannels - n : kNR;
       const float* following =
           n + kNR < outChannels ? panel + panelFloats : call->panels;
-      if (width > 4) {
-        panelRows<2>(call, panel, n, width, at.a, at.c, at.r, at.j, count, MR,
-                     following);
-      } else {
-        panelRows<1>(call, panel, n, width, at.a, at.c, at.r, at.j, count, 8,
-                     following);
-      }
+      panelRowsOf(call, panel, n, width, at, wide, narrow, following);
       panel += panelFloats;
     }
     at = advance(call, at, count);

@@ -28,21 +28,34 @@ IM2WIN_INLINE void tileOf(uint32_t rows, const ConvCall* call,
 #undef IM2WIN_TILE
 }
 
-// One panel times `windows` windows from `at` on. The windows are shared out
-// evenly, so that no tile is left with one.
+// How windows are shared out to tiles: evenly, so that no tile is left with
+// one. Its divisions take as long as a few steps of a tile: once a block, not
+// once a panel.
+struct Shares {
+  uint32_t tiles;
+  uint32_t height;  // Of a tile; the first `taller` have one row more.
+  uint32_t taller;
+  // The tiles share out the following panel, too, so that it comes no faster
+  // than it has to: four steps touch a line, `aheadStep` floats behind the one
+  // before.
+  uint32_t aheadStep;
+};
+
+IM2WIN_INLINE Shares sharesOf(uint32_t windows, uint32_t mr) {
+  const uint32_t tiles = (windows + mr - 1) / mr;
+  const uint32_t height = windows / tiles;
+  return {tiles, height, windows - tiles * height,
+          tiles == 1 ? 16 : (4 * kNR + tiles - 1) / tiles};
+}
+
+// One panel times all windows that are shared out, from `at` on.
 template <int NV>
 IM2WIN_NOINLINE void panelRows(const ConvCall* call, const float* panel,
                                uint32_t n, uint32_t width, const float* a,
-                               float* c, uint32_t r, uint32_t j,
-                               uint32_t windows, uint32_t mr,
-                               const float* following) {
-  const uint32_t tiles = (windows + mr - 1) / mr;
-  const uint32_t height = windows / tiles;
-  const uint32_t taller = windows % tiles;
-  // The tiles share out the following panel, so that it comes no faster than it
-  // has to: four steps touch a line, `aheadStep` floats behind the one before.
+                               float* c, uint32_t r, uint32_t j, uint32_t tiles,
+                               uint32_t height, uint32_t taller,
+                               uint32_t aheadStep, const float* following) {
   const uint32_t panelFloats = depthOf(call) * kNR;
-  const uint32_t aheadStep = tiles == 1 ? 16 : (4 * kNR + tiles - 1) / tiles;
   const uint32_t share = depthOf(call) / 4 * aheadStep;
   Cursor at = {a, c, r, j};
   for (uint32_t t = 0; t < tiles; ++t) {
@@ -51,5 +64,19 @@ IM2WIN_NOINLINE void panelRows(const ConvCall* call, const float* panel,
     const float* ahead = from + share <= panelFloats ? following + from : panel;
     tileOf<NV>(rows, call, panel, n, width, at, ahead, aheadStep);
     at = advance(call, at, rows);
+  }
+}
+
+// The same, by the shares for a panel of more than four channels or of fewer.
+IM2WIN_INLINE void panelRowsOf(const ConvCall* call, const float* panel,
+                               uint32_t n, uint32_t width, Cursor at,
+                               const Shares& wide, const Shares& narrow,
+                               const float* following) {
+  if (width > 4) {
+    panelRows<2>(call, panel, n, width, at.a, at.c, at.r, at.j, wide.tiles,
+                 wide.height, wide.taller, wide.aheadStep, following);
+  } else {
+    panelRows<1>(call, panel, n, width, at.a, at.c, at.r, at.j, narrow.tiles,
+                 narrow.height, narrow.taller, narrow.aheadStep, following);
   }
 }

@@ -306,6 +306,8 @@ IM2WIN_INLINE void winograd(const ConvCall* call, const ConvCall* gemm,
   const uint32_t allPoints = rowPoints * points;
   const uint32_t rowStride = points * pointStride;
   const uint32_t panelStride = allPoints * pointStride;
+  const Shares wide = sharesOf(windows, MR);
+  const Shares narrow = sharesOf(windows, 8);
   const float* panels = gemm->panels;
   for (uint32_t n = 0; n < outChannels; n += group * kNR) {
     const uint32_t width =
@@ -322,13 +324,10 @@ IM2WIN_INLINE void winograd(const ConvCall* call, const ConvCall* gemm,
             : point + 1 < allPoints   ? panels + (point + 1) * pointFloats
             : n + width < outChannels ? panels + group * allPoints * pointFloats
                                       : gemm->panels;
-        if (width - m > 4) {
-          panelRows<2>(gemm, panel, 0, 8, from, to, 0, 0, windows, MR,
-                       following);
-        } else {
-          panelRows<1>(gemm, panel, 0, 4, from, to, 0, 0, windows, 8,
-                       following);
-        }
+        // Products of a whole panel, or of half of it.
+        const uint32_t lanes = width - m > 4 ? 8 : 4;
+        panelRowsOf(gemm, panel, 0, lanes, {from, to, 0, 0}, wide, narrow,
+                    following);
         panel += allPoints * pointFloats;
         to += panelStride;
       }
