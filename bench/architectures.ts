@@ -13,6 +13,55 @@ import {
 
 type Node = SymbolicTensor;
 
+/** A convolution with bias and activation fused, as tfjs's converter makes them; tfjs-layers fuses relu alone. */
+class FusedConv extends layers.Layer {
+  static className = 'FusedConv';
+  private readonly options: FusedOptions;
+  private filter?: ReturnType<layers.Layer['addWeight']>;
+  private bias?: ReturnType<layers.Layer['addWeight']>;
+
+  constructor(options: FusedOptions) {
+    super({});
+    this.options = options;
+  }
+
+  override build(inputShape: Shape): void {
+    const {filters, kernelSize, seed} = this.options;
+    const inChannels = inputShape[3] as number;
+    const filter = initializers.heUniform({seed});
+    const shape = [kernelSize, kernelSize, inChannels, filters ?? 1];
+    this.filter = this.addWeight('filter', shape, 'float32', filter);
+    this.bias = this.addWeight('bias', [filters ?? inChannels], 'float32', initializers.zeros());
+    this.built = true;
+  }
+
+  override computeOutputShape([batch, height, width, inChannels]: Shape): Shape {
+    const {filters, strides} = this.options;
+    const side = (size: number | null) => Math.ceil((size as number) / strides);
+    return [batch, side(height), side(width), filters ?? inChannels];
+  }
+
+  override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
+    const {filters, strides, activation} = this.options;
+    const x = (Array.isArray(inputs) ? inputs[0] : inputs) as tf.Tensor4D;
+    const filter = this.filter?.read() as tf.Tensor4D;
+    const bias = this.bias?.read() as tf.Tensor;
+    const convolve = filters === undefined ? tf.fused.depthwiseConv2d : tf.fused.conv2d;
+    return convolve({x, filter, strides, pad: 'same', bias, activation});
+  }
+}
+
+interface FusedOptions {
+  /** None for a depthwise convolution. */
+  readonly filters?: number;
+  readonly kernelSize: number;
+  readonly strides: number;
+  readonly activation: 'relu' | 'relu6' | 'linear';
+  readonly seed: number;
+}
+
+type Shape = (number | null)[];
+
 /** A network under construction; weights are numbered, so that they repeat. */
 class Builder {
   private seed = 1;
@@ -22,31 +71,24 @@ class Builder {
     filters: number,
     kernelSize: number,
     strides = 1,
-    activation: 'relu' | 'relu6' | 'linear' = 'relu',
+    activation: FusedOptions['activation'] = 'relu',
   ): Node {
-    const kernelInitializer = initializers.heUniform({seed: this.seed++});
-    const convolved = layers
-      .conv2d({filters, kernelSize, strides, padding: 'same', kernelInitializer, ...fused(activation)})
-      .apply(x) as Node;
-    return activation === 'relu6' ? relu6(convolved) : convolved;
+    return this.fused(x, {filters, kernelSize, strides, activation});
   }
 
   depthwise(x: Node, strides = 1): Node {
-    const depthwiseInitializer = initializers.heUniform({seed: this.seed++});
-    return relu6(
-      layers
-        .depthwiseConv2d({kernelSize: 3, strides, padding: 'same', depthwiseInitializer})
-        .apply(x) as Node,
-    );
+    return this.fused(x, {kernelSize: 3, strides, activation: 'relu6'});
   }
 
   leaky(x: Node): Node {
     return layers.leakyReLU({alpha: 0.1}).apply(x) as Node;
   }
+
+  private fused(x: Node, options: Omit<FusedOptions, 'seed'>): Node {
+    return new FusedConv({...options, seed: this.seed++}).apply(x) as Node;
+  }
 }
 
-const fused = (activation: string) => (activation === 'relu6' ? {} : {activation: activation as 'relu'});
-const relu6 = (x: Node) => layers.reLU({maxValue: 6}).apply(x) as Node;
 const add = (a: Node, b: Node) => layers.add().apply([a, b]) as Node;
 const concat = (...nodes: Node[]) => layers.concatenate().apply(nodes) as Node;
 const pool = (x: Node, poolSize = 2, strides = 2) =>

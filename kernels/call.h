@@ -37,6 +37,10 @@ struct ConvCall {
   float high;
   Operand bias;
   Operand slope;
+  float alpha;  // The one slope of leakyrelu, which `slope` then points to.
+  // A tile's own, where it is not whole.
+  const float* scratchWindows[8];
+  float scratchSums[48];
 };
 
 // The floats of a window, and the rows of a panel.
@@ -44,4 +48,5 @@ IM2WIN_INLINE uint32_t depthOf(const ConvCall* call) {
   return call->segmentLength * call->segments;
 }
 
-static_assert(sizeof(ConvCall) == 21 * 4, "src/wasm/convCall.ts counts fields");
+static_assert(sizeof(ConvCall) == (22 + 8 + 48) * 4,
+              "src/wasm/convCall.ts counts fields");

@@ -5,12 +5,14 @@
 
 template <int NV>
 IM2WIN_INLINE void tileOf(uint32_t rows, const ConvCall* call,
-                          const float* panel, uint32_t n, uint32_t width,
-                          Cursor at, const float* ahead, uint32_t aheadStep) {
-#define IM2WIN_TILE(MR)                                                       \
-  case MR:                                                                    \
-    return tile<MR, NV>(call, panel, n, width, at.a, at.c, at.r, at.j, ahead, \
-                        aheadStep)
+                          const float* panel, f32x4 first0, f32x4 first1,
+                          const float* a, const float* const* windows,
+                          float* to, int32_t pixelStride, bool clamps,
+                          const float* ahead, uint32_t aheadStep) {
+#define IM2WIN_TILE(MR)                                              \
+  case MR:                                                           \
+    return tile<MR, NV>(call, panel, first0, first1, a, windows, to, \
+                        pixelStride, clamps, ahead, aheadStep)
   switch (rows) {
     IM2WIN_TILE(1);
     IM2WIN_TILE(2);
@@ -26,6 +28,39 @@ IM2WIN_INLINE void tileOf(uint32_t rows, const ConvCall* call,
     }
   }
 #undef IM2WIN_TILE
+}
+
+// Finishes the pixels of `rows` windows, whose sums are stored.
+IM2WIN_NOINLINE void finishWindows(const ConvCall* call, const float* a,
+                                   float* c, uint32_t r, uint32_t j, uint32_t n,
+                                   uint32_t width, uint32_t rows) {
+  Cursor at = {a, c, r, j};
+  for (uint32_t i = 0; i < rows; ++i, at = next(call, at)) {
+    finishPixels(call, at.c + n, at.r, at.j, n, width, 1);
+  }
+}
+
+// A tile that is not whole, or goes on in the next output row: through the
+// call's scratch.
+template <int NV>
+IM2WIN_NOINLINE void tileRest(uint32_t rows, const ConvCall* call,
+                              const float* panel, f32x4 first0, f32x4 first1,
+                              uint32_t n, uint32_t width, const float* a,
+                              float* c, uint32_t r, uint32_t j, bool clamps,
+                              const float* ahead, uint32_t aheadStep) {
+  const float** windows = const_cast<ConvCall*>(call)->scratchWindows;
+  float* sums = const_cast<ConvCall*>(call)->scratchSums;
+  Cursor at = {a, c, r, j};
+  for (uint32_t i = 0; i < rows; ++i, at = next(call, at)) windows[i] = at.a;
+  tileOf<NV>(rows, call, panel, first0, first1, a, windows, sums, 4 * NV,
+             clamps, ahead, aheadStep);
+  at = {a, c, r, j};
+  for (uint32_t i = 0; i < rows; ++i, at = next(call, at)) {
+    for (uint32_t v = 0; v < width; v += 4) {
+      storeLanes(at.c + n + v, load(sums + v), width - v);
+    }
+    sums += 4 * NV;
+  }
 }
 
 // How windows are shared out to tiles: evenly, so that no tile is left with
@@ -57,12 +92,27 @@ IM2WIN_NOINLINE void panelRows(const ConvCall* call, const float* panel,
                                uint32_t aheadStep, const float* following) {
   const uint32_t panelFloats = depthOf(call) * kNR;
   const uint32_t share = depthOf(call) / 4 * aheadStep;
+  const bool inRegisters = finishesInRegisters(call);
+  // A bound costs a tile of few steps several per cent.
+  const bool clamps = inRegisters && !boundsOf(call, true).none;
+  const f32x4 first0 = firstSum(call, n, width);
+  const f32x4 first1 = NV == 1 ? first0 : firstSum(call, n + 4, width - 4);
   Cursor at = {a, c, r, j};
   for (uint32_t t = 0; t < tiles; ++t) {
     const uint32_t rows = height + (t < taller ? 1 : 0);
     const uint32_t from = t * share;
     const float* ahead = from + share <= panelFloats ? following + from : panel;
-    tileOf<NV>(rows, call, panel, n, width, at, ahead, aheadStep);
+    // Most tiles lie within one output row.
+    if (width == 4 * NV && at.j + rows <= uint32_t(call->rowLength)) {
+      tileOf<NV>(rows, call, panel, first0, first1, at.a, nullptr, at.c + n,
+                 call->outPixelStride, clamps, ahead, aheadStep);
+    } else {
+      tileRest<NV>(rows, call, panel, first0, first1, n, width, at.a, at.c,
+                   at.r, at.j, clamps, ahead, aheadStep);
+    }
+    if (!inRegisters) {
+      finishWindows(call, at.a, at.c, at.r, at.j, n, width, rows);
+    }
     at = advance(call, at, rows);
   }
 }

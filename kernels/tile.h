@@ -44,37 +44,33 @@ IM2WIN_INLINE Cursor advance(const ConvCall* call, Cursor at,
   return at;
 }
 
-// NV vectors of a panel row times one window value each. Reads the
-// MR windows and depth * NR floats of the panel; writes the
-// `width` (4 * NV - 3 to 4 * NV) channels from n on of MR output pixels.
+// NV vectors of a panel row times one window value each, for MR windows from a
+// on (or at each of `windows`). Reads depth * NR floats of the panel. The sums
+// begin with first0 and first1, and are written, 4 * NV channels for each
+// window, to `to`, `pixelStride` floats apart. Nothing else is done here: what
+// else the function could do would take its registers (V8 spills the sums).
 template <int MR, int NV>
-IM2WIN_NOINLINE void tile(const ConvCall* call, const float* panel, uint32_t n,
-                          uint32_t width, const float* a, float* c, uint32_t r,
-                          uint32_t j, const float* ahead, uint32_t aheadStep) {
-  // Most tiles lie within one output row.
-  const bool oneRow = j + MR <= uint32_t(call->rowLength);
+IM2WIN_NOINLINE void tile(const ConvCall* call, const float* panel,
+                          f32x4 first0, f32x4 first1, const float* a,
+                          const float* const* windows, float* to,
+                          int32_t pixelStride, bool clamps, const float* ahead,
+                          uint32_t aheadStep) {
   const float* window[MR];
-  Cursor at = {a, c, r, j};
-  if (oneRow) {
+  if (windows == nullptr) {
     IM2WIN_UNROLL for (int i = 0; i < MR; ++i) {
       window[i] = a + i * call->windowStride;
     }
   } else {
-    IM2WIN_UNROLL for (int i = 0; i < MR; ++i) {
-      window[i] = at.a;
-      if (i + 1 < MR) at = next(call, at);
-    }
+    IM2WIN_UNROLL for (int i = 0; i < MR; ++i) window[i] = windows[i];
   }
 
   // A low tile keeps several sums of each, which take turns: fewer than eight
   // additions on their way leave the machine waiting.
   constexpr int kTurns = MR * NV <= 2 ? 4 : MR * NV <= 6 ? 2 : 1;
-  const bool inRegisters = finishesInRegisters(call);
   f32x4 sum[kTurns][MR][NV];
   IM2WIN_UNROLL for (int v = 0; v < NV; ++v) {
-    const f32x4 first = firstSum(call, n + 4 * v, width - 4 * v);
     IM2WIN_UNROLL for (int i = 0; i < MR; ++i) {
-      sum[0][i][v] = first;
+      sum[0][i][v] = v == 0 ? first0 : first1;
       IM2WIN_UNROLL for (int t = 1; t < kTurns; ++t) {
         sum[t][i][v] = splat(0.0f);
       }
@@ -138,33 +134,19 @@ IM2WIN_NOINLINE void tile(const ConvCall* call, const float* panel, uint32_t n,
     }
   }
 
-  const Bounds bounds = boundsOf(call, inRegisters);
-  if (oneRow && width == 4 * NV) {
-    // A bound costs a tile of few steps several per cent.
-    const auto storeAll = [&](auto bounded) __attribute__((always_inline)) {
-      float* to = c + n;
-      IM2WIN_UNROLL for (int i = 0; i < MR; ++i) {
-        IM2WIN_UNROLL for (int v = 0; v < NV; ++v) {
-          store(to + 4 * v, bounded(sum[0][i][v]));
-        }
-        to += call->outPixelStride;
+  const auto storeAll = [&](auto bounded) __attribute__((always_inline)) {
+    IM2WIN_UNROLL for (int i = 0; i < MR; ++i) {
+      IM2WIN_UNROLL for (int v = 0; v < NV; ++v) {
+        store(to + 4 * v, bounded(sum[0][i][v]));
       }
-    };
-    if (bounds.none) {
-      storeAll([](f32x4 v) { return v; });
-    } else {
-      storeAll([&](f32x4 v) { return clamp(v, bounds.low, bounds.high); });
+      to += pixelStride;
     }
-    if (!inRegisters) finishPixels(call, c + n, r, j, n, width, MR);
-    return;
-  }
-  at = {a, c, r, j};
-  IM2WIN_UNROLL for (int i = 0; i < MR; ++i) {
-    IM2WIN_UNROLL for (int v = 0; v < NV; ++v) {
-      storeLanes(at.c + n + 4 * v, clamp(sum[0][i][v], bounds.low, bounds.high),
-                 width - 4 * v);
-    }
-    if (!inRegisters) finishPixels(call, at.c + n, at.r, at.j, n, width, 1);
-    if (i + 1 < MR) at = next(call, at);
+  };
+  if (clamps) {
+    const f32x4 low = loadSplat(&call->low);
+    const f32x4 high = loadSplat(&call->high);
+    storeAll([&](f32x4 v) { return clamp(v, low, high); });
+  } else {
+    storeAll([](f32x4 v) { return v; });
   }
 }

@@ -16,11 +16,10 @@ const LOW = 11;
 const HIGH = 12;
 const BIAS = 13;
 const SLOPE = 17;
-// Behind the struct: the one slope of leakyrelu, which `SLOPE` then points to.
 const ALPHA = 21;
 
-/** The bytes of a call descriptor, rounded up to a cache line. */
-export const CALL_BYTES = 128;
+/** The bytes of a call descriptor and its scratch, rounded up to a cache line. */
+export const CALL_BYTES = 320;
 
 /** A bias or slope as `Operand` in kernels/call.h; data 0 where there is none. */
 export interface CallOperand {
