@@ -37,16 +37,15 @@ IM2WIN_INLINE void columns(f32x4* sum, const float* x, const float* filter,
   }
 }
 
-// `count` (up to T) pixels from pixel j of output row r on, channels [n, to):
-// whole vectors.
+// `count` (up to T) pixels, the first `whole` channels: whole vectors.
 template <int KW, int S, int T, bool EDGE>
 IM2WIN_NOINLINE void depthwiseTile(const ConvCall* call, const float* x,
                                    const float* filter, float* c, uint32_t rows,
                                    uint32_t rowStride, uint32_t channels,
-                                   uint32_t whole, uint32_t r, uint32_t j,
-                                   uint32_t count, int32_t begin, int32_t end) {
-  const bool inRegisters = finishesInRegisters(call);
-  const Bounds bounds = boundsOf(call, inRegisters);
+                                   uint32_t whole, uint32_t count,
+                                   int32_t begin, int32_t end) {
+  const Final final = finalOf(call);
+  const f32x4 high = finalHigh(call);
   for (uint32_t n = 0; n < whole; n += 4) {
     f32x4 sum[T];
     const f32x4 first = firstSum(call, n, 4);
@@ -54,13 +53,13 @@ IM2WIN_NOINLINE void depthwiseTile(const ConvCall* call, const float* x,
     columns<KW, S, T, EDGE>(sum, x + n, filter + n, rows, rowStride, channels,
                             begin, end);
     float* pixel = c + n;
+    const f32x4 low = finalLow(call, final, n, 4);
     IM2WIN_UNROLL for (int t = 0; t < T; ++t) {
       if (EDGE && t >= int(count)) break;
-      store(pixel, clamp(sum[t], bounds.low, bounds.high));
+      store(pixel, finished(sum[t], final, low, high));
       pixel += call->outPixelStride;
     }
   }
-  if (!inRegisters) finishPixels(call, c, r, j, 0, whole, count);
 }
 
 // The taps [first, last) of a filter's side that lie inside the input, for an
@@ -86,7 +85,8 @@ IM2WIN_NOINLINE void depthwisePixel(const ConvCall* call, const float* x,
                                     uint32_t r, uint32_t j) {
   const uint32_t outChannels = call->outChannels;
   const bool inRegisters = finishesInRegisters(call);
-  const Bounds bounds = boundsOf(call, inRegisters);
+  const Final final = finalOf(call);
+  const f32x4 high = finalHigh(call);
   const uint32_t begin = n;
   while (n < outChannels) {
     const uint32_t channel = n / multiplier;
@@ -111,7 +111,8 @@ IM2WIN_NOINLINE void depthwisePixel(const ConvCall* call, const float* x,
       xRow += rowStride;
       filterAt += filterRow;
     }
-    storeLanes(c + n, clamp(sum, bounds.low, bounds.high), lanes);
+    const f32x4 low = finalLow(call, final, n, lanes);
+    storeLanes(c + n, finished(sum, final, low, high), lanes);
     n += lanes;
   }
   if (!inRegisters) {
@@ -134,10 +135,10 @@ IM2WIN_INLINE void depthwiseRow(const ConvCall* call, const float* x,
     const int32_t left = outWidth - j;
     const int32_t begin = -w;
     const int32_t end = inWidth - w;
-#define IM2WIN_TILE(T, EDGE)                                                \
-  depthwiseTile<KW, S, T, EDGE>(call, at, filter, pixel, rows, rowStride,   \
-                                channels, whole, r, j, left < T ? left : T, \
-                                begin, end);                                \
+#define IM2WIN_TILE(T, EDGE)                                                 \
+  depthwiseTile<KW, S, T, EDGE>(call, at, filter, pixel, rows, rowStride,    \
+                                channels, whole, left < T ? left : T, begin, \
+                                end);                                        \
   j += T;
     if (left >= 8 && begin <= 0 && end >= 7 * S + KW) {
       IM2WIN_TILE(8, false)
@@ -147,6 +148,9 @@ IM2WIN_INLINE void depthwiseRow(const ConvCall* call, const float* x,
       IM2WIN_TILE(4, true)
     }
 #undef IM2WIN_TILE
+  }
+  if (!finishesInRegisters(call)) {
+    finishPixels(call, c, r, 0, 0, whole, outWidth);
   }
 }
 

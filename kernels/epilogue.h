@@ -10,32 +10,35 @@ IM2WIN_INLINE bool biasComesFirst(const ConvCall* call) {
          (bias.channelStride == 1 && (bias.rowStride | bias.pixelStride) == 0);
 }
 
-// The usual epilogue, such a bias and a clamp, is computed in registers: sums
-// are clamped when they are stored. In all other cases the sums are stored as
-// they are, and finished in place while they are still in the first-level
-// cache.
+// What becomes of sums on their way out of the registers.
+enum Final : uint32_t {
+  kAsTheyAre = 0,
+  kClamped = 1,
+  kSloped = 2,  // prelu with a slope for each channel, or one for all
+};
+
+// The usual epilogues, such a bias and then a clamp or a prelu by channel, are
+// computed in registers. In all other cases the sums are stored as they are,
+// and finished in place while they are still in the first-level cache.
 IM2WIN_INLINE bool finishesInRegisters(const ConvCall* call) {
-  return call->activation == kClamp && biasComesFirst(call);
+  const Operand& slope = call->slope;
+  return biasComesFirst(call) && (call->activation == kClamp ||
+                                  (call->activation == kPrelu &&
+                                   (slope.rowStride | slope.pixelStride) == 0));
+}
+
+IM2WIN_INLINE Final finalOf(const ConvCall* call) {
+  if (!finishesInRegisters(call)) return kAsTheyAre;
+  if (call->activation == kPrelu) return kSloped;
+  const float infinity = __builtin_inff();
+  const bool bounded = call->low != -infinity || call->high != infinity;
+  return bounded ? kClamped : kAsTheyAre;
 }
 
 // What the sums of `lanes` (1 to 4) channels from n on begin with.
 IM2WIN_INLINE f32x4 firstSum(const ConvCall* call, uint32_t n, uint32_t lanes) {
   if (!call->bias.data || !biasComesFirst(call)) return splat(0.0f);
   return loadLanes(call->bias.data + n, lanes);
-}
-
-// What a sum is clamped to when it is stored.
-struct Bounds {
-  bool none;
-  f32x4 low;
-  f32x4 high;
-};
-
-IM2WIN_INLINE Bounds boundsOf(const ConvCall* call, bool inRegisters) {
-  const float infinity = __builtin_inff();
-  const float low = inRegisters ? call->low : -infinity;
-  const float high = inRegisters ? call->high : infinity;
-  return {low == -infinity && high == infinity, splat(low), splat(high)};
 }
 
 IM2WIN_INLINE f32x4 operandAt(const Operand& operand, uint32_t r, uint32_t j,
@@ -56,25 +59,29 @@ IM2WIN_INLINE f32x4 operandAt(const Operand& operand, uint32_t r, uint32_t j,
   return v;
 }
 
+// Slopes, or the lower bound, of `lanes` channels from n on; and the upper one.
+IM2WIN_INLINE f32x4 finalLow(const ConvCall* call, Final final, uint32_t n,
+                             uint32_t lanes) {
+  return final == kSloped ? operandAt(call->slope, 0, 0, n, lanes)
+                          : loadSplat(&call->low);
+}
+
+IM2WIN_INLINE f32x4 finalHigh(const ConvCall* call) {
+  return loadSplat(&call->high);
+}
+
+IM2WIN_INLINE f32x4 finished(f32x4 y, Final final, f32x4 low, f32x4 high) {
+  if (final == kSloped) return prelu(y, low);
+  if (final == kClamped) return clamp(y, low, high);
+  return y;
+}
+
 // Finishes the `width` channels from n on of `count` pixels of output row r,
 // from pixel j on, whose sums are stored at c.
 IM2WIN_NOINLINE void finishPixels(const ConvCall* call, float* c, uint32_t r,
                                   uint32_t j, uint32_t n, uint32_t width,
                                   uint32_t count) {
   const bool biased = biasComesFirst(call);
-  const Operand& slope = call->slope;
-  if (biased && call->activation == kPrelu &&
-      (slope.rowStride | slope.pixelStride) == 0) {
-    for (uint32_t v = 0; v < width; v += 4) {
-      const uint32_t lanes = width - v;
-      const f32x4 slopes = operandAt(slope, 0, 0, n + v, lanes);
-      float* at = c + v;
-      for (uint32_t i = 0; i < count; ++i, at += call->outPixelStride) {
-        storeLanes(at, prelu(loadLanes(at, lanes), slopes), lanes);
-      }
-    }
-    return;
-  }
   for (uint32_t i = 0; i < count; ++i, c += call->outPixelStride) {
     for (uint32_t v = 0; v < width; v += 4) {
       const uint32_t lanes = width - v;

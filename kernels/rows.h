@@ -7,12 +7,13 @@ template <int NV>
 IM2WIN_INLINE void tileOf(uint32_t rows, const ConvCall* call,
                           const float* panel, f32x4 first0, f32x4 first1,
                           const float* a, const float* const* windows,
-                          float* to, int32_t pixelStride, bool clamps,
-                          const float* ahead, uint32_t aheadStep) {
+                          float* to, int32_t pixelStride, Final final,
+                          f32x4 low0, f32x4 low1, const float* ahead,
+                          uint32_t aheadStep) {
 #define IM2WIN_TILE(MR)                                              \
   case MR:                                                           \
     return tile<MR, NV>(call, panel, first0, first1, a, windows, to, \
-                        pixelStride, clamps, ahead, aheadStep)
+                        pixelStride, final, low0, low1, ahead, aheadStep)
   switch (rows) {
     IM2WIN_TILE(1);
     IM2WIN_TILE(2);
@@ -35,8 +36,12 @@ IM2WIN_NOINLINE void finishWindows(const ConvCall* call, const float* a,
                                    float* c, uint32_t r, uint32_t j, uint32_t n,
                                    uint32_t width, uint32_t rows) {
   Cursor at = {a, c, r, j};
-  for (uint32_t i = 0; i < rows; ++i, at = next(call, at)) {
-    finishPixels(call, at.c + n, at.r, at.j, n, width, 1);
+  while (rows != 0) {
+    const uint32_t left = call->rowLength - at.j;
+    const uint32_t count = rows < left ? rows : left;
+    finishPixels(call, at.c + n, at.r, at.j, n, width, count);
+    at = advance(call, at, count);
+    rows -= count;
   }
 }
 
@@ -46,14 +51,15 @@ template <int NV>
 IM2WIN_NOINLINE void tileRest(uint32_t rows, const ConvCall* call,
                               const float* panel, f32x4 first0, f32x4 first1,
                               uint32_t n, uint32_t width, const float* a,
-                              float* c, uint32_t r, uint32_t j, bool clamps,
-                              const float* ahead, uint32_t aheadStep) {
+                              float* c, uint32_t r, uint32_t j, Final final,
+                              f32x4 low0, f32x4 low1, const float* ahead,
+                              uint32_t aheadStep) {
   const float** windows = const_cast<ConvCall*>(call)->scratchWindows;
   float* sums = const_cast<ConvCall*>(call)->scratchSums;
   Cursor at = {a, c, r, j};
   for (uint32_t i = 0; i < rows; ++i, at = next(call, at)) windows[i] = at.a;
-  tileOf<NV>(rows, call, panel, first0, first1, a, windows, sums, 4 * NV,
-             clamps, ahead, aheadStep);
+  tileOf<NV>(rows, call, panel, first0, first1, a, windows, sums, 4 * NV, final,
+             low0, low1, ahead, aheadStep);
   at = {a, c, r, j};
   for (uint32_t i = 0; i < rows; ++i, at = next(call, at)) {
     for (uint32_t v = 0; v < width; v += 4) {
@@ -93,10 +99,11 @@ IM2WIN_NOINLINE void panelRows(const ConvCall* call, const float* panel,
   const uint32_t panelFloats = depthOf(call) * kNR;
   const uint32_t share = depthOf(call) / 4 * aheadStep;
   const bool inRegisters = finishesInRegisters(call);
-  // A bound costs a tile of few steps several per cent.
-  const bool clamps = inRegisters && !boundsOf(call, true).none;
+  const Final final = finalOf(call);
   const f32x4 first0 = firstSum(call, n, width);
   const f32x4 first1 = NV == 1 ? first0 : firstSum(call, n + 4, width - 4);
+  const f32x4 low0 = finalLow(call, final, n, width);
+  const f32x4 low1 = NV == 1 ? low0 : finalLow(call, final, n + 4, width - 4);
   Cursor at = {a, c, r, j};
   for (uint32_t t = 0; t < tiles; ++t) {
     const uint32_t rows = height + (t < taller ? 1 : 0);
@@ -105,10 +112,10 @@ IM2WIN_NOINLINE void panelRows(const ConvCall* call, const float* panel,
     // Most tiles lie within one output row.
     if (width == 4 * NV && at.j + rows <= uint32_t(call->rowLength)) {
       tileOf<NV>(rows, call, panel, first0, first1, at.a, nullptr, at.c + n,
-                 call->outPixelStride, clamps, ahead, aheadStep);
+                 call->outPixelStride, final, low0, low1, ahead, aheadStep);
     } else {
       tileRest<NV>(rows, call, panel, first0, first1, n, width, at.a, at.c,
-                   at.r, at.j, clamps, ahead, aheadStep);
+                   at.r, at.j, final, low0, low1, ahead, aheadStep);
     }
     if (!inRegisters) {
       finishWindows(call, at.a, at.c, at.r, at.j, n, width, rows);

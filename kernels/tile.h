@@ -53,8 +53,8 @@ template <int MR, int NV>
 IM2WIN_NOINLINE void tile(const ConvCall* call, const float* panel,
                           f32x4 first0, f32x4 first1, const float* a,
                           const float* const* windows, float* to,
-                          int32_t pixelStride, bool clamps, const float* ahead,
-                          uint32_t aheadStep) {
+                          int32_t pixelStride, Final final, f32x4 low0,
+                          f32x4 low1, const float* ahead, uint32_t aheadStep) {
   const float* window[MR];
   if (windows == nullptr) {
     IM2WIN_UNROLL for (int i = 0; i < MR; ++i) {
@@ -134,19 +134,22 @@ IM2WIN_NOINLINE void tile(const ConvCall* call, const float* panel,
     }
   }
 
-  const auto storeAll = [&](auto bounded) __attribute__((always_inline)) {
+  const auto storeAll = [&](auto finish) __attribute__((always_inline)) {
     IM2WIN_UNROLL for (int i = 0; i < MR; ++i) {
       IM2WIN_UNROLL for (int v = 0; v < NV; ++v) {
-        store(to + 4 * v, bounded(sum[0][i][v]));
+        store(to + 4 * v, finish(sum[0][i][v], v == 0 ? low0 : low1));
       }
       to += pixelStride;
     }
   };
-  if (clamps) {
+  // A bound costs a tile of few steps several per cent.
+  if (final == kAsTheyAre) {
+    storeAll([](f32x4 y, f32x4) { return y; });
+  } else if (final == kClamped) {
     const f32x4 low = loadSplat(&call->low);
-    const f32x4 high = loadSplat(&call->high);
-    storeAll([&](f32x4 v) { return clamp(v, low, high); });
+    const f32x4 high = finalHigh(call);
+    storeAll([&](f32x4 y, f32x4) { return clamp(y, low, high); });
   } else {
-    storeAll([](f32x4 v) { return v; });
+    storeAll([](f32x4 y, f32x4 slope) { return prelu(y, slope); });
   }
 }

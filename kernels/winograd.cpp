@@ -170,10 +170,11 @@ template <int POINTS, int OUTPUTS>
 IM2WIN_NOINLINE void outputTile(const ConvCall* call, const float* products,
                                 uint32_t pointStride, uint32_t panelStride,
                                 float* to, uint32_t n, uint32_t vectors) {
-  const bool inRegisters = finishesInRegisters(call);
-  const Bounds bounds = boundsOf(call, inRegisters);
+  const Final final = finalOf(call);
+  const f32x4 high = finalHigh(call);
   for (uint32_t v = 0; v < vectors; ++v) {
     const f32x4 first = firstSum(call, n + 4 * v, 4);
+    const f32x4 low = finalLow(call, final, n + 4 * v, 4);
     const auto p = Products<POINTS>::read(products, pointStride);
     products += v % 2 == 0 ? 4 : panelStride - 4;
     float* pixel = to + 4 * v;
@@ -182,7 +183,7 @@ IM2WIN_NOINLINE void outputTile(const ConvCall* call, const float* products,
     f32x4 y = outputTransform<POINTS, J>(p.zero, p.even, p.odd);       \
     if constexpr (J + 1 == OUTPUTS) y = wasm_f32x4_add(y, p.infinity); \
     y = wasm_f32x4_add(y, first);                                      \
-    store(pixel, clamp(y, bounds.low, bounds.high));                   \
+    store(pixel, finished(y, final, low, high));                       \
     pixel += call->outPixelStride;                                     \
   }
     IM2WIN_EACH(IM2WIN_OUTPUT)
@@ -218,8 +219,9 @@ IM2WIN_NOINLINE void outputLanes(const ConvCall* call, const float* product,
                                  uint32_t pointStride, float* to, uint32_t n,
                                  uint32_t lanes, uint32_t outputs,
                                  uint32_t count) {
-  const bool inRegisters = finishesInRegisters(call);
-  const Bounds bounds = boundsOf(call, inRegisters);
+  const Final final = finalOf(call);
+  const f32x4 low = finalLow(call, final, n, lanes);
+  const f32x4 high = finalHigh(call);
   const f32x4 first = firstSum(call, n, lanes);
   const auto p = Products<POINTS>::read(product, pointStride);
 #define IM2WIN_OUTPUT(J)                                         \
@@ -228,7 +230,7 @@ IM2WIN_NOINLINE void outputLanes(const ConvCall* call, const float* product,
     f32x4 y = outputTransform<POINTS, J>(p.zero, p.even, p.odd); \
     if (J + 1 == outputs) y = wasm_f32x4_add(y, p.infinity);     \
     y = wasm_f32x4_add(y, first);                                \
-    storeLanes(to, clamp(y, bounds.low, bounds.high), lanes);    \
+    storeLanes(to, finished(y, final, low, high), lanes);        \
     to += call->outPixelStride;                                  \
   }
   IM2WIN_EACH(IM2WIN_OUTPUT)

@@ -1,10 +1,14 @@
 import type {ConvGeometry} from '../geometry.ts';
 import {type CpuConv, clamp, makeEpilogue} from './epilogue.ts';
-import {layoutStrides} from './gather.ts';
+import {gatherStrip, layoutStrides} from './gather.ts';
+
+/** Output pixels of a tile. */
+const PIXELS = 4;
 
 /**
- * A depthwise convolution, each output row summed in double precision: tap by tap,
- * a filter row's taps together, so that sums are loaded and stored once a row.
+ * A depthwise convolution, summed in double precision. The input rows under an output
+ * row are kept as padded doubles, so that each value is converted once; a tile is
+ * four neighbouring pixels of one channel, summed in local variables.
  *
  * @param filter [filterHeight, filterWidth, inChannels, channelMultiplier]
  * @returns The output, in the geometry's data format.
@@ -15,47 +19,115 @@ export function runDepthwise(
   conv: Omit<CpuConv, 'panels' | 'workspace'>,
 ): Float32Array {
   const {batchSize, outHeight, outWidth, outChannels, inHeight, inWidth, inChannels} = geometry;
-  const {filterHeight, filterWidth, dilationHeight, dilationWidth, channelMultiplier = 1} = geometry;
-  const {x} = conv;
+  const {filterHeight, filterWidth, dilationHeight, dilationWidth, strideWidth} = geometry;
   const output = new Float32Array(batchSize * outHeight * outWidth * outChannels);
   const xStrides = layoutStrides(geometry, inHeight, inWidth, inChannels);
   const yStrides = layoutStrides(geometry, outHeight, outWidth, outChannels);
   const {byChannel, bias, low, high, finish} = makeEpilogue(conv, outChannels);
-  const sums = new Float64Array(outChannels);
+
+  // The last tile may reach over the output row's end.
+  const pixels = Math.ceil(outWidth / PIXELS) * PIXELS;
+  const columns = (pixels - 1) * strideWidth + (filterWidth - 1) * dilationWidth + 1;
+  const rowValues = columns * inChannels;
+  const rowCount = (filterHeight - 1) * dilationHeight + 1;
+  const rows = Array.from({length: rowCount}, () => new Float64Array(rowValues));
+  const rowGeometry = {...geometry, filterHeight: 1, strideHeight: 1, padTop: 0};
+  const gathered = {first: -geometry.padLeft, step: 1, columns, groupStep: 0, groups: 1};
+  const taps = Float64Array.from(filter);
+  const sums = new Float64Array(PIXELS * outChannels);
+  const tile = filterWidth === 3 && strideWidth === 1 && dilationWidth === 1 ? tile3 : tileOfAny;
+  const under: Float64Array[] = [];
+
   for (let image = 0; image < batchSize; ++image) {
+    let next = -geometry.padTop;
     for (let row = 0; row < outHeight; ++row) {
-      const h = row * geometry.strideHeight - geometry.padTop;
-      for (let pixel = 0; pixel < outWidth; ++pixel) {
-        const w = pixel * geometry.strideWidth - geometry.padLeft;
-        sums.fill(0);
-        for (let kh = 0; kh < filterHeight; ++kh) {
-          const inRow = h + kh * dilationHeight;
-          if (inRow < 0 || inRow >= inHeight) continue;
-          for (let kw = 0; kw < filterWidth; ++kw) {
-            const column = w + kw * dilationWidth;
-            if (column < 0 || column >= inWidth) continue;
-            let from = image * xStrides.batch + inRow * xStrides.row + column * xStrides.pixel;
-            let tap = (kh * filterWidth + kw) * outChannels;
-            if (channelMultiplier === 1) {
-              for (let n = 0; n < outChannels; ++n, from += xStrides.channel) {
-                sums[n] += x[from] * filter[tap + n];
-              }
-            } else {
-              for (let n = 0; n < outChannels; from += xStrides.channel) {
-                const value = x[from];
-                for (let m = 0; m < channelMultiplier; ++m, ++n, ++tap) sums[n] += value * filter[tap];
-              }
-            }
+      const top = row * geometry.strideHeight - geometry.padTop;
+      for (next = Math.max(next, top); next < top + rowCount; ++next) {
+        const to = rows[(next + geometry.padTop) % rowCount];
+        gatherStrip(to, conv.x, image * xStrides.batch, xStrides, rowGeometry, next, gathered);
+      }
+      for (let kh = 0; kh < filterHeight; ++kh) {
+        under[kh] = rows[(top + kh * dilationHeight + geometry.padTop) % rowCount];
+      }
+      for (let pixel = 0; pixel < outWidth; pixel += PIXELS) {
+        tile(under, pixel * strideWidth * inChannels, geometry, taps, sums);
+        for (let p = 0; p < PIXELS && pixel + p < outWidth; ++p) {
+          let to = image * yStrides.batch + row * yStrides.row + (pixel + p) * yStrides.pixel;
+          for (let n = 0; n < outChannels; ++n, to += yStrides.channel) {
+            const sum = sums[p * outChannels + n];
+            output[to] = byChannel ? clamp(sum + bias[n], low, high) : finish(sum, image, row, pixel + p, n);
           }
-        }
-        let to = image * yStrides.batch + row * yStrides.row + pixel * yStrides.pixel;
-        for (let n = 0; n < outChannels; ++n, to += yStrides.channel) {
-          output[to] = byChannel
-            ? clamp(sums[n] + bias[n], low, high)
-            : finish(sums[n], image, row, pixel, n);
         }
       }
     }
   }
   return output;
 }
+
+/** Sums four pixels of every channel, whose windows begin at `at` of each row, to [pixel][outChannels]. */
+type Tile = (
+  rows: readonly Float64Array[],
+  at: number,
+  geometry: ConvGeometry,
+  taps: Float64Array,
+  sums: Float64Array,
+) => void;
+
+const tileOfAny: Tile = (rows, at, geometry, taps, sums) => {
+  const {filterWidth, inChannels, outChannels, channelMultiplier = 1} = geometry;
+  const tapStep = geometry.dilationWidth * inChannels;
+  const step = geometry.strideWidth * inChannels;
+  for (let n = 0; n < outChannels; ++n) {
+    const first = at + (channelMultiplier === 1 ? n : Math.floor(n / channelMultiplier));
+    let tap = n;
+    let s0 = 0;
+    let s1 = 0;
+    let s2 = 0;
+    let s3 = 0;
+    for (const row of rows) {
+      let from = first;
+      for (let kw = 0; kw < filterWidth; ++kw, from += tapStep, tap += outChannels) {
+        const value = taps[tap];
+        s0 += row[from] * value;
+        s1 += row[from + step] * value;
+        s2 += row[from + 2 * step] * value;
+        s3 += row[from + 3 * step] * value;
+      }
+    }
+    sums[n] = s0;
+    sums[outChannels + n] = s1;
+    sums[2 * outChannels + n] = s2;
+    sums[3 * outChannels + n] = s3;
+  }
+};
+
+/** Three taps side by side at stride 1: neighbouring windows share columns. */
+const tile3: Tile = (rows, at, {inChannels, outChannels, channelMultiplier = 1}, taps, sums) => {
+  for (let n = 0; n < outChannels; ++n) {
+    let tap = n;
+    const first = at + (channelMultiplier === 1 ? n : Math.floor(n / channelMultiplier));
+    let s0 = 0;
+    let s1 = 0;
+    let s2 = 0;
+    let s3 = 0;
+    for (let kh = 0; kh < rows.length; ++kh) {
+      const row = rows[kh];
+      const a = taps[tap];
+      const b = taps[tap + outChannels];
+      const c = taps[tap + 2 * outChannels];
+      tap += 3 * outChannels;
+      const x1 = row[first + inChannels];
+      const x2 = row[first + 2 * inChannels];
+      const x3 = row[first + 3 * inChannels];
+      const x4 = row[first + 4 * inChannels];
+      s0 += row[first] * a + x1 * b + x2 * c;
+      s1 += x1 * a + x2 * b + x3 * c;
+      s2 += x2 * a + x3 * b + x4 * c;
+      s3 += x3 * a + x4 * b + row[first + 5 * inChannels] * c;
+    }
+    sums[n] = s0;
+    sums[outChannels + n] = s1;
+    sums[2 * outChannels + n] = s2;
+    sums[3 * outChannels + n] = s3;
+  }
+};
