@@ -45,6 +45,23 @@ export function gatherStrip(
 ): void {
   const {filterHeight, inChannels, inHeight, inWidth, dilationHeight} = geometry;
   const firstRow = outRow * geometry.strideHeight - geometry.padTop;
+  if (
+    filterHeight === 1 &&
+    step === 1 &&
+    groups === 1 &&
+    strides.channel === 1 &&
+    x instanceof Float32Array
+  ) {
+    // A row of NHWC lies there as it is wanted.
+    const outside = firstRow < 0 || firstRow >= inHeight;
+    const left = outside ? columns : Math.min(columns, Math.max(0, -first));
+    const right = outside ? columns : Math.max(left, Math.min(columns, inWidth - first));
+    const from = image + firstRow * strides.row + (first + left) * inChannels;
+    strip.fill(0, 0, left * inChannels);
+    if (right > left) strip.set(x.subarray(from, from + (right - left) * inChannels), left * inChannels);
+    strip.fill(0, right * inChannels, columns * inChannels);
+    return;
+  }
   let to = 0;
   for (let group = 0; group < groups; ++group) {
     for (let column = 0; column < columns; ++column) {
