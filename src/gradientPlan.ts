@@ -37,7 +37,7 @@ function planTransposed(geometry: ConvGeometry, context: PlanContext): Transpose
       if (row.taps === 0 || column.taps === 0) continue;
       const outChannels = group.length * geometry.inChannels;
       const phase: ConvGeometry = {
-        dataFormat: 'NHWC',
+        dataFormat: geometry.dataFormat,
         batchSize,
         inHeight: geometry.outHeight,
         inWidth: geometry.outWidth,

@@ -191,7 +191,7 @@ function gradientRoute(
   if (dtype !== undefined) throw new Error(`im2win: ${dtype}; allowed: float32.`);
   const of = kernel.computes === 'inputGradient' ? 'input' : 'filter';
   checkGradient(inputs, geometry);
-  const reason = whyNoGradient(kernel, inputs, geometry, context);
+  const reason = whyNoGradient(inputs, geometry, context);
   const plan: Plan =
     reason === undefined ? planGradient(geometry, of, context) : {algorithm: 'stock', reason};
   return {geometry, activation: 'linear', plan};
@@ -214,15 +214,7 @@ function checkGradient({dy}: ConvInputs, {outShape, dataFormat}: ConvGeometry): 
   }
 }
 
-function whyNoGradient(
-  {computes}: ConvKernel,
-  {dy}: ConvInputs,
-  geometry: ConvGeometry,
-  context: PlanContext,
-): string | undefined {
-  if (computes === 'inputGradient' && geometry.dataFormat !== 'NHWC') {
-    return `data format ${geometry.dataFormat}`;
-  }
+function whyNoGradient({dy}: ConvInputs, geometry: ConvGeometry, context: PlanContext): string | undefined {
   // tfjs's kernel takes a larger dy, and reads the corner of it that it needs.
   if (dy?.shape.join() !== geometry.outShape.join()) {
     return `dy has shape [${dy?.shape}], and the output [${geometry.outShape}]`;

@@ -24,7 +24,7 @@ function expectNear(
  * Runs both gradient kernels of a convolution, and compares them value by value.
  *
  * @param depthwise Whether the filter is [height, width, inChannels, multiplier].
- * @param planar Whether the filter's gradient is computed from NCHW as well.
+ * @param planar Whether the gradients of a full convolution are computed from NCHW as well.
  * @throws Error that names the first value that is off.
  */
 export function checkGradients(problem: ConvCase, depthwise: boolean, planar = false): void {
@@ -61,12 +61,8 @@ export function checkGradients(problem: ConvCase, depthwise: boolean, planar = f
     const [rowTaps, taps] = [0, 1].map((axis) => Math.ceil(filterShape[axis] / strides[axis]));
     const tileError =
       depthwise || taps < 2 || taps > 7 ? 0 : winogradGrowth(rowTaps, taps) * sumError(terms + 48, terms);
-    expectNear(
-      `${name}, x`,
-      dx.dataSync(),
-      expected.x,
-      (i) => sumError(terms, expected.xMagnitudes[i]) + tileError,
-    );
+    const allowedX = (i: number) => sumError(terms, expected.xMagnitudes[i]) + tileError;
+    expectNear(`${name}, x`, dx.dataSync(), expected.x, allowedX);
     const dw = run(`${prefix}Filter`, {x: tensors.x, dy: tensors.dy}, {filterShape});
     expectShape(dw, filterShape);
     const pixels = xShape[0] * outHeight * outWidth + 2;
@@ -74,12 +70,18 @@ export function checkGradients(problem: ConvCase, depthwise: boolean, planar = f
     expectNear(`${name}, filter`, dw.dataSync(), expected.filter, allowed);
     if (!planar || tensors.x.size * tensors.dy.size === 0) return;
     const [xPlanes, dyPlanes] = [tensors.x, tensors.dy].map((t) => tf.transpose(t, [0, 3, 1, 2]));
-    const pads = Array.isArray(pad) ? [pad[0], pad[3], pad[1], pad[2]] : pad;
-    const fromPlanes = run(
-      'Conv2DBackpropFilter',
-      {x: xPlanes, dy: dyPlanes},
-      {filterShape, pad: pads, dataFormat: 'NCHW'},
+    const planes = {
+      dataFormat: 'NCHW',
+      pad: Array.isArray(pad) ? [pad[0], pad[3], pad[1], pad[2]] : pad,
+    };
+    const dwOfPlanes = run('Conv2DBackpropFilter', {x: xPlanes, dy: dyPlanes}, {filterShape, ...planes});
+    expectNear(`${name}, filter, NCHW`, dwOfPlanes.dataSync(), expected.filter, allowed);
+    const dxPlanes = run(
+      'Conv2DBackpropInput',
+      {dy: dyPlanes, filter: tensors.filter},
+      {inputShape: xPlanes.shape, ...planes},
     );
-    expectNear(`${name}, filter, NCHW`, fromPlanes.dataSync(), expected.filter, allowed);
+    expectShape(dxPlanes, xPlanes.shape);
+    expectNear(`${name}, x, NCHW`, tf.transpose(dxPlanes, [0, 2, 3, 1]).dataSync(), expected.x, allowedX);
   });
 }

@@ -27,23 +27,34 @@ export function runTransposed(
   dy: TensorInfo,
   filter: TensorInfo,
 ): TensorInfo {
-  const {batchSize, inHeight, inWidth, inChannels, outChannels, strideHeight, strideWidth} = geometry;
-  const shape = [batchSize, inHeight, inWidth, inChannels];
+  const {batchSize, inHeight, inWidth, inChannels, outHeight, outWidth, outChannels} = geometry;
+  const {strideHeight, strideWidth, dataFormat} = geometry;
+  const planar = dataFormat === 'NCHW';
+  const imageFloats = inHeight * inWidth * inChannels;
   const x = dataOffset(state, 'dy', dy);
   const filterOffset = dataOffset(state, 'filter', filter);
   const flippedBytes = Math.max(0, ...phases.map((phase) => aligned(4 * filterValues(phase))));
-  const panelBytes = Math.max(0, ...phases.map(({plan}) => aligned(plan.panelBytes)));
+  const panelBytes = phases.map(({plan}) => aligned(plan.panelBytes));
+  const imageBytes = planar ? aligned(4 * imageFloats) : 0;
   const workspaceBytes = Math.max(0, ...phases.map(({plan}) => scratchBytes(plan)));
-  const flipped = state.workspace.reserve(flippedBytes + panelBytes + workspaceBytes);
-  const panels = flipped + flippedBytes;
-  const {tensor, offset} = makeOutput(state, shape);
-  const empty = shape.includes(0) || outChannels === 0 || geometry.outShape.includes(0);
+  const allPanelBytes = panelBytes.reduce((a, b) => a + b, 0);
+  const flipped = state.workspace.reserve(flippedBytes + allPanelBytes + imageBytes + workspaceBytes);
+  const image = flipped + flippedBytes + allPanelBytes;
+  const {tensor, offset} = makeOutput(
+    state,
+    planar ? [batchSize, inChannels, inHeight, inWidth] : [batchSize, inHeight, inWidth, inChannels],
+  );
+  const ints = state.heap.int32();
   const floats = state.heap.float32();
-  if (zeros || empty) floats.fill(0, offset >>> 2, (offset >>> 2) + shape.reduce((a, b) => a * b, 1));
+  const clear = (from: number, count: number) => floats.fill(0, from >>> 2, (from >>> 2) + count);
+  const empty = batchSize * imageFloats === 0 || outChannels === 0 || geometry.outShape.includes(0);
+  if (empty || (zeros && !planar)) clear(offset, batchSize * imageFloats);
   if (empty) return tensor;
 
-  for (const phase of phases) {
-    const {plan} = phase;
+  const panels = panelBytes.map((_, i) =>
+    panelBytes.slice(0, i).reduce((a, b) => a + b, flipped + flippedBytes),
+  );
+  phases.forEach((phase, p) => {
     phase.tapColumns.forEach((tapColumn, i) => {
       state.kernels.im2win_flip(
         flipped + 4 * i * inChannels,
@@ -60,25 +71,37 @@ export function runTransposed(
         phase.geometry.outChannels,
       );
     });
-    const run = {
-      kernels: state.kernels,
-      geometry: phase.geometry,
-      x,
-      filter: panels,
-      workspace: panels + panelBytes,
-      output: {
-        offset: offset + 4 * (phase.row * inWidth + phase.column) * inChannels,
-        image: inHeight * inWidth * inChannels,
-        row: strideHeight * inWidth * inChannels,
-        pixel: strideWidth * inChannels, // All of a group's columns, or one of them.
-      },
-      epilogue: LINEAR,
-      ints: state.heap.int32(),
-      floats,
-    };
-    packFilter(state.kernels, phase.geometry, plan, panels, flipped);
-    if (plan.algorithm === 'winograd') runWinograd(run, plan);
-    else runIm2win(run, plan);
+    packFilter(state.kernels, phase.geometry, phase.plan, panels[p], flipped);
+  });
+
+  // Channels first: image by image, each spread over its planes when all phases are there.
+  for (let pass = 0; pass < (planar ? batchSize : 1); ++pass) {
+    const to = planar ? image : offset;
+    if (planar && zeros) clear(to, imageFloats);
+    phases.forEach(({geometry: own, plan, row, column}, p) => {
+      const run = {
+        kernels: state.kernels,
+        geometry: planar ? {...own, batchSize: 1} : own,
+        x: x + 4 * pass * outHeight * outWidth * outChannels,
+        filter: panels[p],
+        workspace: image + imageBytes,
+        output: {
+          offset: to + 4 * (row * inWidth + column) * inChannels,
+          image: imageFloats,
+          row: strideHeight * inWidth * inChannels,
+          pixel: strideWidth * inChannels, // All of a group's columns, or one of them.
+        },
+        epilogue: LINEAR,
+        ints,
+        floats,
+      };
+      if (plan.algorithm === 'winograd') runWinograd(run, plan);
+      else runIm2win(run, plan);
+    });
+    if (planar) {
+      const pixels = inHeight * inWidth;
+      state.kernels.im2win_spread_nchw(offset + 4 * pass * imageFloats, to, pixels, inChannels, pixels);
+    }
   }
   return tensor;
 }
