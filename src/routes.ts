@@ -188,7 +188,12 @@ function gradientRoute(
   context: PlanContext,
 ): Route {
   const dtype = otherDtype(inputs);
-  if (dtype !== undefined) throw new Error(`im2win: ${dtype}; allowed: float32.`);
+  if (dtype !== undefined) {
+    if (context.backend === 'cpu') {
+      return {geometry, activation: 'linear', plan: {algorithm: 'stock', reason: dtype}};
+    }
+    throw new Error(`im2win: ${dtype}; allowed: float32.`);
+  }
   const of = kernel.computes === 'inputGradient' ? 'input' : 'filter';
   checkGradient(inputs, geometry);
   const reason = whyNoGradient(inputs, geometry, context);

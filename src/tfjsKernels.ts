@@ -43,8 +43,8 @@ export const CONV_KERNELS: readonly ConvKernel[] = [
   {name: FusedConv2D, depthwise: false, fused: true, computes: 'output', backends: BOTH},
   {name: DepthwiseConv2dNative, depthwise: true, computes: 'output', backends: BOTH},
   {name: FusedDepthwiseConv2D, depthwise: true, fused: true, computes: 'output', backends: BOTH},
-  {name: Conv2DBackpropInput, depthwise: false, computes: 'inputGradient', backends: WASM},
-  {name: Conv2DBackpropFilter, depthwise: false, computes: 'filterGradient', backends: WASM},
+  {name: Conv2DBackpropInput, depthwise: false, computes: 'inputGradient', backends: BOTH},
+  {name: Conv2DBackpropFilter, depthwise: false, computes: 'filterGradient', backends: BOTH},
   {name: DepthwiseConv2dNativeBackpropInput, depthwise: true, computes: 'inputGradient', backends: WASM},
   {name: DepthwiseConv2dNativeBackpropFilter, depthwise: true, computes: 'filterGradient', backends: WASM},
 ];

@@ -3,7 +3,7 @@
 import '@tensorflow/tfjs-layers'; // Registers tfjs's own gradients.
 import {type Im2winRegistration, registerIm2win} from '../src/index.ts';
 import {checkGradients} from './gradientCheck.ts';
-import {type ConvCase, convCase, floats, freshWasm, tf} from './tf.ts';
+import {type ConvCase, convCase, floats, freshBackend, freshWasm, tf} from './tf.ts';
 
 const sides = [1, 2, 3, 5];
 
@@ -57,10 +57,14 @@ const GEOMETRIES: Record<string, ConvCase[]> = {
   ],
 };
 
-describe.each(['strict', 'relaxed'] as const)('%s', (simd) => {
+describe.each([
+  ['wasm', 'strict'],
+  ['wasm', 'relaxed'],
+  ['cpu', 'auto'],
+] as const)('%s, %s', (backend, simd) => {
   beforeAll(async () => {
-    await freshWasm();
-    await registerIm2win({simd, backends: ['wasm']});
+    await freshBackend(backend);
+    await registerIm2win({simd, backends: [backend]});
   });
   afterAll(async () => (await registerIm2win()).unregister());
 
@@ -68,6 +72,7 @@ describe.each(['strict', 'relaxed'] as const)('%s', (simd) => {
     test(name, () => {
       for (const problem of problems) checkGradients(problem, false, true);
     });
+    if (backend === 'cpu') continue; // Its depthwise gradients are tfjs's own.
     test(`depthwise, ${name}`, () => {
       for (const problem of problems) {
         checkGradients({...problem, filterShape: [...problem.filterShape.slice(0, 3), 1] as never}, true);
@@ -76,6 +81,19 @@ describe.each(['strict', 'relaxed'] as const)('%s', (simd) => {
       checkGradients({...first, filterShape: [...first.filterShape.slice(0, 3), 3] as never}, true);
     });
   }
+});
+
+test('on cpu they are ours, in both layouts', async () => {
+  await freshBackend('cpu');
+  const registration = await registerIm2win({backends: ['cpu']});
+  checkGradients(convCase([2, 6, 7, 3], [3, 3, 3, 5], {strides: [2, 1], pad: 'same'}), false, true);
+  expect(registration.report().map(({algorithm}) => algorithm)).toEqual([
+    'transposed',
+    'gradient',
+    'gradient',
+    'transposed',
+  ]);
+  registration.unregister();
 });
 
 describe('as tfjs calls them', () => {

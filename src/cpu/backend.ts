@@ -4,6 +4,7 @@ import type {BackendConvolution, RoutedCall} from '../routed.ts';
 import type {ConvInputs, Route} from '../routes.ts';
 import {runDepthwise} from './depthwise.ts';
 import type {CpuOperand} from './epilogue.ts';
+import {runFilterGradient, runTransposed} from './gradients.ts';
 import {runIm2win} from './im2win.ts';
 import {packFilter} from './pack.ts';
 import {packWinograd, runWinograd, winogradValues} from './winograd.ts';
@@ -26,11 +27,25 @@ export class CpuConvolution implements BackendConvolution {
   compute({backend, inputs, attributes, route}: RoutedCall): TensorInfo {
     const instance = backend as unknown as TfjsCpuBackend;
     const {geometry, plan, activation} = route;
-    if (plan.algorithm === 'stock' || plan.algorithm === 'transposed' || plan.algorithm === 'gradient') {
-      throw new Error('im2win: the call is planned for stock.');
-    }
-    const {x, filter, bias, preluActivationWeights} = inputs as Required<ConvInputs>;
+    if (plan.algorithm === 'stock') throw new Error('im2win: the call is planned for stock.');
     const values = (tensor: TensorInfo) => instance.data.get(tensor.dataId).values;
+    const {x, filter, dy, bias, preluActivationWeights} = inputs as Required<ConvInputs>;
+    if (plan.algorithm === 'transposed') {
+      const {inChannels, inHeight, inWidth, batchSize} = geometry;
+      const gradient = runTransposed(geometry, plan, values(dy), values(filter));
+      const sides = [inHeight, inWidth];
+      const shape = geometry.dataFormat === 'NHWC' ? [...sides, inChannels] : [inChannels, ...sides];
+      return instance.makeTensorInfo([batchSize, ...shape], 'float32', gradient);
+    }
+    if (plan.algorithm === 'gradient') {
+      const {filterHeight, filterWidth, inChannels, outChannels} = geometry;
+      const gradient = runFilterGradient(geometry, values(x), values(dy));
+      return instance.makeTensorInfo(
+        [filterHeight, filterWidth, inChannels, outChannels],
+        'float32',
+        gradient,
+      );
+    }
     const operand = (tensor: TensorInfo | undefined, strides: Route['bias']): CpuOperand | undefined =>
       tensor == null || strides === undefined ? undefined : {values: values(tensor), strides};
     const epilogue = {

@@ -140,128 +140,153 @@ type TransformRow = (
   count: number,
 ) => void;
 
-/** Rows, or parts of them, are gathered and transformed, multiplied and transformed back, a block at a time. */
-export function runWinograd(geometry: ConvGeometry, plan: WinogradPlan, conv: CpuConv): Float32Array {
-  const {batchSize, outHeight, outWidth, outChannels, inHeight, inWidth, inChannels, strideWidth} = geometry;
-  const {points, outputs, rowsPerBlock} = plan;
-  const {workspace} = conv;
-  const output = new Float32Array(batchSize * outHeight * outWidth * outChannels);
-  const xStrides = layoutStrides(geometry, inHeight, inWidth, inChannels);
-  const yStrides = layoutStrides(geometry, outHeight, outWidth, outChannels);
-  const {byChannel, bias, low, high, finish} = makeEpilogue(conv, outChannels);
-  const sums = new Float64Array(MR * NR);
-  const columnFloats = strideWidth * inChannels;
-  const rowValues = plan.inputRowBytes / 8;
-  const inputRows = plan.columnBytes / 8;
-  const products = inputRows + plan.inputRows * rowValues;
-  const depth = geometry.filterHeight * columnFloats;
-  const transform = TRANSFORM_ROW[points];
-  const pairs = PAIRS[points];
-  const powers = pairs.map((p) => Float64Array.from({length: outputs}, (_, j) => p ** j));
-  // One input row at a time: a filter of one row, at the input's own rows.
-  const rowGeometry = {...geometry, filterHeight: 1, strideHeight: 1, padTop: 0};
-  const even = new Float64Array(pairs.length);
-  const odd = new Float64Array(pairs.length);
+/** What a block computes: the part of some output rows of an image that `tiles` tiles from `firstTile` on cover. */
+interface Part {
+  readonly image: number;
+  readonly firstRow: number;
+  readonly rows: number;
+  readonly firstTile: number;
+  readonly tiles: number;
+}
 
+/** Part by part: gathered and transformed, multiplied and transformed back. */
+export function runWinograd(geometry: ConvGeometry, plan: WinogradPlan, conv: CpuConv): Float32Array {
+  const {batchSize, outHeight, outWidth, outChannels} = geometry;
+  const output = new Float32Array(batchSize * outHeight * outWidth * outChannels);
+  const transformInput = inputTransform(geometry, plan, conv);
+  const multiply = panelProduct(geometry, plan, conv);
+  const transformBack = outputTransform(geometry, plan, conv, output);
   for (let image = 0; image < batchSize; ++image) {
-    for (let firstRow = 0; firstRow < outHeight; firstRow += rowsPerBlock) {
-      const rows = Math.min(rowsPerBlock, outHeight - firstRow);
+    for (let firstRow = 0; firstRow < outHeight; firstRow += plan.rowsPerBlock) {
+      const rows = Math.min(plan.rowsPerBlock, outHeight - firstRow);
       for (let firstTile = 0; firstTile < plan.tiles; firstTile += plan.tilesPerPart) {
         const tiles = Math.min(plan.tilesPerPart, plan.tiles - firstTile);
-        const first = firstTile * outputs;
-        const columns = {
-          first: first * strideWidth - geometry.padLeft,
-          step: 1,
-          columns: plan.columns,
-          groupStep: 0,
-          groups: 1,
-        };
-        const firstInput = firstRow * geometry.strideHeight - geometry.padTop;
-        const count = inputRowsUnder(geometry, rows);
-        for (let r = 0; r < count; ++r) {
-          gatherStrip(
-            workspace,
-            conv.x,
-            image * xStrides.batch,
-            xStrides,
-            rowGeometry,
-            firstInput + r,
-            columns,
-          );
-          for (let t = 0; t < tiles; ++t) {
-            transform(
-              workspace,
-              inputRows + r * rowValues + t * columnFloats,
-              tiles * columnFloats,
-              t * outputs * columnFloats,
-              columnFloats,
-              columnFloats,
-            );
-          }
-        }
-        const windows = rows * tiles;
-        const windowAt = (point: number, m: number) =>
-          inputRows +
-          Math.floor(m / tiles) * geometry.strideHeight * rowValues +
-          point * tiles * columnFloats +
-          (m % tiles) * columnFloats;
-        let panel = 0;
+        const part = {image, firstRow, rows, firstTile, tiles};
+        transformInput(part);
         for (let n = 0; n < outChannels; n += NR) {
-          for (let point = 0; point < points; ++point) {
-            for (let m = 0; m < windows; m += MR) {
-              const a = windowAt(point, m);
-              tile(
-                workspace,
-                a,
-                m + 1 < windows ? windowAt(point, m + 1) : a,
-                m + 2 < windows ? windowAt(point, m + 2) : a,
-                conv.panels,
-                panel,
-                columnFloats,
-                geometry.filterHeight,
-                rowValues,
-                sums,
-              );
-              const to = products + (point * windows + m) * NR;
-              const values = Math.min(MR, windows - m) * NR;
-              for (let i = 0; i < values; ++i) workspace[to + i] = sums[i];
-            }
-            panel += depth * NR;
-          }
-          const width = Math.min(NR, outChannels - n);
-          for (let m = 0; m < windows; ++m) {
-            const row = firstRow + Math.floor(m / tiles);
-            const firstPixel = first + (m % tiles) * outputs;
-            const pixels = Math.min(outputs, outWidth - firstPixel);
-            for (let channel = 0; channel < width; ++channel) {
-              const product = products + m * NR + channel;
-              const stride = windows * NR;
-              for (let k = 0; k < pairs.length; ++k) {
-                const plus = workspace[product + (2 * k + 1) * stride];
-                const minus = workspace[product + (2 * k + 2) * stride];
-                even[k] = plus + minus;
-                odd[k] = plus - minus;
-              }
-              let to =
-                image * yStrides.batch +
-                row * yStrides.row +
-                firstPixel * yStrides.pixel +
-                (n + channel) * yStrides.channel;
-              for (let j = 0; j < pixels; ++j) {
-                let y = j === 0 ? workspace[product] : 0;
-                if (j === outputs - 1) y += workspace[product + (points - 1) * stride];
-                const terms = j % 2 === 0 ? even : odd;
-                for (let k = 0; k < pairs.length; ++k) y += terms[k] * powers[k][j];
-                output[to] = byChannel
-                  ? clamp(y + bias[n + channel], low, high)
-                  : finish(y, image, row, firstPixel + j, n + channel);
-                to += yStrides.pixel;
-              }
-            }
-          }
+          multiply(part, n);
+          transformBack(part, n);
         }
       }
     }
   }
   return output;
+}
+
+/** Where transformed rows and products lie in the workspace. */
+function layoutOf(geometry: ConvGeometry, plan: WinogradPlan) {
+  const rowValues = plan.inputRowBytes / 8;
+  const inputRows = plan.columnBytes / 8;
+  return {
+    columnFloats: geometry.strideWidth * geometry.inChannels,
+    rowValues,
+    inputRows,
+    products: inputRows + plan.inputRows * rowValues,
+  };
+}
+
+function inputTransform(geometry: ConvGeometry, plan: WinogradPlan, {x, workspace}: CpuConv) {
+  const {inHeight, inWidth, inChannels, strideHeight, strideWidth} = geometry;
+  const {points, outputs} = plan;
+  const strides = layoutStrides(geometry, inHeight, inWidth, inChannels);
+  const {columnFloats, rowValues, inputRows} = layoutOf(geometry, plan);
+  const transform = TRANSFORM_ROW[points];
+  // One input row at a time: a filter of one row, at the input's own rows.
+  const rowGeometry = {...geometry, filterHeight: 1, strideHeight: 1, padTop: 0};
+  return ({image, firstRow, rows, firstTile, tiles}: Part) => {
+    const first = firstTile * outputs * strideWidth - geometry.padLeft;
+    const columns = {first, step: 1, columns: plan.columns, groupStep: 0, groups: 1};
+    const firstInput = firstRow * strideHeight - geometry.padTop;
+    const count = inputRowsUnder(geometry, rows);
+    for (let r = 0; r < count; ++r) {
+      gatherStrip(workspace, x, image * strides.batch, strides, rowGeometry, firstInput + r, columns);
+      for (let t = 0; t < tiles; ++t) {
+        const to = inputRows + r * rowValues + t * columnFloats;
+        const from = t * outputs * columnFloats;
+        transform(workspace, to, tiles * columnFloats, from, columnFloats, columnFloats);
+      }
+    }
+  };
+}
+
+/** The products of the panel of channels n to n + NR: [point][window][NR]. */
+function panelProduct(geometry: ConvGeometry, plan: WinogradPlan, {workspace, panels}: CpuConv) {
+  const {points} = plan;
+  const {columnFloats, rowValues, inputRows, products} = layoutOf(geometry, plan);
+  const pointValues = geometry.filterHeight * columnFloats * NR;
+  const sums = new Float64Array(MR * NR);
+  return ({rows, tiles}: Part, n: number) => {
+    const windows = rows * tiles;
+    const windowAt = (point: number, m: number) =>
+      inputRows +
+      Math.floor(m / tiles) * geometry.strideHeight * rowValues +
+      point * tiles * columnFloats +
+      (m % tiles) * columnFloats;
+    for (let point = 0; point < points; ++point) {
+      const panel = ((n / NR) * points + point) * pointValues;
+      for (let m = 0; m < windows; m += MR) {
+        const a = windowAt(point, m);
+        tile(
+          workspace,
+          a,
+          m + 1 < windows ? windowAt(point, m + 1) : a,
+          m + 2 < windows ? windowAt(point, m + 2) : a,
+          panels,
+          panel,
+          columnFloats,
+          geometry.filterHeight,
+          rowValues,
+          sums,
+        );
+        const to = products + (point * windows + m) * NR;
+        const values = Math.min(MR, windows - m) * NR;
+        for (let i = 0; i < values; ++i) workspace[to + i] = sums[i];
+      }
+    }
+  };
+}
+
+/** Products of the panel of channels n to n + NR to finished outputs. */
+function outputTransform(geometry: ConvGeometry, plan: WinogradPlan, conv: CpuConv, output: Float32Array) {
+  const {outHeight, outWidth, outChannels} = geometry;
+  const {points, outputs} = plan;
+  const {workspace} = conv;
+  const strides = layoutStrides(geometry, outHeight, outWidth, outChannels);
+  const {byChannel, bias, low, high, finish} = makeEpilogue(conv, outChannels);
+  const {products} = layoutOf(geometry, plan);
+  const pairs = PAIRS[points];
+  const powers = pairs.map((p) => Float64Array.from({length: outputs}, (_, j) => p ** j));
+  const even = new Float64Array(pairs.length);
+  const odd = new Float64Array(pairs.length);
+  return ({image, firstRow, rows, firstTile, tiles}: Part, n: number) => {
+    const windows = rows * tiles;
+    const stride = windows * NR;
+    const width = Math.min(NR, outChannels - n);
+    for (let m = 0; m < windows; ++m) {
+      const row = firstRow + Math.floor(m / tiles);
+      const firstPixel = (firstTile + (m % tiles)) * outputs;
+      const pixels = Math.min(outputs, outWidth - firstPixel);
+      for (let channel = n; channel < n + width; ++channel) {
+        const product = products + m * NR + channel - n;
+        for (let k = 0; k < pairs.length; ++k) {
+          const plus = workspace[product + (2 * k + 1) * stride];
+          const minus = workspace[product + (2 * k + 2) * stride];
+          even[k] = plus + minus;
+          odd[k] = plus - minus;
+        }
+        let to =
+          image * strides.batch + row * strides.row + firstPixel * strides.pixel + channel * strides.channel;
+        for (let j = 0; j < pixels; ++j) {
+          let y = j === 0 ? workspace[product] : 0;
+          if (j === outputs - 1) y += workspace[product + (points - 1) * stride];
+          const terms = j % 2 === 0 ? even : odd;
+          for (let k = 0; k < pairs.length; ++k) y += terms[k] * powers[k][j];
+          output[to] = byChannel
+            ? clamp(y + bias[channel], low, high)
+            : finish(y, image, row, firstPixel + j, channel);
+          to += strides.pixel;
+        }
+      }
+    }
+  };
 }

@@ -51,10 +51,14 @@ export function depthwiseRow(
   };
 }
 
-export function gradientRow(simd: Flavour, depthwise: boolean): FuzzRow<ConvCase> {
+export function gradientRow(
+  backend: 'wasm' | 'cpu',
+  simd: Flavour | 'auto',
+  depthwise: boolean,
+): FuzzRow<ConvCase> {
   let registration: Im2winRegistration | undefined;
   return {
-    name: `gradients-${depthwise ? 'depthwise-' : ''}${simd}`,
+    name: `gradients-${depthwise ? 'depthwise-' : ''}${backend === 'cpu' ? backend : simd}`,
     // tfjs's full gradients take no dilation; and none of either takes an empty output.
     cases: problems
       .map((problem) => {
@@ -67,8 +71,8 @@ export function gradientRow(simd: Flavour, depthwise: boolean): FuzzRow<ConvCase
       })
       .filter(({outHeight, outWidth}) => outHeight > 0 && outWidth > 0),
     async start() {
-      await freshBackend('wasm');
-      registration = await registerIm2win({simd, backends: ['wasm']});
+      await freshBackend(backend);
+      registration = await registerIm2win({simd, backends: [backend]});
     },
     async run(problem) {
       checkGradients(problem, depthwise, !depthwise);

@@ -30,6 +30,7 @@ export const ROWS: readonly AnyFuzzRow[] = [
   depthwiseRow('cpu', 'auto', 'NHWC'),
   depthwiseRow('cpu', 'auto', 'NCHW'),
   ...(['strict', 'relaxed'] as const).flatMap((simd) =>
-    [false, true].map((depthwise) => gradientRow(simd, depthwise)),
+    [false, true].map((depthwise) => gradientRow('wasm', simd, depthwise)),
   ),
+  gradientRow('cpu', 'auto', false),
 ];

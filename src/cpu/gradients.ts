@@ -1,0 +1,185 @@
+// The gradients of a convolution, by the same strips, panels and tile.
+import {type ConvGeometry, inputRowsUnder} from '../geometry.ts';
+import type {TransposedPhase, TransposedPlan} from '../plan.ts';
+import {layoutStrides} from './gather.ts';
+import {runIm2win} from './im2win.ts';
+import {packFilter} from './pack.ts';
+import {MR, NR, tile} from './tile.ts';
+import {packWinograd, runWinograd, winogradValues} from './winograd.ts';
+
+const LINEAR = {activation: 'linear', leakyreluAlpha: 0} as const;
+
+/**
+ * The gradient with respect to the input, and the transposed convolution: a
+ * convolution of dy for each phase of the strides.
+ *
+ * @returns The gradient, in the geometry's data format.
+ */
+export function runTransposed(
+  geometry: ConvGeometry,
+  {phases}: TransposedPlan,
+  dy: ArrayLike<number>,
+  filter: ArrayLike<number>,
+): Float32Array {
+  const {batchSize, inHeight, inWidth, inChannels, strideHeight, strideWidth} = geometry;
+  const gradient = new Float32Array(batchSize * inHeight * inWidth * inChannels);
+  if (gradient.length === 0 || geometry.outShape.includes(0)) return gradient;
+  const strides = layoutStrides(geometry, inHeight, inWidth, inChannels);
+  for (const phase of phases) {
+    const {geometry: own, row, column, tapColumns} = phase;
+    const part = runPhase(phase, dy, flippedTaps(geometry, phase, filter));
+    const from = layoutStrides(own, own.outHeight, own.outWidth, own.outChannels);
+    for (let image = 0; image < batchSize; ++image) {
+      for (let r = 0; r < own.outHeight; ++r) {
+        for (let j = 0; j < own.outWidth; ++j) {
+          const at = image * from.batch + r * from.row + j * from.pixel;
+          const to =
+            image * strides.batch +
+            (row + r * strideHeight) * strides.row +
+            (column + j * strideWidth) * strides.pixel;
+          for (let i = 0; i < tapColumns.length; ++i) {
+            for (let ci = 0; ci < inChannels; ++ci) {
+              gradient[to + i * strides.pixel + ci * strides.channel] =
+                part[at + (i * inChannels + ci) * from.channel];
+            }
+          }
+        }
+      }
+    }
+  }
+  return gradient;
+}
+
+function runPhase({geometry, plan}: TransposedPhase, x: ArrayLike<number>, filter: Float32Array) {
+  if (plan.algorithm === 'winograd') {
+    const panels = packWinograd(filter, geometry, plan);
+    const workspace = new Float64Array(winogradValues(plan));
+    return runWinograd(geometry, plan, {...LINEAR, x, panels, workspace});
+  }
+  const panels = packFilter(filter, geometry);
+  return runIm2win(geometry, plan, {...LINEAR, x, panels, workspace: new Float64Array(plan.stripBytes / 8)});
+}
+
+/** A phase's taps, the last one first, input and output channels exchanged. */
+function flippedTaps(
+  {filterWidth, inChannels, outChannels, strideHeight, strideWidth}: ConvGeometry,
+  {geometry: own, tapRow, tapColumns}: TransposedPhase,
+  filter: ArrayLike<number>,
+): Float32Array {
+  const taps = new Float32Array(own.filterHeight * own.filterWidth * outChannels * own.outChannels);
+  let to = 0;
+  for (let kh = own.filterHeight - 1; kh >= 0; --kh) {
+    for (let kw = own.filterWidth - 1; kw >= 0; --kw) {
+      for (let n = 0; n < outChannels; ++n) {
+        for (const tapColumn of tapColumns) {
+          const tap = (tapRow + kh * strideHeight) * filterWidth + tapColumn + kw * strideWidth;
+          for (let ci = 0; ci < inChannels; ++ci) {
+            taps[to++] = filter[(tap * inChannels + ci) * outChannels + n];
+          }
+        }
+      }
+    }
+  }
+  return taps;
+}
+
+// Strips and panels of a block of output rows.
+const BLOCK_VALUES = 32 * 1024;
+
+/**
+ * The gradient with respect to the filter: for each tap the product of the input,
+ * channel by pixel, and of dy, pixel by channel. An input row is gathered channel by
+ * channel, and phase by phase of the stride, so that neighbouring pixels' values are
+ * neighbours for each tap.
+ *
+ * @returns [filterHeight, filterWidth, inChannels, outChannels]
+ */
+export function runFilterGradient(
+  geometry: ConvGeometry,
+  x: ArrayLike<number>,
+  dy: ArrayLike<number>,
+): Float32Array {
+  const {batchSize, inHeight, inWidth, inChannels, outHeight, outWidth, outChannels} = geometry;
+  const {filterHeight, filterWidth, strideHeight, strideWidth, padTop, padLeft} = geometry;
+  const xStrides = layoutStrides(geometry, inHeight, inWidth, inChannels);
+  const dyStrides = layoutStrides(geometry, outHeight, outWidth, outChannels);
+  const phaseColumns = outWidth + Math.ceil(filterWidth / strideWidth) - 1;
+  const channelValues = Math.min(strideWidth, filterWidth) * phaseColumns;
+  const rowValues = inChannels * channelValues;
+  const rowCost = strideHeight * rowValues + outWidth * outChannels;
+  const rowsPerBlock = Math.max(1, Math.min(outHeight, Math.floor(BLOCK_VALUES / rowCost)));
+  const strip = new Float64Array(inputRowsUnder(geometry, rowsPerBlock) * rowValues);
+  const panels = new Float64Array(Math.ceil(outChannels / NR) * NR * rowsPerBlock * outWidth);
+  const total = new Float64Array(filterHeight * filterWidth * inChannels * outChannels);
+  const sums = new Float64Array(MR * NR);
+
+  const gatherRows = (image: number, firstRow: number, count: number) => {
+    let to = 0;
+    for (let r = 0; r < count; ++r) {
+      const h = firstRow + r;
+      for (let ci = 0; ci < inChannels; ++ci) {
+        const from = image * xStrides.batch + h * xStrides.row + ci * xStrides.channel;
+        for (let phase = 0; phase < Math.min(strideWidth, filterWidth); ++phase) {
+          for (let t = 0; t < phaseColumns; ++t, ++to) {
+            const w = t * strideWidth + phase - padLeft;
+            const inside = h >= 0 && h < inHeight && w >= 0 && w < inWidth;
+            strip[to] = inside ? x[from + w * xStrides.pixel] : 0;
+          }
+        }
+      }
+    }
+  };
+  const packRows = (image: number, firstRow: number, rows: number) => {
+    let to = 0;
+    for (let n = 0; n < outChannels; n += NR) {
+      for (let r = 0; r < rows; ++r) {
+        const from = image * dyStrides.batch + (firstRow + r) * dyStrides.row;
+        for (let j = 0; j < outWidth; ++j) {
+          for (let i = 0; i < NR; ++i, ++to) {
+            const inside = n + i < outChannels;
+            panels[to] = inside ? dy[from + j * dyStrides.pixel + (n + i) * dyStrides.channel] : 0;
+          }
+        }
+      }
+    }
+  };
+  const addTap = (kh: number, kw: number, rows: number) => {
+    const tap = kh * rowValues + (kw % strideWidth) * phaseColumns + Math.floor(kw / strideWidth);
+    for (let ci = 0; ci < inChannels; ci += MR) {
+      const count = Math.min(MR, inChannels - ci);
+      const a = tap + ci * channelValues;
+      for (let n = 0; n < outChannels; n += NR) {
+        // A last tile that is not full computes its first channel again.
+        tile(
+          strip,
+          a,
+          count > 1 ? a + channelValues : a,
+          count > 2 ? a + 2 * channelValues : a,
+          panels,
+          n * rows * outWidth,
+          outWidth,
+          rows,
+          strideHeight * rowValues,
+          sums,
+        );
+        const width = Math.min(NR, outChannels - n);
+        for (let m = 0; m < count; ++m) {
+          const to = ((kh * filterWidth + kw) * inChannels + ci + m) * outChannels + n;
+          for (let i = 0; i < width; ++i) total[to + i] += sums[m * NR + i];
+        }
+      }
+    }
+  };
+
+  for (let image = 0; image < batchSize; ++image) {
+    for (let row = 0; row < outHeight; row += rowsPerBlock) {
+      const rows = Math.min(rowsPerBlock, outHeight - row);
+      gatherRows(image, row * strideHeight - padTop, inputRowsUnder(geometry, rows));
+      packRows(image, row, rows);
+      for (let kh = 0; kh < filterHeight; ++kh) {
+        for (let kw = 0; kw < filterWidth; ++kw) addTap(kh, kw, rows);
+      }
+    }
+  }
+  return Float32Array.from(total);
+}
