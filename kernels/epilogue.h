@@ -35,7 +35,7 @@ IM2WIN_INLINE Final finalOf(const ConvCall* call) {
   return bounded ? kClamped : kAsTheyAre;
 }
 
-// What the sums of `lanes` (1 to 4) channels from n on begin with.
+// What the sums of `lanes` channels (of which four count) from n on begin with.
 IM2WIN_INLINE f32x4 firstSum(const ConvCall* call, uint32_t n, uint32_t lanes) {
   if (!call->bias.data || !biasComesFirst(call)) return splat(0.0f);
   return loadLanes(call->bias.data + n, lanes);

@@ -146,9 +146,8 @@ IM2WIN_NOINLINE void tile(const ConvCall* call, const float* panel,
   if (final == kAsTheyAre) {
     storeAll([](f32x4 y, f32x4) { return y; });
   } else if (final == kClamped) {
-    const f32x4 low = loadSplat(&call->low);
     const f32x4 high = finalHigh(call);
-    storeAll([&](f32x4 y, f32x4) { return clamp(y, low, high); });
+    storeAll([&](f32x4 y, f32x4 low) { return clamp(y, low, high); });
   } else {
     storeAll([](f32x4 y, f32x4 slope) { return prelu(y, slope); });
   }

@@ -212,8 +212,8 @@ IM2WIN_INLINE void outputTileOf(uint32_t outputs, const ConvCall* call,
                                  n, vectors);
 }
 
-// The same where it is not whole: `lanes` (1 to 4) channels of the first
-// `count` of a tile's `outputs` pixels.
+// The same where it is not whole: `lanes` (of which four count) channels of the
+// first `count` of a tile's `outputs` pixels.
 template <int POINTS>
 IM2WIN_NOINLINE void outputLanes(const ConvCall* call, const float* product,
                                  uint32_t pointStride, float* to, uint32_t n,

@@ -63,7 +63,7 @@ export interface Im2winPlan {
   /** Calls with the same filter and the same packing share the packed filter. */
   readonly packing: string;
   readonly panelBytes: number;
-  /** Each call packs the filter, into the workspace; else its panels are kept. */
+  /** On wasm: each call packs the filter, into the workspace; else its panels are kept. */
   readonly repacks: boolean;
 }
 
@@ -105,7 +105,7 @@ export interface WinogradPlan {
   readonly blockBytes: number;
   readonly packing: string;
   readonly panelBytes: number;
-  /** Each call packs the filter, into the workspace; else its panels are kept. */
+  /** On wasm: each call packs the filter, into the workspace; else its panels are kept. */
   readonly repacks: boolean;
 }
 

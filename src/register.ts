@@ -27,20 +27,24 @@ export interface Im2winOptions {
   algorithm?: Algorithm;
   /**
    * `false` keeps to plain im2win, whose rounding errors are smaller and whose
-   * packed filters are no larger than the filters. Default: true.
+   * packed filters are as large as the filters, output channels rounded up to a
+   * multiple of 8. Default: true.
    */
   winograd?: boolean;
   /**
    * Bytes that one packed filter may take if Winograd would make it larger than
    * the filter; beyond them the plan takes a smaller m, and plain im2win at last.
-   * Default: 8 MiB, or twice the filter where that is more, which is what tfjs's own kernel keeps.
+   * All that are smaller are kept. Default: on wasm none is kept that is larger than
+   * what tfjs's own kernel keeps (two copies of the filter and a pointer for each tap
+   * of each output pixel); such a filter, up to 8 MiB or twice its own size, is packed
+   * at each call where that pays. On cpu 8 MiB, or twice the filter.
    */
   maxPackedFilterBytes?: number;
 }
 
 /** What im2win holds of the wasm backend's heaps, in bytes. */
 export interface Im2winMemory {
-  /** Scratch memory: a few rows' strips. */
+  /** Scratch memory: a block's windows and products, and a filter that each call packs. */
   workspaceBytes: number;
   /** Packed filters, each kept until its tensor's data is freed. */
   filterBytes: number;

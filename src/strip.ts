@@ -38,8 +38,10 @@ export function stripLayout(geometry: ConvGeometry, mayReadRows = true): StripLa
   const stripStride = strideWidth / common;
   const inPlace = readsInPlace(geometry);
   const grouped = stripStride >= filterWidth && !(mayReadRows && inPlace);
-  // A strip of one filter row is that row; and strips go on from image to image.
-  if (mayReadRows && (inPlace || (dilationWidth === 1 && filterHeight > 1 && !grouped))) {
+  // A strip of one filter row is that row, and strips go on from image to image. With a
+  // dilation, output rows that follow one another share no input rows.
+  const undilated = dilationWidth === 1 && geometry.dilationHeight === 1;
+  if (mayReadRows && (inPlace || (undilated && filterHeight > 1 && !grouped))) {
     return {
       source: inPlace ? 'input' : 'rows',
       depth,

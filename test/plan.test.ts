@@ -24,6 +24,10 @@ const geometries = (): [string, ConvGeometry][] => [
     convGeometry([1, 1, 50_000, 64], [1, 3, 64, 64], {strides: 1, dilations: [1, 7], pad: 'same'}),
   ],
   ['a long row, windows apart', convGeometry([1, 1, 50_000, 64], [1, 2, 64, 8], {strides: [1, 5], pad: 3})],
+  [
+    'dilated along the height',
+    convGeometry([1, 16, 16, 512], [3, 3, 512, 64], {strides: 1, dilations: [64, 1], pad: 'same'}),
+  ],
   ['tall', convGeometry([1, 60_000, 2, 32], [9, 2, 32, 8], {strides: 1, pad: 'same'})],
 ];
 
