@@ -1,8 +1,9 @@
 // How far outputs are from exact ones, for each plan that a convolution may have:
 // the largest error, relative to the largest output.
 import * as tf from '@tensorflow/tfjs-core';
-import type {candidatePlans} from '../src/candidates.ts';
+import {candidatePlans} from '../src/candidates.ts';
 import type {ConvGeometry} from '../src/geometry.ts';
+import type {Flavour} from '../src/plan.ts';
 import {runConv2d} from '../src/wasm/conv2d.ts';
 import type {WasmState} from '../src/wasm/state.ts';
 
@@ -15,6 +16,19 @@ export function planName(plan: Plan): string {
   return rowPoints === 1
     ? `F(${outputs},${taps})`
     : `F(${rowOutputs}×${outputs},${rowPoints - rowOutputs + 1}×${taps})`;
+}
+
+/** Every plan there is on wasm, whatever its packed filter takes. */
+export function everyPlan(geometry: ConvGeometry, flavour: Flavour, filtersChange = false) {
+  return candidatePlans(geometry, {
+    backend: 'wasm',
+    algorithm: 'auto',
+    winograd: true,
+    maxPackedFilterBytes: Number.POSITIVE_INFINITY,
+    flavour,
+    threads: 1,
+    filtersChange,
+  });
 }
 
 /** What the data are like: inputs, and filters of zero mean. */

@@ -3,9 +3,15 @@
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-wasm';
 import {Command, Option} from 'commander';
-import {candidatePlans} from '../src/candidates.ts';
 import type {Flavour} from '../src/plan.ts';
-import {DISTRIBUTIONS, type Distribution, errorBound, planName, relativeErrors} from './accuracy.ts';
+import {
+  DISTRIBUTIONS,
+  type Distribution,
+  errorBound,
+  everyPlan,
+  planName,
+  relativeErrors,
+} from './accuracy.ts';
 import {geometryOf} from './geometry.ts';
 import {readLayers} from './layers.ts';
 import {progressBar} from './progress.ts';
@@ -28,14 +34,7 @@ async function report(flavour: Flavour, samples: number): Promise<Map<string, Li
   bar.start(layers.length, 0);
   for (const [index, layer] of layers.entries()) {
     const geometry = geometryOf(layer);
-    const plans = candidatePlans(geometry, {
-      backend: 'wasm',
-      algorithm: 'auto',
-      winograd: true,
-      maxPackedFilterBytes: Number.POSITIVE_INFINITY,
-      flavour,
-      threads: 1,
-    });
+    const plans = everyPlan(geometry, flavour);
     for (const distribution of Object.keys(DISTRIBUTIONS) as Distribution[]) {
       relativeErrors(state, geometry, plans, distribution, index + 1, samples).forEach((error, i) => {
         const plan = plans[i];

@@ -13,7 +13,7 @@ import {packWinograd, runWinograd, winogradValues} from '../src/cpu/winograd.ts'
 import type {ConvGeometry} from '../src/geometry.ts';
 import type {Flavour} from '../src/plan.ts';
 import {runConv2d} from '../src/wasm/conv2d.ts';
-import {planName} from './accuracy.ts';
+import {everyPlan, planName} from './accuracy.ts';
 import {geometryOf} from './geometry.ts';
 import {type Layer, readLayers} from './layers.ts';
 import {progressBar} from './progress.ts';
@@ -93,12 +93,15 @@ const cpuRunner: MakeRunner = (layer, geometry) => {
 
 /** Every plan: first those that keep their packed filters, then, on wasm, those that pack them at each call. */
 function plansOf(geometry: ConvGeometry, target: Target): readonly Plan[] {
-  const wishes = {algorithm: 'auto', winograd: true, maxPackedFilterBytes: Number.POSITIVE_INFINITY} as const;
-  if (target === 'cpu') return candidatePlans(geometry, {...wishes, backend: 'cpu'});
-  const context = {...wishes, backend: 'wasm', flavour: target, threads: 1} as const;
-  const kept = candidatePlans(geometry, context);
-  const repacked = candidatePlans(geometry, {...context, filtersChange: true});
-  return [...kept, ...repacked.slice(1)];
+  if (target === 'cpu') {
+    return candidatePlans(geometry, {
+      backend: 'cpu',
+      algorithm: 'auto',
+      winograd: true,
+      maxPackedFilterBytes: Number.POSITIVE_INFINITY,
+    });
+  }
+  return [...everyPlan(geometry, target), ...everyPlan(geometry, target, true).slice(1)];
 }
 
 /** The choices that there are: among kept filters, and between plain im2win and filters packed at each call. */

@@ -58,7 +58,7 @@ describe('a packed filter', () => {
     expect(filterBytes()).toBe(PANEL_BYTES);
     convolve(x, filter, 2);
     convolve(x, tf.reshape(filter, [3, 3, 3, 10]));
-    tf.fused.conv2d({x, filter, strides: 1, pad: 'valid', activation: 'relu'});
+    tf.fused.conv2d({x, filter, strides: 1, pad: 'same', activation: 'relu'});
     expect(filterBytes()).toBe(PANEL_BYTES);
     convolve(x, filterOf(2));
     expect(filterBytes()).toBe(2 * PANEL_BYTES);

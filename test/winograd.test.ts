@@ -1,6 +1,5 @@
 // Every Winograd plan on every tail, also those that the cost model would not choose.
-import {planName} from '../bench/accuracy.ts';
-import {candidatePlans} from '../src/candidates.ts';
+import {everyPlan, planName} from '../bench/accuracy.ts';
 import {convGeometry} from '../src/geometry.ts';
 import {operandStrides} from '../src/operand.ts';
 import type {Flavour} from '../src/plan.ts';
@@ -71,14 +70,7 @@ describe.each(['relaxed', 'strict'] as const)('%s', (flavour: Flavour) => {
   function check(problem: ConvCase, epilogue: Epilogue): string[] {
     const {pad, xShape, filterShape} = problem;
     const geometry = convGeometry(xShape, filterShape, {strides: [...problem.strides], pad});
-    const plans = candidatePlans(geometry, {
-      backend: 'wasm',
-      algorithm: 'auto',
-      winograd: true,
-      maxPackedFilterBytes: Number.POSITIVE_INFINITY,
-      flavour,
-      threads: 1,
-    });
+    const plans = everyPlan(geometry, flavour);
     const operands = operandsOf(problem, epilogue, 1);
     const placed = (name: string, tensor?: tf.Tensor) =>
       tensor && {tensor, strides: operandStrides(name, tensor.shape, geometry)};

@@ -32,6 +32,44 @@ export function winogradWorkspaceBytes(plan: WinogradPlan): number {
 }
 
 /**
+ * How the transformed input of `rows` output rows and `tiles` tiles of each lies in
+ * memory; strides in floats.
+ */
+function transformedLayout(geometry: ConvGeometry, plan: WinogradPlan, rows: number, tiles: number) {
+  const columnFloats = geometry.strideWidth * geometry.inChannels;
+  if (plan.rowPoints === 1) {
+    // [input row][point][tile][columnFloats]: a window has a segment for each filter row.
+    const rowFloats = plan.points * tiles * columnFloats;
+    return {
+      count: inputRowsUnder(geometry, rows),
+      phases: 1,
+      rowStep: 1,
+      depth: columnFloats,
+      rowFloats,
+      pointStride: tiles * columnFloats,
+      windows: {
+        segmentLength: columnFloats,
+        segments: geometry.filterHeight,
+        rowLength: tiles,
+        windowRowStride: geometry.strideHeight * rowFloats,
+      },
+    };
+  }
+  // [row point][point][group of output rows][tile][phase][columnFloats]: a window is one segment.
+  const count = Math.ceil(rows / plan.rowOutputs);
+  const depth = plan.rowPhases * columnFloats;
+  return {
+    count,
+    phases: plan.rowPhases,
+    rowStep: plan.rowOutputs * geometry.strideHeight,
+    depth,
+    rowFloats: tiles * depth,
+    pointStride: count * tiles * depth,
+    windows: {segmentLength: depth, segments: 1, rowLength: count * tiles, windowRowStride: 0},
+  };
+}
+
+/**
  * Input columns are gathered and transformed a few tiles at a time; then a block of
  * output rows, or of parts of them, is multiplied and transformed back, panel by
  * panel.
@@ -48,17 +86,15 @@ export function runWinograd(run: ConvRun, plan: WinogradPlan): void {
   const inputRows = columns + plan.columnBytes;
   const products = inputRows + plan.inputRows * plan.inputRowBytes;
   const columnFloats = strideWidth * inChannels;
-  const nested = rowPoints > 1;
-  // Nested, a window holds all phases; else the filter's rows, which windows share.
-  const phases = nested ? plan.rowPhases : 1;
-  const depth = phases * columnFloats;
-  const rowStep = nested ? rowOutputs * geometry.strideHeight : 1;
 
   /** Transforms what `rows` output rows from input row `firstRow` on need of tiles `firstTile` to `firstTile + tiles`. */
   const transform = (x: number, firstRow: number, rows: number, firstTile: number, tiles: number) => {
-    const count = nested ? Math.ceil(rows / rowOutputs) : inputRowsUnder(geometry, rows);
-    const rowFloats = tiles * depth * (nested ? 1 : points);
-    const pointStride = tiles * depth * (nested ? count : 1);
+    const {count, phases, rowStep, depth, rowFloats, pointStride, windows} = transformedLayout(
+      geometry,
+      plan,
+      rows,
+      tiles,
+    );
     for (let r = 0; r < count; ++r) {
       for (let phase = 0; phase < phases; ++phase) {
         for (let first = 0; first < tiles; first += plan.tilesPerGather) {
@@ -86,20 +122,12 @@ export function runWinograd(run: ConvRun, plan: WinogradPlan): void {
         }
       }
     }
-    product.writeWindows({
-      segmentLength: depth,
-      segments: nested ? 1 : geometry.filterHeight,
-      segmentStride: rowFloats,
-      panels: run.filter,
-      windowStride: depth,
-      windowRowStride: nested ? 0 : geometry.strideHeight * rowFloats,
-    });
-    const rowLength = nested ? count * tiles : tiles;
+    product.writeWindows({...windows, segmentStride: rowFloats, panels: run.filter, windowStride: depth});
     product.writeOutput({
       outChannels: tile.nr,
-      rowLength,
+      rowLength: windows.rowLength,
       outPixelStride: tile.nr,
-      outRowStride: rowLength * tile.nr,
+      outRowStride: windows.rowLength * tile.nr,
     });
   };
 
