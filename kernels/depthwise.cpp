@@ -4,26 +4,62 @@
 // them is summed in registers while one column after the other is loaded once.
 #include "epilogue.h"
 
-// Up to T output pixels times four channels: `rows` filter rows of KW taps, S
+// Eight channels. A column of them is addressed once for its two vectors.
+struct f32x8 {
+  f32x4 low, high;
+};
+
+template <typename Vector>
+constexpr int lanesOf = sizeof(Vector) / sizeof(float);
+
+template <typename Vector>
+IM2WIN_INLINE Vector loadAs(const float* p) {
+  if constexpr (lanesOf<Vector> == 4) {
+    return load(p);
+  } else {
+    return {load(p), load(p + 4)};
+  }
+}
+
+IM2WIN_INLINE f32x8 mulAdd(f32x8 a, f32x8 b, f32x8 c) {
+  return {mulAdd(a.low, b.low, c.low), mulAdd(a.high, b.high, c.high)};
+}
+
+IM2WIN_INLINE void pin(f32x8& value) {
+  pin(value.low);
+  pin(value.high);
+}
+
+template <typename Vector>
+IM2WIN_INLINE Vector firstSumAs(const ConvCall* call, uint32_t n) {
+  if constexpr (lanesOf<Vector> == 4) {
+    return firstSum(call, n, 4);
+  } else {
+    return {firstSum(call, n, 4), firstSum(call, n + 4, 4)};
+  }
+}
+
+// T output pixels times a vector of channels: `rows` filter rows of KW taps, S
 // columns from one output pixel to the next. x is the first window's first
-// value, filter its first tap; strides are in floats. Of the columns, those in
-// [begin, end) lie inside the input: what is outside adds nothing.
-template <int KW, int S, int T, bool EDGE>
-IM2WIN_INLINE void columns(f32x4* sum, const float* x, const float* filter,
+// value, filter its first tap; strides are in floats. At an EDGE only the
+// columns in [begin, end) lie inside the input: what is outside adds nothing.
+// `begin` is less than KW.
+template <typename Vector, int KW, int S, int T, bool EDGE>
+IM2WIN_INLINE void columns(Vector* sum, const float* x, const float* filter,
                            uint32_t rows, uint32_t rowStride,
                            uint32_t pixelStride, int32_t begin, int32_t end) {
   for (; rows != 0; --rows) {
-    f32x4 tap[KW];
+    Vector tap[KW];
     IM2WIN_UNROLL for (int kw = 0; kw < KW; ++kw) {
-      tap[kw] = load(filter + kw * pixelStride);
+      tap[kw] = loadAs<Vector>(filter + kw * pixelStride);
     }
     const float* column = x;
     IM2WIN_UNROLL for (int w = 0; w < (T - 1) * S + KW; ++w) {
-      if (!EDGE || (w >= begin && w < end)) {
-        const f32x4 value = load(column);
+      if (!EDGE || (w < end && (w >= KW - 1 || w >= begin))) {
+        const Vector value = loadAs<Vector>(column);
         IM2WIN_UNROLL for (int kw = 0; kw < KW; ++kw) {
           if ((w - kw) % S == 0 && w >= kw && (w - kw) / S < T) {
-            f32x4& own = sum[(w - kw) / S];
+            Vector& own = sum[(w - kw) / S];
             own = mulAdd(value, tap[kw], own);
             pin(own);
           }
@@ -37,26 +73,56 @@ IM2WIN_INLINE void columns(f32x4* sum, const float* x, const float* filter,
   }
 }
 
-// `count` (up to T) pixels, the first `whole` channels: whole vectors.
-template <int KW, int S, int T, bool EDGE>
+IM2WIN_INLINE void storeFinished(const ConvCall* call, float* c, uint32_t n,
+                                 f32x4 sum, const Final& final, f32x4 high) {
+  store(c, finished(sum, final, finalLow(call, final, n, 4), high));
+}
+
+IM2WIN_INLINE void storeFinished(const ConvCall* call, float* c, uint32_t n,
+                                 f32x8 sum, const Final& final, f32x4 high) {
+  storeFinished(call, c, n, sum.low, final, high);
+  storeFinished(call, c + 4, n + 4, sum.high, final, high);
+}
+
+// Where S rows of the input start, `stride` floats apart, that the next output
+// row needs and this one does not. Any row of the input where there are none.
+struct Ahead {
+  const float* rows;
+  uint32_t stride;
+};
+
+// `count` (up to T) pixels, the channels [from, to): whole vectors. Beside them
+// the columns above `ahead` are brought nearer, in the order in which they lie:
+// a tile's own loads go from column to column, which the machine does not
+// foresee, and what they wait for does not overlap with what they compute.
+template <typename Vector, int KW, int S, int T, bool EDGE>
 IM2WIN_NOINLINE void depthwiseTile(const ConvCall* call, const float* x,
                                    const float* filter, float* c, uint32_t rows,
                                    uint32_t rowStride, uint32_t channels,
-                                   uint32_t whole, uint32_t count,
-                                   int32_t begin, int32_t end) {
+                                   uint32_t from, uint32_t to, uint32_t count,
+                                   int32_t begin, int32_t end,
+                                   const float* ahead, uint32_t aheadStride) {
+  constexpr uint32_t LANES = lanesOf<Vector>;
   const Final final = finalOf(call);
   const f32x4 high = finalHigh(call);
-  for (uint32_t n = 0; n < whole; n += 4) {
-    f32x4 sum[T];
-    const f32x4 first = firstSum(call, n, 4);
+  for (uint32_t n = from; n < to; n += LANES) {
+    if (!EDGE) {
+      IM2WIN_UNROLL for (int s = 0; s < S; ++s) {
+        IM2WIN_UNROLL for (uint32_t at = 0; at < T * S * LANES; at += 16) {
+          touch(ahead + s * aheadStride + at);
+        }
+      }
+      ahead += T * S * LANES;
+    }
+    Vector sum[T];
+    const Vector first = firstSumAs<Vector>(call, n);
     IM2WIN_UNROLL for (int t = 0; t < T; ++t) sum[t] = first;
-    columns<KW, S, T, EDGE>(sum, x + n, filter + n, rows, rowStride, channels,
-                            begin, end);
+    columns<Vector, KW, S, T, EDGE>(sum, x + n, filter + n, rows, rowStride,
+                                    channels, begin, end);
     float* pixel = c + n;
-    const f32x4 low = finalLow(call, final, n, 4);
     IM2WIN_UNROLL for (int t = 0; t < T; ++t) {
       if (EDGE && t >= int(count)) break;
-      store(pixel, finished(sum[t], final, low, high));
+      storeFinished(call, pixel, n, sum[t], final, high);
       pixel += call->outPixelStride;
     }
   }
@@ -126,28 +192,51 @@ IM2WIN_INLINE void depthwiseRow(const ConvCall* call, const float* x,
                                 const float* filter, float* c, uint32_t rows,
                                 uint32_t rowStride, uint32_t channels,
                                 uint32_t whole, uint32_t r, int32_t inWidth,
-                                int32_t padLeft) {
+                                int32_t padLeft, Ahead ahead) {
   const int32_t outWidth = call->rowLength;
   for (int32_t j = 0; j < outWidth;) {
     const int32_t w = j * S - padLeft;
-    const float* at = x + w * int32_t(channels);
+    const int32_t at = w * int32_t(channels);
     float* pixel = c + j * call->outPixelStride;
     const int32_t left = outWidth - j;
     const int32_t begin = -w;
     const int32_t end = inWidth - w;
-#define IM2WIN_TILE(T, EDGE)                                                 \
-  depthwiseTile<KW, S, T, EDGE>(call, at, filter, pixel, rows, rowStride,    \
-                                channels, whole, left < T ? left : T, begin, \
-                                end);                                        \
-  j += T;
-    if (left >= 8 && begin <= 0 && end >= 7 * S + KW) {
-      IM2WIN_TILE(8, false)
+#define IM2WIN_INSIDE(T) (left >= T && begin <= 0 && end >= (T - 1) * S + KW)
+#define IM2WIN_TILE(Vector, T, EDGE, FROM, TO)                          \
+  depthwiseTile<Vector, KW, S, T, EDGE>(                                \
+      call, x + at, filter, pixel, rows, rowStride, channels, FROM, TO, \
+      left < T ? left : T, begin, end, ahead.rows + at, ahead.stride)
+    // A tile is eight vectors of sums: at stride 2, where pixels share few of
+    // their columns, of fewer pixels and twice the channels.
+    if constexpr (KW == 3 && S == 2) {
+      const uint32_t pairs = whole & ~7u;
+      if (IM2WIN_INSIDE(4)) {
+        IM2WIN_TILE(f32x8, 4, false, 0, pairs);
+        if (pairs < whole) IM2WIN_TILE(f32x4, 4, false, pairs, whole);
+      } else {
+        if (left > 2) {
+          IM2WIN_TILE(f32x8, 4, true, 0, pairs);
+        } else {
+          IM2WIN_TILE(f32x8, 2, true, 0, pairs);
+        }
+        if (pairs < whole) IM2WIN_TILE(f32x4, 4, true, pairs, whole);
+      }
+      j += left > 2 ? 4 : 2;
+    } else if (IM2WIN_INSIDE(8)) {
+      IM2WIN_TILE(f32x4, 8, false, 0, whole);
+      j += 8;
     } else if (left > 4) {
-      IM2WIN_TILE(8, true)
+      IM2WIN_TILE(f32x4, 8, true, 0, whole);
+      j += 8;
+    } else if (left > 2) {
+      IM2WIN_TILE(f32x4, 4, true, 0, whole);
+      j += 4;
     } else {
-      IM2WIN_TILE(4, true)
+      IM2WIN_TILE(f32x4, 2, true, 0, whole);
+      j += 2;
     }
 #undef IM2WIN_TILE
+#undef IM2WIN_INSIDE
   }
   if (!finishesInRegisters(call)) {
     finishPixels(call, c, r, 0, 0, whole, outWidth);
@@ -174,7 +263,8 @@ void im2win_depthwise(const ConvCall* call, const float* x, const float* filter,
   const uint32_t rowStride = dilationHeight * rowFloats;
   const bool tiled = multiplier == 1 && dilationWidth == 1 &&
                      (filterWidth == 3 || filterWidth == 5) &&
-                     (strideWidth == 1 || strideWidth == 2);
+                     (strideWidth == 1 || strideWidth == 2) &&
+                     padLeft < filterWidth;
   const uint32_t whole = tiled ? outChannels & ~3u : 0;
 
   for (uint32_t r = 0; r < outHeight; ++r) {
@@ -186,10 +276,14 @@ void im2win_depthwise(const ConvCall* call, const float* x, const float* filter,
     const float* xRow = x + (h + top * dilationHeight) * int32_t(rowFloats);
     const float* filterRow = filter + top * filterWidth * outChannels;
     float* cRow = c + r * call->outRowStride;
-#define IM2WIN_ROW(KW, S)                                             \
-  if (whole != 0 && filterWidth == KW && strideWidth == S) {          \
-    depthwiseRow<KW, S>(call, xRow, filterRow, cRow, rows, rowStride, \
-                        inChannels, whole, r, inWidth, padLeft);      \
+    const int32_t next = h + (filterHeight - 1) * dilationHeight + 1;
+    const Ahead ahead = next >= 0 && next + strideWidth <= inHeight
+                            ? Ahead{x + next * int32_t(rowFloats), rowFloats}
+                            : Ahead{x, 0};
+#define IM2WIN_ROW(KW, S)                                               \
+  if (whole != 0 && filterWidth == KW && strideWidth == S) {            \
+    depthwiseRow<KW, S>(call, xRow, filterRow, cRow, rows, rowStride,   \
+                        inChannels, whole, r, inWidth, padLeft, ahead); \
   }
     IM2WIN_ROW(3, 1)
     IM2WIN_ROW(3, 2)

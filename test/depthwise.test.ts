@@ -13,7 +13,7 @@ import {
 } from './tf.ts';
 
 const GEOMETRIES: Record<string, ConvCase[]> = {
-  // Tiles of 8, 4, 2 and 1 pixels, and the edges beside them.
+  // Tiles of 8, 4 and 2 pixels, and the edges beside them.
   widths: Array.from({length: 21}, (_, i) => i + 1).flatMap((width) =>
     [3, 5].flatMap((filter) =>
       ([1, 2] as const).map((stride) =>
@@ -21,8 +21,11 @@ const GEOMETRIES: Record<string, ConvCase[]> = {
       ),
     ),
   ),
-  channels: [1, 2, 3, 4, 5, 7, 8, 13].map((channels) =>
-    depthwiseCase([2, 6, 13, channels], [3, 3, channels, 1], {pad: 'same'}),
+  // At stride 2 in vectors of eight, four, and what is left.
+  channels: [1, 2, 3, 4, 5, 7, 8, 12, 13, 16, 20, 36].flatMap((channels) =>
+    ([1, 2] as const).map((stride) =>
+      depthwiseCase([2, 6, 13, channels], [3, 3, channels, 1], {strides: [stride, stride], pad: 'same'}),
+    ),
   ),
   multipliers: [2, 3, 4, 5, 8, 9].flatMap((multiplier) =>
     [1, 3, 4].map((channels) =>
