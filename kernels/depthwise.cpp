@@ -21,6 +21,30 @@ IM2WIN_INLINE Vector loadAs(const float* p) {
   }
 }
 
+IM2WIN_INLINE void storeAs(float* p, f32x4 v) { store(p, v); }
+
+IM2WIN_INLINE void storeAs(float* p, f32x8 v) {
+  store(p, v.low);
+  store(p + 4, v.high);
+}
+
+template <typename Vector>
+IM2WIN_INLINE Vector both(f32x4 v) {
+  if constexpr (lanesOf<Vector> == 4) {
+    return v;
+  } else {
+    return {v, v};
+  }
+}
+
+IM2WIN_INLINE f32x8 clamp(f32x8 y, f32x8 low, f32x4 high) {
+  return {clamp(y.low, low.low, high), clamp(y.high, low.high, high)};
+}
+
+IM2WIN_INLINE f32x8 prelu(f32x8 y, f32x8 slope) {
+  return {prelu(y.low, slope.low), prelu(y.high, slope.high)};
+}
+
 IM2WIN_INLINE f32x8 mulAdd(f32x8 a, f32x8 b, f32x8 c) {
   return {mulAdd(a.low, b.low, c.low), mulAdd(a.high, b.high, c.high)};
 }
@@ -31,11 +55,11 @@ IM2WIN_INLINE void pin(f32x8& value) {
 }
 
 template <typename Vector>
-IM2WIN_INLINE Vector firstSumAs(const ConvCall* call, uint32_t n) {
+IM2WIN_INLINE Vector slopeAs(const ConvCall* call, uint32_t n) {
   if constexpr (lanesOf<Vector> == 4) {
-    return firstSum(call, n, 4);
+    return finalLow(call, kSloped, n, 4);
   } else {
-    return {firstSum(call, n, 4), firstSum(call, n + 4, 4)};
+    return {slopeAs<f32x4>(call, n), slopeAs<f32x4>(call, n + 4)};
   }
 }
 
@@ -73,17 +97,6 @@ IM2WIN_INLINE void columns(Vector* sum, const float* x, const float* filter,
   }
 }
 
-IM2WIN_INLINE void storeFinished(const ConvCall* call, float* c, uint32_t n,
-                                 f32x4 sum, const Final& final, f32x4 high) {
-  store(c, finished(sum, final, finalLow(call, final, n, 4), high));
-}
-
-IM2WIN_INLINE void storeFinished(const ConvCall* call, float* c, uint32_t n,
-                                 f32x8 sum, const Final& final, f32x4 high) {
-  storeFinished(call, c, n, sum.low, final, high);
-  storeFinished(call, c + 4, n + 4, sum.high, final, high);
-}
-
 // Where S rows of the input start, `stride` floats apart, that the next output
 // row needs and this one does not. Any row of the input where there are none.
 struct Ahead {
@@ -103,8 +116,12 @@ IM2WIN_NOINLINE void depthwiseTile(const ConvCall* call, const float* x,
                                    int32_t begin, int32_t end,
                                    const float* ahead, uint32_t aheadStride) {
   constexpr uint32_t LANES = lanesOf<Vector>;
+  // Read once: what is stored might be the call, for all the compiler knows.
   const Final final = finalOf(call);
+  const float* bias = biasComesFirst(call) ? call->bias.data : nullptr;
+  const Vector low = both<Vector>(loadSplat(&call->low));
   const f32x4 high = finalHigh(call);
+  const uint32_t outPixelStride = call->outPixelStride;
   for (uint32_t n = from; n < to; n += LANES) {
     if (!EDGE) {
       IM2WIN_UNROLL for (int s = 0; s < S; ++s) {
@@ -115,15 +132,26 @@ IM2WIN_NOINLINE void depthwiseTile(const ConvCall* call, const float* x,
       ahead += T * S * LANES;
     }
     Vector sum[T];
-    const Vector first = firstSumAs<Vector>(call, n);
+    const Vector first =
+        bias ? loadAs<Vector>(bias + n) : both<Vector>(splat(0));
     IM2WIN_UNROLL for (int t = 0; t < T; ++t) sum[t] = first;
     columns<Vector, KW, S, T, EDGE>(sum, x + n, filter + n, rows, rowStride,
                                     channels, begin, end);
     float* pixel = c + n;
-    IM2WIN_UNROLL for (int t = 0; t < T; ++t) {
-      if (EDGE && t >= int(count)) break;
-      storeFinished(call, pixel, n, sum[t], final, high);
-      pixel += call->outPixelStride;
+    const auto storeAll = [&](auto finish) __attribute__((always_inline)) {
+      IM2WIN_UNROLL for (int t = 0; t < T; ++t) {
+        if (EDGE && t >= int(count)) break;
+        storeAs(pixel, finish(sum[t]));
+        pixel += outPixelStride;
+      }
+    };
+    if (final == kClamped) {
+      storeAll([&](Vector y) { return clamp(y, low, high); });
+    } else if (final == kSloped) {
+      const Vector slope = slopeAs<Vector>(call, n);
+      storeAll([&](Vector y) { return prelu(y, slope); });
+    } else {
+      storeAll([](Vector y) { return y; });
     }
   }
 }
