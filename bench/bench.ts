@@ -3,7 +3,7 @@ import {createRequire} from 'node:module';
 import os from 'node:os';
 import * as tf from '@tensorflow/tfjs-core';
 import type {Contender} from './contender.ts';
-import type {Layer} from './layers.ts';
+import type {Layer} from './layer.ts';
 import {measureLayer, type Row, type Skipped} from './measure.ts';
 import {measurePeaks, type Peaks} from './peaks.ts';
 import {progressBar} from './progress.ts';

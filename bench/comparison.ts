@@ -10,7 +10,7 @@ import type {Allocation} from '../src/wasm/heap.ts';
 import type {WasmState} from '../src/wasm/state.ts';
 import {CannotRun, type Contender, type LayerOperands} from './contender.ts';
 import {geometryOf} from './geometry.ts';
-import type {Layer} from './layers.ts';
+import type {Layer} from './layer.ts';
 import {openState} from './wasmState.ts';
 
 /** How a contender lays out a convolution's left matrix. */

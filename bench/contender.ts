@@ -1,7 +1,7 @@
 // Who is measured: ways to compute one convolution.
 import * as tf from '@tensorflow/tfjs-core';
 import {type Algorithm, type Im2winOptions, type Im2winRegistration, registerIm2win} from 'tfjs-im2win';
-import {isDepthwise, type Layer} from './layers.ts';
+import {isDepthwise, type Layer} from './layer.ts';
 
 export interface LayerOperands {
   readonly x: tf.Tensor4D;

@@ -1,5 +1,5 @@
 import {type ConvGeometry, convGeometry} from '../src/geometry.ts';
-import {isDepthwise, type Layer} from './layers.ts';
+import {isDepthwise, type Layer} from './layer.ts';
 
 /** A layer as the library sees it. */
 export function geometryOf(layer: Layer): ConvGeometry {

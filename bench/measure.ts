@@ -1,6 +1,5 @@
 // Measures contenders on one layer: interleaved, so that a machine whose speed
 // drifts is fair to all, and compared by the ratios of neighbouring runs.
-import {performance} from 'node:perf_hooks';
 import * as tf from '@tensorflow/tfjs-core';
 import {
   CannotRun,
@@ -11,7 +10,7 @@ import {
   type OwnBytes,
   outputSize,
 } from './contender.ts';
-import type {Layer} from './layers.ts';
+import type {Layer} from './layer.ts';
 import {type Interval, medianInterval} from './statistics.ts';
 
 export interface Row {
@@ -54,6 +53,7 @@ export async function measureLayer(
   contenders: readonly Contender[],
   repetitions: number,
   tick: () => void,
+  sampleMs = SAMPLE_MS,
 ): Promise<{rows: Row[]; skipped: Skipped[]}> {
   const operands = makeOperands(layer);
   const skipped: Skipped[] = [];
@@ -74,7 +74,7 @@ export async function measureLayer(
   const samples = new Map(runners.map((runner) => [runner, [] as number[]]));
   // Equal numbers of calls, each contender at each place in the order: none runs
   // behind the same other one, whose packed filter may be its own.
-  const calls = Math.max(1, Math.ceil(SAMPLE_MS / Math.min(...runners.map(({fastestMs}) => fastestMs))));
+  const calls = Math.max(1, Math.ceil(sampleMs / Math.min(...runners.map(({fastestMs}) => fastestMs))));
   for (let repetition = 0; repetition < repetitions; ++repetition) {
     for (let place = 0; place < runners.length; ++place) {
       const runner = runners[(place + repetition) % runners.length];

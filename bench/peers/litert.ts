@@ -6,7 +6,7 @@ import vm from 'node:vm';
 import {Builder} from 'flatbuffers';
 import type {Contender} from '../contender.ts';
 import {outputSize} from '../contender.ts';
-import type {Layer} from '../layers.ts';
+import type {Layer} from '../layer.ts';
 import {ohwiFrom, type PeerOutput} from './layouts.ts';
 
 // Field numbers and codes of tensorflow/lite/schema/schema.fbs.

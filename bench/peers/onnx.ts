@@ -2,7 +2,7 @@
 import onnxProto from 'onnx-proto';
 import type {Contender} from '../contender.ts';
 import {outputSize} from '../contender.ts';
-import type {Layer} from '../layers.ts';
+import type {Layer} from '../layer.ts';
 import {nchwToNhwc, nhwcToNchw, ohwiFrom, type PeerOutput} from './layouts.ts';
 
 /** What onnxruntime-web and onnxruntime-node have in common. */
