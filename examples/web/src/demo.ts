@@ -1,0 +1,153 @@
+// The demo page.
+import chelsea from '../../super-resolution/chelsea.png?url';
+import astronaut from '../pictures/astronaut.jpg?url';
+import {compare} from './compare.ts';
+import {byId, clearError, milliseconds, Progress, RunButton, showError} from './dom.ts';
+import {readPicture} from './picture.ts';
+import {hideResults, Results} from './results.ts';
+import {addSlider} from './slider.ts';
+import {LONGEST_SIDE, TASKS} from './tasks.ts';
+import type {NetworkName} from './types.ts';
+
+const SAMPLES: Record<NetworkName, {url: string; name: string}> = {
+  superResolution: {url: chelsea, name: 'the sample, a cat'},
+  pose: {url: astronaut, name: 'the sample, an astronaut'},
+};
+
+// The share of the bar that loading has.
+const LOADING = 0.2;
+
+const canvases = {
+  stock: byId<HTMLCanvasElement>('canvas-stock'),
+  im2win: byId<HTMLCanvasElement>('canvas-im2win'),
+  original: byId<HTMLCanvasElement>('canvas-original'),
+};
+const stage = byId('stage');
+const progress = new Progress();
+const slider = addSlider(stage);
+
+/** What the visitor chose; the network's sample while it is undefined. */
+let own: {picture: ImageBitmap; name: string} | undefined;
+/** What is on the stage. */
+let picture: ImageBitmap | undefined;
+
+function network(): NetworkName {
+  return document.querySelector<HTMLInputElement>('input[name=network]:checked')?.value as NetworkName;
+}
+
+async function showPicture(): Promise<void> {
+  const name = network();
+  picture = own?.picture ?? (await sample(name));
+  if (name !== network()) return; // Another was chosen meanwhile.
+  const {width, height} = picture;
+  TASKS[name](picture, canvases);
+  slider.hide();
+  hideResults();
+  const scaled = Math.max(width, height) > LONGEST_SIDE[name];
+  byId('picture-name').textContent =
+    `${own?.name ?? SAMPLES[name].name}, ${width} × ${height} pixels` +
+    (scaled ? `, scaled down to ${LONGEST_SIDE[name]} on the longer side` : '');
+  byId('use-sample').hidden = own === undefined;
+}
+
+async function sample(name: NetworkName): Promise<ImageBitmap> {
+  const response = await fetch(SAMPLES[name].url);
+  if (!response.ok) throw new Error(`The sample could not be loaded: status ${response.status}.`);
+  return readPicture(await response.blob(), SAMPLES[name].name);
+}
+
+async function take(file: File | undefined): Promise<void> {
+  if (file === undefined) return;
+  clearError();
+  try {
+    const chosen = await readPicture(file, file.name);
+    button.cancel();
+    own = {picture: chosen, name: file.name};
+    await showPicture();
+    progress.announce(`Picture taken: ${file.name}.`);
+  } catch (error) {
+    showError(error);
+  }
+}
+
+const button = new RunButton(async (signal) => {
+  await ready;
+  if (picture === undefined) return;
+  const name = network();
+  const task = TASKS[name](picture, canvases);
+  const results = new Results(task);
+  slider.hide();
+  hideResults();
+  progress.show(0, 'Loading the network…');
+  progress.announce('Loading the network.');
+  try {
+    const {tfjs, simd} = await compare({
+      network: name,
+      pictures: task.inputs,
+      signal,
+      onLoading: (share) =>
+        progress.show(LOADING * share, `Loading the network: ${Math.round(100 * share)} %`),
+      onRun(index, run) {
+        if (index === 0) {
+          progress.announce('The network is loaded. Running.');
+          slider.show(task.description);
+        }
+        task.draw(index, run);
+        results.add(run);
+        results.show();
+        const done = index + 1;
+        const of = task.inputs.length;
+        progress.show(
+          LOADING + (1 - LOADING) * (done / of),
+          `Running: ${task.unit.one} ${done} of ${of}, stock ${milliseconds(run.stock.milliseconds)}, ` +
+            `im2win ${milliseconds(run.im2win.milliseconds)}`,
+        );
+      },
+    });
+    byId('environment').textContent = `tfjs ${tfjs}, wasm backend, one thread, ${simd} SIMD.`;
+    results.finish();
+    progress.announce(`Done. ${task.outcome()} ${results.speedup.toFixed(1)} times as fast with im2win.`);
+  } catch (error) {
+    // The announcement of an error is its own.
+    progress.announce(signal.aborted ? 'Cancelled.' : '');
+    throw error;
+  } finally {
+    progress.hide();
+  }
+});
+
+function whenChosen(): void {
+  button.cancel();
+  clearError();
+  ready = showPicture().catch(showError);
+}
+
+for (const radio of document.querySelectorAll('input[name=network]')) {
+  radio.addEventListener('change', whenChosen);
+}
+const file = byId<HTMLInputElement>('file');
+file.addEventListener('change', async () => {
+  await take(file.files?.[0]);
+  file.value = ''; // The same file can be chosen again.
+});
+byId('use-sample').addEventListener('click', () => {
+  own = undefined;
+  whenChosen();
+  file.focus();
+});
+
+// A picture may be dropped anywhere.
+addEventListener('dragover', (event) => {
+  event.preventDefault();
+  stage.classList.add('dropping');
+});
+addEventListener('dragleave', ({relatedTarget}) => {
+  if (relatedTarget === null) stage.classList.remove('dropping');
+});
+addEventListener('drop', (event) => {
+  event.preventDefault();
+  stage.classList.remove('dropping');
+  void take(event.dataTransfer?.files[0]);
+});
+
+let ready = showPicture().catch(showError);
