@@ -89,6 +89,7 @@ async function measure(
     );
     networks.push(network);
     byId('network-rows').append(row(network));
+    byId('networks').hidden = false;
     ++part;
   }
   return {
@@ -111,6 +112,7 @@ async function measure(
 function clear(): void {
   byId('finished').hidden = true;
   byId('results').hidden = false;
+  byId('networks').hidden = true;
   for (const id of ['layer-rows', 'network-rows']) byId(id).replaceChildren();
 }
 
