@@ -45,6 +45,7 @@ export async function compare({network, pictures, signal, onLoading, onRun}: Com
         const {api, orEnd} = workers[name];
         runs[name] = await orEnd(api.run(picture));
       }
+      signal.throwIfAborted();
       onRun(index, runs);
     }
     return versions.im2win;

@@ -37,17 +37,19 @@ function network(): NetworkName {
 
 async function showPicture(): Promise<void> {
   const name = network();
-  picture = own?.picture ?? (await sample(name));
-  if (name !== network()) return; // Another was chosen meanwhile.
+  const wanted = own;
+  const shown = wanted?.picture ?? (await sample(name));
+  if (name !== network() || wanted !== own) return; // Another was chosen meanwhile.
+  picture = shown;
   const {width, height} = picture;
   TASKS[name](picture, canvases);
   slider.hide();
   hideResults();
   const scaled = Math.max(width, height) > LONGEST_SIDE[name];
   byId('picture-name').textContent =
-    `${own?.name ?? SAMPLES[name].name}, ${width} × ${height} pixels` +
+    `${wanted?.name ?? SAMPLES[name].name}, ${width} × ${height} pixels` +
     (scaled ? `, scaled down to ${LONGEST_SIDE[name]} on the longer side` : '');
-  byId('use-sample').hidden = own === undefined;
+  byId('use-sample').hidden = wanted === undefined;
 }
 
 async function sample(name: NetworkName): Promise<ImageBitmap> {
@@ -126,12 +128,14 @@ for (const radio of document.querySelectorAll('input[name=network]')) {
   radio.addEventListener('change', whenChosen);
 }
 const file = byId<HTMLInputElement>('file');
-file.addEventListener('change', async () => {
-  await take(file.files?.[0]);
-  file.value = ''; // The same file can be chosen again.
+file.addEventListener('change', () => take(file.files?.[0]));
+// Else the same file could not be chosen again.
+file.addEventListener('click', () => {
+  file.value = '';
 });
 byId('use-sample').addEventListener('click', () => {
   own = undefined;
+  file.value = '';
   whenChosen();
   file.focus();
 });
