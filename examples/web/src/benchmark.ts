@@ -52,7 +52,7 @@ new RunButton(async (signal) => {
     throw error;
   } finally {
     worker.end();
-    progress.hide();
+    progress.end();
   }
 });
 
@@ -60,14 +60,15 @@ async function measure(
   {api, orEnd}: RunningWorker<Benchmark>,
   repetitions: number,
 ): Promise<BenchmarkExport> {
-  progress.show(0, 'Starting…');
+  progress.start('Starting…');
   const versions = await orEnd(api.start());
   if (versions.simd === 'none') throw new Error(NO_SIMD);
   const parts = PAPER_LAYERS.length + NETWORKS.length;
   let part = 0;
   const ticking = (name: string) => {
+    const before = part;
     let repetition = 0;
-    const show = () => progress.show((part + repetition / repetitions) / parts, name);
+    const show = () => progress.show((before + repetition / repetitions) / parts, name);
     show();
     return proxy(() => {
       ++repetition;

@@ -80,7 +80,7 @@ const button = new RunButton(async (signal) => {
   const results = new Results(task);
   slider.hide();
   hideResults();
-  progress.show(0, 'Loading the network…');
+  progress.start('Loading the network…');
   progress.announce('Loading the network.');
   try {
     const {tfjs, simd} = await compare({
@@ -114,7 +114,7 @@ const button = new RunButton(async (signal) => {
     progress.announce(signal.aborted ? 'Cancelled.' : '');
     throw error;
   } finally {
-    progress.hide();
+    progress.end();
   }
 });
 

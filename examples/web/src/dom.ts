@@ -68,8 +68,15 @@ export class Progress {
   private readonly announcement = byId('announcement');
   private readonly area = byId('progress-area');
 
-  show(share: number, text: string): void {
+  start(text: string): void {
     this.area.hidden = false;
+    this.bar.value = 0;
+    this.text.textContent = text;
+  }
+
+  /** Ignored if it is late: what a worker tells of its progress can come after its result. */
+  show(share: number, text: string): void {
+    if (this.area.hidden || share < this.bar.value) return;
     this.bar.value = share;
     this.text.textContent = text;
   }
@@ -78,7 +85,7 @@ export class Progress {
     this.announcement.textContent = text;
   }
 
-  hide(): void {
+  end(): void {
     this.area.hidden = true;
   }
 }

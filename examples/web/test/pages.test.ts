@@ -24,6 +24,7 @@ after(() => site.close());
 
 beforeEach(async () => {
   page = await site.browser.newPage({viewport: {width: 1280, height: 900}});
+  page.setDefaultTimeout(10_000);
   surprises = [];
   page.on('pageerror', (error) => surprises.push(String(error)));
   page.on('requestfailed', (request) => surprises.push(`${request.url()} failed`));
@@ -281,6 +282,8 @@ test('a dropped picture is taken, and one that is too large is scaled down', asy
 
   await chooseFile().setInputFiles(await pictureFile('large.png', 1200, 800));
   await chosen(/large\.png, 1200 × 800 pixels, scaled down to 512/);
+  const doubled = await page.locator('#canvas-im2win').getAttribute('width');
+  assert.equal(doubled, '1024', 'twice as wide as what is left of a large picture');
   await page.getByRole('button', {name: 'Use the sample again'}).click();
   await chosen('the sample, a cat');
   assert.deepEqual(surprises, []);
@@ -294,7 +297,7 @@ test('what is no picture, or too small, is refused in words', async () => {
     words: RegExp,
   ): Promise<void> => {
     await chooseFile().setInputFiles(file);
-    await alert().filter({hasText: words}).waitFor({timeout: 5000});
+    await alert().filter({hasText: words}).waitFor();
   };
   const text = Buffer.from('no picture');
   await refused({name: 'notes.txt', mimeType: 'text/plain', buffer: text}, /“notes\.txt” is not an image/);
@@ -334,11 +337,11 @@ test('a worker that crashes, and an engine without SIMD', async () => {
   await runWithWorker(() => 'throw new Error("boom")');
   await alert()
     .filter({hasText: /^The worker stopped: .*boom/})
-    .waitFor({timeout: 5000});
+    .waitFor();
   await runWithWorker((code) => `WebAssembly.validate = () => false;${code}`);
   await alert()
     .filter({hasText: /^This browser has no WebAssembly SIMD/})
-    .waitFor({timeout: 5000});
+    .waitFor();
   await workersGone();
 });
 

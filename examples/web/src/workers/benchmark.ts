@@ -71,7 +71,7 @@ const benchmark = {
         if (repetition < 0) outputs[contender] = values;
         else times[contender].push(milliseconds);
       }
-      tick();
+      if (repetition >= 0) tick();
     }
     pixels.dispose();
     registration.unregister();
