@@ -11,15 +11,23 @@ export interface Comparison {
   readonly signal: AbortSignal;
   /** Told the share of both networks that has come, 0 to 1. */
   onLoading(share: number): void;
+  /** The networks are loaded: runs begin. */
+  onReady(versions: Versions): void;
   onRun(index: number, run: Each<Run>): void;
 }
 
 /**
- * @returns The versions in use.
  * @throws Error in words for the page's reader, if a worker or a network cannot be loaded, if the engine has
  *     no SIMD, or if a worker crashes; the reason of `signal` if it is aborted.
  */
-export async function compare({network, pictures, signal, onLoading, onRun}: Comparison): Promise<Versions> {
+export async function compare({
+  network,
+  pictures,
+  signal,
+  onLoading,
+  onReady,
+  onRun,
+}: Comparison): Promise<void> {
   const start = () =>
     startWorker<Contender>(
       new Worker(new URL('./workers/contender.ts', import.meta.url), {type: 'module'}),
@@ -38,6 +46,7 @@ export async function compare({network, pictures, signal, onLoading, onRun}: Com
       versions[name] = await orEnd(api.start(name, network, onProgress));
     }
     if (versions.im2win.simd === 'none') throw new Error(NO_SIMD);
+    onReady(versions.im2win);
     for (const [index, picture] of pictures.entries()) {
       const runs = {} as Each<Run>;
       // Never both at once, and each first in its turn.
@@ -48,7 +57,6 @@ export async function compare({network, pictures, signal, onLoading, onRun}: Com
       signal.throwIfAborted();
       onRun(index, runs);
     }
-    return versions.im2win;
   } finally {
     for (const name of CONTENDERS) workers[name].end();
   }

@@ -83,17 +83,18 @@ const button = new RunButton(async (signal) => {
   progress.start('Loading the network…');
   progress.announce('Loading the network.');
   try {
-    const {tfjs, simd} = await compare({
+    await compare({
       network: name,
       pictures: task.inputs,
       signal,
       onLoading: (share) =>
         progress.show(LOADING * share, `Loading the network: ${Math.round(100 * share)} %`),
+      onReady({tfjs, simd}) {
+        progress.announce('The network is loaded. Running.');
+        byId('environment').textContent = `tfjs ${tfjs}, wasm backend, ${simd} SIMD.`;
+        slider.show(task.description);
+      },
       onRun(index, run) {
-        if (index === 0) {
-          progress.announce('The network is loaded. Running.');
-          slider.show(task.description);
-        }
         task.draw(index, run);
         results.add(run);
         results.show();
@@ -106,7 +107,6 @@ const button = new RunButton(async (signal) => {
         );
       },
     });
-    byId('environment').textContent = `tfjs ${tfjs}, wasm backend, one thread, ${simd} SIMD.`;
     results.finish();
     progress.announce(`Done. ${task.outcome()} ${results.speedup.toFixed(1)} times as fast with im2win.`);
   } catch (error) {

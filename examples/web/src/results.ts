@@ -93,6 +93,12 @@ export class Results {
     );
   }
 
+  private progress(): string {
+    const done = this.runs.length;
+    const of = this.task.inputs.length;
+    return done === of ? capital(this.task.unit.all) : `So far, ${done} of ${of}`;
+  }
+
   private summaryRows(): HTMLTableRowElement[] {
     const {one, all} = this.task.unit;
     const [first] = this.runs;
@@ -121,7 +127,7 @@ export class Results {
       ...(several
         ? [
             row(
-              capital(all),
+              this.progress(),
               each((name) => this.total(name)),
               milliseconds,
             ),

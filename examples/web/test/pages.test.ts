@@ -4,7 +4,7 @@ import {readFile} from 'node:fs/promises';
 import {createRequire} from 'node:module';
 import {after, afterEach, before, beforeEach, test} from 'node:test';
 import type {AxeResults} from 'axe-core';
-import type {Page} from 'playwright-core';
+import type {Locator, Page} from 'playwright-core';
 import type {BenchmarkExport} from '../src/benchmark.ts';
 import {openSite, type Site} from './browser.ts';
 
@@ -36,16 +36,18 @@ const run = () => page.getByRole('button', {name: /^Run/});
 const alert = () => page.getByRole('alert');
 const score = () => page.getByRole('heading', {name: /× as fast$/});
 
-/** Waits for the announcement at the end of a run; an error that the page shows ends the test with its words. */
+/** Waits for something that a run shows; an error that the page shows ends the test with its words. */
+async function shown(what: Locator): Promise<void> {
+  const error = alert().filter({visible: true});
+  await what.or(error).first().waitFor({state: 'attached', timeout: RUN_MS});
+  if (await error.isVisible()) assert.fail(`the page says: ${await error.innerText()}`);
+}
+
+/** Waits for the end of a run, and what is announced then. */
 async function finished(): Promise<string> {
-  const status = page.getByRole('status');
-  await Promise.race([
-    status.filter({hasText: /^Done/}).waitFor({state: 'attached', timeout: RUN_MS}),
-    alert()
-      .waitFor({timeout: RUN_MS})
-      .then(async () => assert.fail(`the page says: ${await alert().innerText()}`)),
-  ]);
-  return status.innerText();
+  const done = page.getByRole('status').filter({hasText: /^Done/});
+  await shown(done);
+  return done.innerText();
 }
 
 /** A worker that is ended in the middle of a network ends a moment later. */
@@ -175,7 +177,7 @@ test('super-resolution of the sample, by keyboard alone, while the page stays li
   await watchFrames();
   await page.keyboard.press('Enter');
   await page.getByRole('progressbar').waitFor();
-  await score().waitFor({timeout: RUN_MS});
+  await shown(score());
   assert.equal(page.workers().length, 2, 'stock and im2win each run in a worker');
   const announcement = await finished();
   await expectLively(12);
@@ -233,6 +235,18 @@ async function checkSlider(): Promise<void> {
   assert.ok(await page.locator('#canvas-original').isVisible());
   assert.ok(!(await page.locator('#canvas-stock').isVisible()));
 }
+
+test('the first screen says what it is, and has the button', async () => {
+  for (const size of [PHONE, {width: 1280, height: 720}]) {
+    await page.setViewportSize(size);
+    await open('index');
+    await chosen('451 × 300');
+    for (const part of [page.getByRole('heading', {level: 1}), run()]) {
+      const box = await part.boundingBox();
+      assert.ok(box && box.y + box.height <= size.height, `${part} ends at ${JSON.stringify(box)}`);
+    }
+  }
+});
 
 test('the pose of the sample', async () => {
   await open('index');
@@ -349,10 +363,11 @@ test('a run can be cancelled', async () => {
   await open('index');
   await chosen('451 × 300');
   await run().click();
-  await score().waitFor({timeout: RUN_MS});
+  await shown(score());
   await page.getByRole('button', {name: 'Cancel'}).click();
   await page.getByRole('status').filter({hasText: 'Cancelled.'}).waitFor({state: 'attached'});
   await run().waitFor();
+  assert.ok((await tableRows(/Time and memory/)).some(([name]) => /^So far, \d+ of 12$/.test(name)));
   await workersGone();
   assert.ok(!(await alert().isVisible()));
 });
