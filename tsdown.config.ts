@@ -1,12 +1,34 @@
+import {readFileSync} from 'node:fs';
 import {defineConfig} from 'tsdown';
 
+// No source maps: what is shipped for bundlers is not minified, and names what it does; a map of
+// dist/im2win.min.js would be larger than the script.
 export default defineConfig([
   {
-    entry: ['src/index.ts'],
+    entry: ['src/index.ts', 'src/auto.ts', 'src/slim.ts'],
     format: ['esm', 'cjs'],
     platform: 'neutral',
     target: 'es2022',
     dts: true,
+    copy: ['src/wasm/*.wasm'],
+    logLevel: 'warn',
+  },
+  // For a <script>, beside tfjs's own.
+  {
+    entry: {'im2win.min': 'src/index.ts'},
+    format: 'iife',
+    globalName: 'im2win',
+    platform: 'browser',
+    target: 'es2022',
+    minify: true,
+    deps: {neverBundle: ['@tensorflow/tfjs-core']},
+    outputOptions: {
+      entryFileNames: '[name].js',
+      globals: {'@tensorflow/tfjs-core': 'tf'},
+      banner: readFileSync('scripts/script-banner.js', 'utf8'),
+    },
+    clean: false,
+    dts: false,
     logLevel: 'warn',
   },
   // The command. Its command-line libraries are bundled: the package has no dependencies.

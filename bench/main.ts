@@ -1,5 +1,5 @@
 // The benchmark from a checkout: with im2col and direct convolution as well.
-import {bestFlavour} from '../src/wasm/module.ts';
+import {bestFlavour} from '../src/wasm/detect.ts';
 import {comparisonContenders} from './comparison.ts';
 import {benchCommand} from './program.ts';
 

@@ -1,6 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {Flavour} from '../src/plan.ts';
-import {compileKernels} from '../src/wasm/module.ts';
+import {EMBEDDED_KERNELS} from '../src/wasm/embedded.ts';
+import type {KernelModules} from '../src/wasm/module.ts';
+import {openKernels} from '../src/wasm/source.ts';
 import {WasmState} from '../src/wasm/state.ts';
 import type {TfjsWasmBackend} from '../src/wasm/tfjs.ts';
 
@@ -11,7 +13,12 @@ import type {TfjsWasmBackend} from '../src/wasm/tfjs.ts';
  */
 export async function openState(flavour: Flavour): Promise<WasmState> {
   const backend = tf.backend() as unknown as TfjsWasmBackend;
-  const state = WasmState.create(backend, await compileKernels(flavour, false));
+  const state = WasmState.create(backend, await kernelsOf(flavour));
   if (typeof state === 'string') throw new Error(state);
   return state;
+}
+
+/** The library's kernels of a flavour, compiled. */
+export async function kernelsOf(flavour: Flavour, shared = false): Promise<KernelModules> {
+  return (await openKernels(EMBEDDED_KERNELS, flavour, shared)) as KernelModules;
 }

@@ -1,23 +1,40 @@
 // Compiles kernels/ to WebAssembly, one module a flavour, checks that each is
-// stateless, and writes their bytes into src/wasm/kernels.generated.ts; and the
-// benchmark's own kernels beside the benchmark.
+// stateless, and writes it as a .wasm file and, deflated, into
+// src/wasm/kernels.generated.ts; and the benchmark's own kernels beside the benchmark.
 import {createHash} from 'node:crypto';
 import {existsSync, readdirSync, readFileSync, writeFileSync} from 'node:fs';
+import {deflateSync} from 'node:zlib';
 import {commands} from '@yowasp/clang';
 import binaryen from 'binaryen';
+import type {Flavour} from '../src/plan.ts';
+import {identitySection} from '../src/wasm/binary.ts';
 import {assertStateless} from './stateless.ts';
 
 const ROOT = new URL('../', import.meta.url);
 const LOCK = new URL('package-lock.json', ROOT);
 
-/** What is compiled: the sources of a folder, beside those of another, into one TypeScript file. */
+/** What is compiled: the sources of a folder, beside those of another. The library's are shipped as files, too. */
 const TARGETS = [
-  {name: 'kernels', folder: 'kernels/', headers: 'kernels/', output: 'src/wasm/kernels.generated.ts'},
-  {name: 'bench', folder: 'bench/kernels/', headers: 'kernels/', output: 'bench/peak.generated.ts'},
+  {
+    name: 'kernels',
+    folder: 'kernels/',
+    headers: 'kernels/',
+    output: 'src/wasm/kernels.generated.ts',
+    shipped: true,
+  },
+  {
+    name: 'bench',
+    folder: 'bench/kernels/',
+    headers: 'kernels/',
+    output: 'bench/peak.generated.ts',
+    shipped: false,
+  },
 ];
 type Target = (typeof TARGETS)[number];
 
-const FLAVOURS = {
+const HEAD = '// Written by scripts/build-kernels.ts; not to be edited.\n';
+
+const FLAVOURS: Record<Flavour, string[]> = {
   strict: ['-msimd128'],
   relaxed: ['-msimd128', '-mrelaxed-simd', '-DIM2WIN_RELAXED'],
 };
@@ -77,33 +94,42 @@ function removeUnused(bytes: Uint8Array): Uint8Array {
   }
 }
 
-function fingerprint(sources: Record<string, string>): string {
-  const hash = createHash('sha256').update(JSON.stringify([sources, FLAGS, FLAVOURS]));
-  // The compiler's version is in the lock file.
-  return hash.update(readFileSync(LOCK)).digest('hex').slice(0, 16);
+function fingerprint(...of: unknown[]): string {
+  return createHash('sha256').update(JSON.stringify(of)).digest('hex').slice(0, 16);
 }
 
 async function buildTarget(target: Target): Promise<void> {
   const sources = readSources(target);
+  const build = fingerprint(sources, FLAGS, FLAVOURS);
+  // The compiler's version is in the lock file.
+  const stamp = `// Fingerprint of the sources, flags and tools: ${fingerprint(build, readFileSync(LOCK, 'utf8'))}`;
   const output = new URL(target.output, ROOT);
-  const stamp = `// Fingerprint of the sources and flags: ${fingerprint(sources)}`;
   if (existsSync(output) && readFileSync(output, 'utf8').includes(stamp)) {
     console.log(`${target.name.padEnd(9)}up to date`);
     return;
   }
   const lines: string[] = [];
-  for (const [flavour, flags] of Object.entries(FLAVOURS)) {
-    const bytes = removeUnused(await compile(sources, flags));
-    assertStateless(bytes, flavour);
+  for (const flavour of ['strict', 'relaxed'] as const) {
+    const stateless = removeUnused(await compile(sources, FLAVOURS[flavour]));
+    assertStateless(stateless, flavour);
+    const bytes = Buffer.concat([stateless, identitySection({flavour, build})]);
     console.log(
       `${target.name.padEnd(9)}${flavour.padEnd(9)}${bytes.length.toLocaleString('en').padStart(7)} bytes`,
     );
-    lines.push(`  ${flavour}: '${Buffer.from(bytes).toString('base64')}',`);
+    if (target.shipped) writeFileSync(new URL(`im2win-${flavour}.wasm`, output), bytes);
+    lines.push(`  ${flavour}: '${deflateSync(bytes, {level: 9}).toString('base64')}',`);
   }
+  if (target.shipped) {
+    writeFileSync(
+      new URL('build.generated.ts', output),
+      `${HEAD}\n/** The build that kernel files of this version name. */\nexport const KERNEL_BUILD = '${build}';\n`,
+    );
+  }
+  // Last: its stamp says that all is there.
   writeFileSync(
     output,
-    `// Written by scripts/build-kernels.ts; not to be edited.\n${stamp}\n\n` +
-      '/** The compiled kernels of each flavour, in base64. */\n' +
+    `${HEAD}${stamp}\n\n` +
+      '/** The compiled kernels of each flavour, deflated (zlib), in base64. */\n' +
       `export const KERNEL_BYTES = {\n${lines.join('\n')}\n};\n`,
   );
 }

@@ -4,16 +4,26 @@
  *
  * @packageDocumentation
  */
-export type {Activation} from './activation.ts';
-export type {ConvAttributes} from './geometry.ts';
-export {type Im2winConv2dOptions, im2winConv2d} from './op.ts';
-export type {Algorithm, Flavour} from './plan.ts';
-export {
-  type Im2winBackend,
-  type Im2winMemory,
-  type Im2winOptions,
-  type Im2winRegistration,
-  registerIm2win,
-} from './register.ts';
-export type {ConvInputs, ConvolutionRecord, FusedConvAttributes} from './routes.ts';
-export {IM2WIN_CONV_2D} from './tfjsKernels.ts';
+import {type Im2winOptions, type Im2winRegistration, registerWith} from './register.ts';
+import {EMBEDDED_KERNELS} from './wasm/embedded.ts';
+
+export * from './api.ts';
+
+/**
+ * Reroutes the convolutions of tfjs's backends through im2win, for models that
+ * are loaded already as for those to come. Call it before or after
+ * `tf.setBackend`, but after the backend's package was imported. On wasm it adds the
+ * gradient kernels that tfjs has not.
+ *
+ * Called again, also from a second copy of this module or from another entry of the
+ * package, it returns the registration there is.
+ *
+ * @throws Error if an option is not one of those allowed, or differs from what
+ *     the registration there is was made with; if no backend's package was
+ *     imported; if `simd` names a flavour that this engine does not have; if the
+ *     page's Content-Security-Policy forbids WebAssembly, and wasm is to be served.
+ *     Nothing is changed then.
+ */
+export function registerIm2win(options: Im2winOptions = {}): Promise<Im2winRegistration> {
+  return registerWith(EMBEDDED_KERNELS, options);
+}

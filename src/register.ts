@@ -6,7 +6,8 @@ import {kernelsRegistered, RoutedBackend} from './routed.ts';
 import type {ConvolutionRecord} from './routes.ts';
 import type {BackendName} from './tfjsKernels.ts';
 import {WasmConvolution} from './wasm/backend.ts';
-import {bestFlavour, compileKernels, supports} from './wasm/module.ts';
+import {bestFlavour, supports} from './wasm/detect.ts';
+import {type KernelSource, openKernels} from './wasm/source.ts';
 
 export type Im2winBackend = BackendName;
 
@@ -55,7 +56,10 @@ export interface Im2winMemory {
 export interface Im2winRegistration {
   /** The backends that are served; `'wasm'` is not on an engine without SIMD. */
   readonly backends: readonly Im2winBackend[];
-  /** The flavour in use; `'none'` on an engine without SIMD: nothing is routed on wasm then. */
+  /**
+   * The flavour in use; `'none'` where wasm is not served, as on an engine without SIMD:
+   * nothing is routed there then.
+   */
   readonly simd: Flavour | 'none';
   /**
    * Changes the algorithm from the next call on. Packed filters stay, so that
@@ -93,27 +97,24 @@ const OPTIONS = ['backends', 'simd', 'algorithm', 'winograd', 'maxPackedFilterBy
 const BACKENDS: readonly Im2winBackend[] = ['wasm', 'cpu'];
 
 /**
- * Reroutes the convolutions of tfjs's backends through im2win, for models that
- * are loaded already as for those to come. Call it before or after
- * `tf.setBackend`, but after the backend's package was imported. On wasm it adds the
- * gradient kernels that tfjs has not.
+ * The one registration, with kernels from `source`.
  *
- * Called again, also from a second copy of this module, it returns the
- * registration there is.
- *
- * @throws Error if an option is not one of those allowed, or differs from what
- *     the registration there is was made with; if no backend's package was
- *     imported; if `simd` names a flavour that this engine does not have.
- *     Nothing is changed then.
+ * @throws Error as `registerIm2win` does; nothing is changed then.
  */
-export async function registerIm2win(options: Im2winOptions = {}): Promise<Im2winRegistration> {
+export async function registerWith(
+  source: KernelSource,
+  options: Im2winOptions,
+): Promise<Im2winRegistration> {
   checkOptions(options);
   const held = globals[HELD];
   if (held !== undefined) {
     checkSame(held.options, options);
     return held.registration;
   }
-  const mine: Held = {options: structuredClone(options), registration: register(options, () => letGo(mine))};
+  const mine: Held = {
+    options: structuredClone(options),
+    registration: register(source, options, () => letGo(mine)),
+  };
   globals[HELD] = mine;
   mine.registration.catch(() => letGo(mine));
   return mine.registration;
@@ -128,7 +129,11 @@ const PACKAGES: Record<BackendName, string> = {
   cpu: '@tensorflow/tfjs-backend-cpu',
 };
 
-async function register(options: Im2winOptions, onUnregister: () => void): Promise<Im2winRegistration> {
+async function register(
+  source: KernelSource,
+  options: Im2winOptions,
+  onUnregister: () => void,
+): Promise<Im2winRegistration> {
   const {simd: wanted = 'auto', algorithm = 'auto', winograd = true, maxPackedFilterBytes} = options;
   const wishes = {algorithm, winograd, maxPackedFilterBytes};
   const missing = (options.backends ?? []).filter((name) => !kernelsRegistered(name));
@@ -147,12 +152,8 @@ async function register(options: Im2winOptions, onUnregister: () => void): Promi
       `registerIm2win: simd is '${wanted}', but this engine does not have it; allowed here: ${flavours()}.`,
     );
   }
-  const simd = wanted === 'auto' ? bestFlavour() : wanted;
-  // tfjs's threaded build, on a shared memory, does not run in Node.
-  const wasm =
-    names.includes('wasm') && simd !== 'none'
-      ? new WasmConvolution(simd, await compileKernels(simd, mayBeShared()))
-      : undefined;
+  const modules = names.includes('wasm') ? await openKernels(source, wanted, mayBeShared()) : undefined;
+  const wasm = modules && new WasmConvolution(modules);
   const backends = [
     ...(wasm ? [new RoutedBackend('wasm', wasm, wishes)] : []),
     ...(names.includes('cpu') ? [new RoutedBackend('cpu', new CpuConvolution(), wishes)] : []),
@@ -161,7 +162,7 @@ async function register(options: Im2winOptions, onUnregister: () => void): Promi
   let registered = true;
   return {
     backends: backends.map(({name}) => name),
-    simd,
+    simd: modules?.flavour ?? 'none',
     setAlgorithm(next) {
       checkOption('setAlgorithm: algorithm', next, ALGORITHMS);
       checkWinograd('setAlgorithm', next, winograd);
@@ -187,6 +188,7 @@ async function register(options: Im2winOptions, onUnregister: () => void): Promi
   };
 }
 
+/** tfjs's threaded build, on a shared memory, does not run in Node. */
 function mayBeShared(): boolean {
   return typeof SharedArrayBuffer !== 'undefined' && globalThis.process?.versions?.node === undefined;
 }

@@ -1,5 +1,6 @@
 // Errors of each algorithm, relative to the largest output, on data of three kinds.
 // `npm run accuracy` does the same on the convolutions of whole networks.
+
 import {
   DISTRIBUTIONS,
   type Distribution,
@@ -8,10 +9,10 @@ import {
   planName,
   relativeErrors,
 } from '../bench/accuracy.ts';
+import {openState} from '../bench/wasmState.ts';
 import {convGeometry} from '../src/geometry.ts';
 import type {Flavour} from '../src/plan.ts';
-import {compileKernels} from '../src/wasm/module.ts';
-import {WasmState} from '../src/wasm/state.ts';
+import type {WasmState} from '../src/wasm/state.ts';
 import {freshWasm} from './tf.ts';
 
 /** [filterHeight, filterWidth, inChannels, stride]: every F(m, r), few and many terms. */
@@ -32,9 +33,8 @@ const names = new Set<string>();
 describe.each(['relaxed', 'strict'] as const)('%s', (flavour: Flavour) => {
   let state: WasmState;
   beforeAll(async () => {
-    const made = WasmState.create(await freshWasm(), await compileKernels(flavour, false));
-    if (typeof made === 'string') throw new Error(made);
-    state = made;
+    await freshWasm();
+    state = await openState(flavour);
   });
 
   test.each(

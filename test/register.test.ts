@@ -2,8 +2,7 @@
 import {getKernel, type KernelConfig, registerKernel, unregisterKernel} from '@tensorflow/tfjs-core';
 import type * as Im2win from '../src/index.ts';
 import {IM2WIN_CONV_2D, registerIm2win} from '../src/index.ts';
-import {KERNEL_BYTES} from '../src/wasm/kernels.generated.ts';
-import {currentWasm, freshWasm, tf} from './tf.ts';
+import {currentWasm, engineWithout, freshWasm, tf} from './tf.ts';
 
 const STOCK = {
   Conv2D: getKernel('Conv2D', 'wasm'),
@@ -34,15 +33,6 @@ const kernel = () => tf.reshape(tf.range(0, 36), [3, 3, 2, 2]) as tf.Tensor4D;
 function replace(name: string, config: KernelConfig): void {
   unregisterKernel(name, 'wasm');
   registerKernel(config);
-}
-
-/** Plain SIMD only, or no SIMD at all. */
-function engineWithout(...flavours: (keyof typeof KERNEL_BYTES)[]): void {
-  const refused = flavours.map((flavour) => atob(KERNEL_BYTES[flavour]).length);
-  const validate = WebAssembly.validate;
-  jest
-    .spyOn(WebAssembly, 'validate')
-    .mockImplementation((bytes) => !refused.includes(bytes.byteLength) && validate(bytes));
 }
 
 test('routes both kernels, adds its own, and logs nothing', async () => {

@@ -1,10 +1,10 @@
 // The kernels on a shared memory, as tfjs's threaded build has it. That build
 // does not run in Node: a backend of the test's own stands in for it.
 import type {DataId, DataType, TensorInfo} from '@tensorflow/tfjs-core';
+import {kernelsOf} from '../bench/wasmState.ts';
 import {convGeometry} from '../src/geometry.ts';
 import {planConv} from '../src/plan.ts';
 import {runConv2d} from '../src/wasm/conv2d.ts';
-import {compileKernels} from '../src/wasm/module.ts';
 import {WasmState} from '../src/wasm/state.ts';
 import type {TfjsWasmBackend, WasmData} from '../src/wasm/tfjs.ts';
 import {convolve, sumError, winogradGrowth} from './reference.ts';
@@ -44,7 +44,7 @@ test.each([
 ] as const)('%s, %s', async (algorithm, flavour) => {
   const memory = new WebAssembly.Memory({initial: 16, maximum: 32, shared: true});
   const backend = sharedBackend(memory);
-  const state = WasmState.create(backend, await compileKernels(flavour, true));
+  const state = WasmState.create(backend, await kernelsOf(flavour, true));
   if (typeof state === 'string') throw new Error(state);
   expect(state.heap.shared).toBe(true);
   const values = new Float32Array(memory.buffer);

@@ -3,6 +3,8 @@
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import '@tensorflow/tfjs-backend-wasm';
+import type {Flavour} from '../src/plan.ts';
+import {probe} from '../src/wasm/detect.ts';
 import type {TfjsWasmBackend} from '../src/wasm/tfjs.ts';
 import {activate, convolve, type Problem, sumError, UNIT_ROUNDOFF, winogradGrowth} from './reference.ts';
 
@@ -28,6 +30,15 @@ export async function freshBackend(name: 'wasm' | 'cpu'): Promise<void> {
 
 export function currentWasm(): TfjsWasmBackend {
   return tf.backend() as unknown as TfjsWasmBackend;
+}
+
+/** Plain SIMD only, or no SIMD at all, as the module sees it that tries the engine. */
+export function engineWithout(...flavours: Flavour[]): void {
+  const refused = flavours.map((flavour) => `${probe(flavour)}`);
+  const validate = WebAssembly.validate;
+  jest
+    .spyOn(WebAssembly, 'validate')
+    .mockImplementation((bytes) => !refused.includes(`${bytes}`) && validate(bytes));
 }
 
 /** A repeatable stream of floats in [-1, 1): a linear congruential generator. */

@@ -1,11 +1,11 @@
 // Every Winograd plan on every tail, also those that the cost model would not choose.
 import {everyPlan, planName} from '../bench/accuracy.ts';
+import {openState} from '../bench/wasmState.ts';
 import {convGeometry} from '../src/geometry.ts';
 import {operandStrides} from '../src/operand.ts';
 import type {Flavour} from '../src/plan.ts';
 import {runConv2d} from '../src/wasm/conv2d.ts';
-import {compileKernels} from '../src/wasm/module.ts';
-import {WasmState} from '../src/wasm/state.ts';
+import type {WasmState} from '../src/wasm/state.ts';
 import {type ConvCase, convCase, type Epilogue, expectConvolution, freshWasm, operandsOf, tf} from './tf.ts';
 
 const range = (from: number, to: number) => Array.from({length: to - from + 1}, (_, i) => from + i);
@@ -62,9 +62,8 @@ const EPILOGUES: Epilogue[] = [
 describe.each(['relaxed', 'strict'] as const)('%s', (flavour: Flavour) => {
   let state: WasmState;
   beforeAll(async () => {
-    const made = WasmState.create(await freshWasm(), await compileKernels(flavour, false));
-    if (typeof made === 'string') throw new Error(made);
-    state = made;
+    await freshWasm();
+    state = await openState(flavour);
   });
 
   function check(problem: ConvCase, epilogue: Epilogue): string[] {

@@ -1,5 +1,5 @@
 import type {TensorInfo} from '@tensorflow/tfjs-core';
-import type {Flavour, PlanContext, PlanWishes} from '../plan.ts';
+import type {PlanContext, PlanWishes} from '../plan.ts';
 import type {BackendConvolution, RoutedCall} from '../routed.ts';
 import type {ConvInputs, Route} from '../routes.ts';
 import {type ConvOperand, runConv2d} from './conv2d.ts';
@@ -11,11 +11,9 @@ import type {TfjsWasmBackend} from './tfjs.ts';
 /** im2win on tfjs's wasm backend, on each of its instances. */
 export class WasmConvolution implements BackendConvolution {
   private readonly states = new Map<TfjsWasmBackend, WasmState | string>();
-  private readonly flavour: Flavour;
   private readonly modules: KernelModules;
 
-  constructor(flavour: Flavour, modules: KernelModules) {
-    this.flavour = flavour;
+  constructor(modules: KernelModules) {
     this.modules = modules;
   }
 
@@ -25,7 +23,7 @@ export class WasmConvolution implements BackendConvolution {
     return {
       ...wishes,
       backend: 'wasm',
-      flavour: this.flavour,
+      flavour: this.modules.flavour,
       threads: threadCount(instance),
       unavailable: typeof state === 'string' ? state : undefined,
     };

@@ -27,9 +27,7 @@ export class WasmState {
     if (!wasm || memory === undefined) return "this build of tfjs's wasm backend keeps its memory elsewhere";
     const heap = new Heap(wasm, memory);
     const kernels = instantiateKernels(modules, memory, heap.shared);
-    return kernels === undefined
-      ? 'its memory is shared, and this engine has no shared memory for im2win'
-      : new WasmState(backend, heap, kernels);
+    return typeof kernels === 'string' ? kernels : new WasmState(backend, heap, kernels);
   }
 
   /** Gives every byte back; the backend lives on. */

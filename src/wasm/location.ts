@@ -1,0 +1,144 @@
+import type {Flavour} from '../plan.ts';
+import type {KernelCode} from './binary.ts';
+import {compileError, type KernelFile, type KernelSource} from './source.ts';
+
+/** A file of either flavour, or a file of each. */
+export type OneOrEach<T> = T | {strict?: T; relaxed?: T};
+
+/** Where kernels are: exactly one of the three. */
+export type KernelLocation =
+  | {
+      /**
+       * To be fetched, relative to the page; compiled while it arrives if it is served as
+       * `application/wasm`.
+       */
+      wasmUrl: OneOrEach<string | URL>;
+      wasmBinary?: undefined;
+      module?: undefined;
+    }
+  | {
+      /** The bytes of a file; they are copied. */
+      wasmBinary: OneOrEach<ArrayBuffer | ArrayBufferView>;
+      wasmUrl?: undefined;
+      module?: undefined;
+    }
+  | {
+      /**
+       * Compiled already. It serves a memory that is not shared, as all builds of tfjs but its threaded
+       * one have it. There `report()` names the reason, and all is left to tfjs.
+       */
+      module: OneOrEach<WebAssembly.Module>;
+      wasmUrl?: undefined;
+      wasmBinary?: undefined;
+    };
+
+type Value = string | URL | ArrayBuffer | ArrayBufferView | WebAssembly.Module;
+
+interface Kind {
+  /** What errors say is allowed. */
+  readonly allowed: string;
+  takes(value: unknown): boolean;
+  load(name: string, value: Value, bytesNeeded: boolean): Promise<KernelCode>;
+}
+
+const KINDS: Record<'wasmUrl' | 'wasmBinary' | 'module', Kind> = {
+  wasmUrl: {
+    allowed: 'a URL that is not empty',
+    takes: (value) => (typeof value === 'string' && value !== '') || isA(value, 'URL'),
+    load: (name, value, bytesNeeded) => fetchKernels(name, value as string | URL, bytesNeeded),
+  },
+  wasmBinary: {
+    allowed: 'an ArrayBuffer or a view of one',
+    takes: (value) => ArrayBuffer.isView(value) || isA(value, 'ArrayBuffer'),
+    load: async (_, value) => copyOf(value as ArrayBuffer | ArrayBufferView),
+  },
+  module: {
+    allowed: 'a WebAssembly.Module',
+    takes: (value) => isA(value, 'WebAssembly.Module'),
+    load: async (_, value) => value as WebAssembly.Module,
+  },
+};
+
+/** @throws Error if it is not exactly one of the three, or not what it has to be. */
+export function kernelsAt(location: Partial<Record<keyof typeof KINDS, unknown>>): KernelSource {
+  const names = Object.keys(KINDS) as (keyof typeof KINDS)[];
+  const given = names.filter((name) => location[name] !== undefined);
+  if (given.length !== 1) {
+    throw new Error(
+      `registerIm2win: ${given.join(' and ') || 'none'} of wasmUrl, wasmBinary and module given; allowed: exactly one.`,
+    );
+  }
+  const [name] = given;
+  const kind = KINDS[name];
+  const value = location[name];
+  if (kind.takes(value)) return {any: fileAt(name, kind, value as Value)};
+  const each = Object.entries(typeof value === 'object' && value !== null ? value : {}).filter(
+    ([, one]) => one !== undefined,
+  );
+  const good = each.every(([key, one]) => (key === 'strict' || key === 'relaxed') && kind.takes(one));
+  if (each.length === 0 || !good) {
+    throw new Error(
+      `registerIm2win: ${name} is ${describe(value)}; allowed: ${kind.allowed}, or {strict, relaxed} with one ` +
+        'or two of these.',
+    );
+  }
+  return Object.fromEntries(
+    each.map(([flavour, one]) => [flavour as Flavour, fileAt(`${name}.${flavour}`, kind, one)]),
+  );
+}
+
+function fileAt(option: string, kind: Kind, value: Value): KernelFile {
+  const name = kind === KINDS.wasmUrl ? `${option} '${value}'` : option;
+  return {name, load: (bytesNeeded) => kind.load(name, value, bytesNeeded)};
+}
+
+async function fetchKernels(name: string, url: string | URL, bytesNeeded: boolean): Promise<KernelCode> {
+  const unfetched = (why: string, cause?: unknown) =>
+    new Error(`registerIm2win: ${name} cannot be fetched: ${why}`, {cause});
+  const response = await fetch(url).catch((cause) => {
+    throw unfetched(reason(cause), cause);
+  });
+  if (!response.ok) throw unfetched(`status ${response.status} ${response.statusText}`.trim());
+  // The only type that engines compile while it arrives, and not with parameters.
+  const type = response.headers.get('Content-Type')?.trim().toLowerCase();
+  if (type === 'application/wasm' && !bytesNeeded) {
+    return WebAssembly.compileStreaming(response).catch(async (cause) => {
+      throw await compileError(name, cause);
+    });
+  }
+  const buffer = await response.arrayBuffer().catch((cause) => {
+    throw unfetched(reason(cause), cause);
+  });
+  return new Uint8Array(buffer);
+}
+
+/** Node tells why a request failed in the cause of its error. */
+function reason(error: unknown): string {
+  const {message, cause} = error as Error;
+  return cause instanceof Error ? `${message}: ${cause.message}` : message;
+}
+
+function copyOf(binary: ArrayBuffer | ArrayBufferView): Uint8Array<ArrayBuffer> {
+  return Uint8Array.from(
+    ArrayBuffer.isView(binary)
+      ? new Uint8Array(binary.buffer, binary.byteOffset, binary.byteLength)
+      : new Uint8Array(binary),
+  );
+}
+
+// An object may come from another realm, as a frame or a worker.
+function isA(value: unknown, tag: string): boolean {
+  return tagOf(value) === `[object ${tag}]`;
+}
+
+function tagOf(value: unknown): string {
+  return Object.prototype.toString.call(value);
+}
+
+function describe(value: unknown): string {
+  if (typeof value === 'string') return `'${value}'`;
+  if (!isA(value, 'Object'))
+    return typeof value === 'object' && value !== null ? tagOf(value) : String(value);
+  const entries = Object.entries(value as object).map(([key, one]) => `${key}: ${describe(one)}`);
+  return `{${entries.join(', ')}}`;
+}

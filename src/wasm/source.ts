@@ -1,0 +1,119 @@
+import type {Flavour} from '../plan.ts';
+import {identify, type KernelCode, PREAMBLE, withSharedMemory} from './binary.ts';
+import {KERNEL_BUILD} from './build.generated.ts';
+import {supportedFlavours} from './detect.ts';
+import type {KernelModules} from './module.ts';
+
+/** One kernel file. */
+export interface KernelFile {
+  /** What errors call it. */
+  readonly name: string;
+  /**
+   * @param bytesNeeded False where a module does as well.
+   */
+  load(bytesNeeded: boolean): Promise<KernelCode>;
+}
+
+/** Where the kernels come from: a file of each flavour or of one, or a file that says itself which it is. */
+export type KernelSource = Readonly<Partial<Record<Flavour, KernelFile>>> | {readonly any: KernelFile};
+
+/**
+ * Loads and compiles the best flavour that the source and this engine have.
+ *
+ * @param shared Whether a module for a shared memory is wanted too.
+ * @returns The modules; undefined if the engine has no flavour of the source.
+ * @throws Error if a flavour was asked for by name, and the source does not have it; if a file cannot be
+ *     had, is not one of this build's, or does not compile.
+ */
+export async function openKernels(
+  source: KernelSource,
+  simd: 'auto' | Flavour,
+  shared: boolean,
+): Promise<KernelModules | undefined> {
+  const possible = simd === 'auto' ? supportedFlavours() : [simd];
+  const file = 'any' in source ? source.any : firstOf(source, possible);
+  if (file !== undefined && possible.length > 0) {
+    // What streams is compiled: no file that may be of a flavour which the engine has not.
+    const code = await file.load(shared || ('any' in source && supportedFlavours().length < 2));
+    const flavour = checkIdentity(file, code);
+    if (!('any' in source) && source[flavour] !== file) {
+      throw new Error(`registerIm2win: ${file.name} is of flavour '${flavour}'; it is given as the other.`);
+    }
+    if (possible.includes(flavour)) return compileKernels(file, code, flavour, shared);
+  }
+  if (simd === 'auto') return undefined;
+  throw new Error(`registerIm2win: simd is '${simd}', but the kernels that were given are not.`);
+}
+
+function firstOf(
+  source: Partial<Record<Flavour, KernelFile>>,
+  flavours: readonly Flavour[],
+): KernelFile | undefined {
+  return flavours.map((flavour) => source[flavour]).find((file) => file !== undefined);
+}
+
+/** @throws Error if the file is not of this build. */
+function checkIdentity({name}: KernelFile, code: KernelCode): Flavour {
+  const identity = identify(code);
+  if (identity === undefined) {
+    // Often a page that says so: it shows in the first bytes.
+    const beginning =
+      code instanceof Uint8Array ? new TextDecoder('latin1').decode(code.subarray(0, 16)) : '';
+    throw new Error(
+      `registerIm2win: ${name} is not a file of im2win's kernels${beginning && `; it begins with ${JSON.stringify(beginning)}`}; ` +
+        "allowed: 'im2win-relaxed.wasm' and 'im2win-strict.wasm' of this package.",
+    );
+  }
+  if (identity.build !== KERNEL_BUILD) {
+    throw new Error(
+      `registerIm2win: ${name} is of build ${identity.build}; allowed: build ${KERNEL_BUILD}, ` +
+        'that of the .wasm files of the same version of this package.',
+    );
+  }
+  return identity.flavour;
+}
+
+async function compileKernels(
+  file: KernelFile,
+  code: KernelCode,
+  flavour: Flavour,
+  shared: boolean,
+): Promise<KernelModules> {
+  if (!(code instanceof Uint8Array)) {
+    return {
+      flavour,
+      unshared: code,
+      shared:
+        'its memory is shared, and the kernels were given as a compiled module, which takes one that is not',
+    };
+  }
+  return {
+    flavour,
+    unshared: await compile(file, code),
+    shared: shared
+      ? await compile(file, withSharedMemory(code))
+      : 'its memory is shared, and this engine has no shared memory for im2win',
+  };
+}
+
+async function compile(file: KernelFile, bytes: Uint8Array<ArrayBuffer>): Promise<WebAssembly.Module> {
+  try {
+    return await WebAssembly.compile(bytes);
+  } catch (cause) {
+    throw await compileError(file.name, cause);
+  }
+}
+
+/** Why a file did not compile: it, or the page, which then compiles no module at all. */
+export async function compileError(name: string, cause: unknown): Promise<Error> {
+  try {
+    await WebAssembly.compile(Uint8Array.from(PREAMBLE));
+  } catch (forbidden) {
+    return new Error(
+      'registerIm2win: this page forbids WebAssembly. Allow it in its Content-Security-Policy: ' +
+        `script-src with 'wasm-unsafe-eval'. (${(forbidden as Error).message})`,
+      {cause},
+    );
+  }
+  return new Error(`registerIm2win: ${name} does not compile: ${(cause as Error).message}`, {cause});
+}

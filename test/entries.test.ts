@@ -1,0 +1,72 @@
+// The built entries beside the main one, in Node: tfjs-im2win/auto, and the file for a <script>.
+import {execFileSync} from 'node:child_process';
+import {readFileSync} from 'node:fs';
+import path from 'node:path';
+import {createContext, runInContext} from 'node:vm';
+
+const ROOT = path.join(__dirname, '..');
+
+function node(type: 'module' | 'commonjs', code: string) {
+  const args = [`--input-type=${type}`, '-e', code];
+  return JSON.parse(execFileSync(process.execPath, args, {cwd: ROOT, encoding: 'utf8'}));
+}
+
+describe('auto', () => {
+  const USE = `
+    await tf.setBackend('wasm');
+    const {backends, simd, report} = await ready;
+    tf.conv2d(tf.ones([1, 4, 4, 2]), tf.ones([3, 3, 2, 5]), 1, 'valid');
+    console.log(JSON.stringify({backends, simd, algorithms: report().map(({algorithm}) => algorithm)}));`;
+  const EXPECTED = {backends: ['wasm'], simd: 'relaxed', algorithms: ['im2win']};
+  const TF = "import * as tf from '@tensorflow/tfjs-core';";
+  const BACKEND = "import '@tensorflow/tfjs-backend-wasm';";
+  const AUTO = "import {ready} from 'tfjs-im2win/auto';";
+
+  test('imported before the backend, and after it', () => {
+    expect(node('module', AUTO + TF + BACKEND + USE)).toEqual(EXPECTED);
+    expect(node('module', TF + BACKEND + AUTO + USE)).toEqual(EXPECTED);
+  });
+
+  test('as CommonJS, before the backend, and after it', () => {
+    const tf = "const tf = require('@tensorflow/tfjs-core');";
+    const backend = "require('@tensorflow/tfjs-backend-wasm');";
+    const auto = "const {ready} = require('tfjs-im2win/auto');";
+    const use = `(async () => {${USE}})();`;
+    expect(node('commonjs', auto + tf + backend + use)).toEqual(EXPECTED);
+    expect(node('commonjs', tf + backend + auto + use)).toEqual(EXPECTED);
+  });
+
+  test('where it fails, whoever awaits it is told, and no one else', () => {
+    const silent = "import 'tfjs-im2win/auto'; setTimeout(() => console.log('1'), 50);";
+    expect(node('module', silent)).toBe(1);
+    const told = `${AUTO} await ready.catch(({message}) => console.log(JSON.stringify(message)));`;
+    expect(node('module', told)).toContain("Import '@tensorflow/tfjs-backend-wasm' or");
+  });
+
+  test('the registration is that of registerIm2win', () => {
+    const code = `${AUTO + BACKEND} import {registerIm2win} from 'tfjs-im2win';
+      console.log(await registerIm2win() === await ready);`;
+    expect(node('module', code)).toBe(true);
+  });
+});
+
+describe('the script', () => {
+  const script = readFileSync(path.join(ROOT, 'dist/im2win.min.js'), 'utf8');
+
+  test('without tf', () => {
+    expect(() => runInContext(script, createContext({}))).toThrow(
+      "im2win: the global 'tf' is undefined; load tf.min.js of @tensorflow/tfjs before this script.",
+    );
+  });
+
+  test('with it, the exports of the main entry are in the global im2win', () => {
+    const context = createContext({console, performance, setTimeout});
+    context.self = context;
+    const core = path.join(ROOT, 'node_modules/@tensorflow/tfjs-core/dist/tf-core.min.js');
+    runInContext(readFileSync(core, 'utf8'), context);
+    runInContext(script, context);
+    expect(runInContext('Object.keys(im2win).sort().join()', context)).toBe(
+      'IM2WIN_CONV_2D,im2winConv2d,registerIm2win',
+    );
+  });
+});
