@@ -1,0 +1,44 @@
+// What each consumer computes, by im2win and by stock. Has no imports, so that every kind of project can take it.
+
+/**
+ * @param tf The consumer's tfjs, with its wasm backend.
+ * @param register Returns a promise of im2win's registration.
+ */
+export async function compare(tf, register) {
+  await tf.setBackend('wasm');
+  const x = tf.randomUniform([1, 20, 21, 16], -1, 1, 'float32', 1);
+  const filter = tf.randomUniform([3, 3, 16, 24], -1, 1, 'float32', 2);
+  const bias = tf.randomUniform([24], -1, 1, 'float32', 3);
+  const small = tf.randomUniform([5, 5, 16, 8], -1, 1, 'float32', 4);
+  const taps = tf.randomUniform([3, 3, 16, 1], -1, 1, 'float32', 5);
+  const compute = () =>
+    tf.tidy(() =>
+      [
+        tf.fused.conv2d({x, filter, bias, strides: 1, pad: 'same', activation: 'relu'}),
+        tf.conv2d(x, small, 2, 'valid'),
+        tf.depthwiseConv2d(x, taps, 1, 'same'),
+      ].map((tensor) => tensor.dataSync()),
+    );
+  const registration = await register();
+  const ours = compute();
+  const report = registration.report();
+  registration.unregister();
+  const stock = compute();
+  return {
+    simd: registration.simd,
+    taken: report.map(({kernelName, algorithm}) => `${kernelName} by ${algorithm}`),
+    largestValue: Math.max(...stock.flatMap((values) => Array.from(values, Math.abs))),
+    largestDifference: Math.max(
+      ...stock.flatMap((values, i) => Array.from(values, (value, j) => Math.abs(value - ours[i][j]))),
+    ),
+  };
+}
+
+/** The registration that an import made: im2win's own kernel comes without a call. */
+export async function registeredByImport(tf, registerIm2win) {
+  for (let wait = 0; tf.getKernel('Im2winConv2D', 'wasm') === undefined; wait += 10) {
+    if (wait > 5000) throw new Error("import 'tfjs-im2win/auto' has registered nothing.");
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  return registerIm2win();
+}

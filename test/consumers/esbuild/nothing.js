@@ -1,0 +1,3 @@
+import 'tfjs-im2win';
+
+document.title = 'nothing';

@@ -1,0 +1,5 @@
+import {defineConfig} from 'vite';
+
+export default defineConfig({
+  build: {outDir: 'site', rolldownOptions: {input: ['main.html', 'auto.html', 'slim.html', 'nothing.html']}},
+});

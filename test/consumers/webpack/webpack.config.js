@@ -1,0 +1,6 @@
+export default {
+  mode: 'production',
+  entry: {main: './main.js', auto: './auto.js', slim: './slim.js', nothing: './nothing.js'},
+  output: {path: `${import.meta.dirname}/site`, publicPath: 'auto'},
+  performance: {hints: false},
+};
