@@ -11,7 +11,7 @@ import {Command} from 'commander';
 import {transformSync} from 'esbuild';
 import type {Browser} from 'playwright-core';
 import {packInto} from '../../scripts/pack.ts';
-import {launchChromium} from '../browser/chromium.ts';
+import {launchChromium} from '../browser/engines.ts';
 import {serve} from '../browser/server.ts';
 
 interface Consumer {
