@@ -3,12 +3,13 @@ import {readFileSync} from 'node:fs';
 import {createServer, type Server} from 'node:http';
 import type {AddressInfo} from 'node:net';
 import path from 'node:path';
-import {kernelsOf} from '../bench/wasmState.ts';
 import {registerIm2win as registerEmbedded} from '../src/index.ts';
 import {registerIm2win, type SlimOptions} from '../src/slim.ts';
 import {identitySection} from '../src/wasm/binary.ts';
 import {KERNEL_BUILD} from '../src/wasm/build.generated.ts';
 import {EMBEDDED_KERNELS} from '../src/wasm/embedded.ts';
+import {kernelsAt} from '../src/wasm/location.ts';
+import {openKernels} from '../src/wasm/source.ts';
 import {WasmState} from '../src/wasm/state.ts';
 import {currentWasm, engineWithout, freshWasm, tf} from './tf.ts';
 
@@ -233,19 +234,24 @@ describe('a shared memory', () => {
     const wasmMemory = new WebAssembly.Memory({initial: 1, maximum: 2, shared: true});
     Object.assign(wasm ?? {}, {wasmMemory, HEAPU8: new Uint8Array(wasmMemory.buffer)});
   });
-  const reason = 'the kernels were given as a compiled module';
 
-  test('a compiled module leaves it to stock, and says why', async () => {
-    // Only what is decided before anything runs: this backend's own kernels know no shared memory.
-    const state = WasmState.create(currentWasm(), {
-      flavour: 'strict',
-      unshared: MODULES.strict,
-      shared: `its memory is shared, and ${reason}`,
-    });
-    expect(state).toContain(reason);
+  test.each([
+    ['wasmBinary', BYTES],
+    ['wasmBinary', BYTES.strict],
+  ])('%s serves it (%#)', async (name, value) => {
+    const modules = await openKernels(kernelsAt({[name]: value}), 'auto', true);
+    expect(modules && WasmState.create(currentWasm(), modules)).toBeInstanceOf(WasmState);
   });
 
-  test('bytes serve it', async () => {
-    expect(WasmState.create(currentWasm(), await kernelsOf('strict', true))).toBeInstanceOf(WasmState);
+  test('a URL serves it, though it is served as what streams', async () => {
+    const modules = await openKernels(kernelsAt({wasmUrl: `${base}/strict.wasm`}), 'auto', true);
+    expect(modules && WasmState.create(currentWasm(), modules)).toBeInstanceOf(WasmState);
+  });
+
+  test('a compiled module does not, and says why', async () => {
+    const modules = await openKernels(kernelsAt({module: MODULES}), 'auto', true);
+    expect(modules && WasmState.create(currentWasm(), modules)).toBe(
+      'its memory is shared, and the kernels were given as a compiled module, which takes one that is not',
+    );
   });
 });

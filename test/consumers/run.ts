@@ -149,9 +149,11 @@ async function openPages(
       page.on('pageerror', ({message}) => complaints.push(message));
       page.on('console', (message) => message.type() === 'error' && complaints.push(message.text()));
       await page.goto(`${server.origin}/${file}`);
-      const result = await page.evaluate(() => (globalThis as unknown as {result?: Promise<Result>}).result);
+      const result = await page.evaluate('globalThis.result').catch(({message}) => {
+        complaints.push(message);
+      });
       if (result === undefined) throw new Error(`${name}/${file} has no result. ${complaints.join('\n')}`);
-      results[file] = result;
+      results[file] = result as Result;
       await page.close();
     }
   } finally {
