@@ -12,6 +12,7 @@ export default defineConfig([
     dts: true,
     copy: ['src/wasm/*.wasm'],
     logLevel: 'warn',
+    checks: {pluginTimings: false},
   },
   // For a <script>, beside tfjs's own.
   {
@@ -30,6 +31,7 @@ export default defineConfig([
     clean: false,
     dts: false,
     logLevel: 'warn',
+    checks: {pluginTimings: false},
   },
   // The command. Its command-line libraries are bundled: the package has no dependencies.
   {
@@ -46,5 +48,6 @@ export default defineConfig([
     clean: false,
     dts: false,
     logLevel: 'warn',
+    checks: {pluginTimings: false},
   },
 ]);

@@ -104,7 +104,11 @@ async function buildTarget(target: Target): Promise<void> {
   // The compiler's version is in the lock file.
   const stamp = `// Fingerprint of the sources, flags and tools: ${fingerprint(build, readFileSync(LOCK, 'utf8'))}`;
   const output = new URL(target.output, ROOT);
-  if (existsSync(output) && readFileSync(output, 'utf8').includes(stamp)) {
+  const file = (flavour: Flavour) => new URL(`im2win-${flavour}.wasm`, output);
+  const shipped = target.shipped
+    ? [file('strict'), file('relaxed'), new URL('build.generated.ts', output)]
+    : [];
+  if ([output, ...shipped].every((url) => existsSync(url)) && readFileSync(output, 'utf8').includes(stamp)) {
     console.log(`${target.name.padEnd(9)}up to date`);
     return;
   }
@@ -116,7 +120,7 @@ async function buildTarget(target: Target): Promise<void> {
     console.log(
       `${target.name.padEnd(9)}${flavour.padEnd(9)}${bytes.length.toLocaleString('en').padStart(7)} bytes`,
     );
-    if (target.shipped) writeFileSync(new URL(`im2win-${flavour}.wasm`, output), bytes);
+    if (target.shipped) writeFileSync(file(flavour), bytes);
     lines.push(`  ${flavour}: '${deflateSync(bytes, {level: 9}).toString('base64')}',`);
   }
   if (target.shipped) {

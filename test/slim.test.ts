@@ -210,6 +210,8 @@ describe('refuses', () => {
     const message = "Content-Security-Policy: script-src with 'wasm-unsafe-eval'. (refused)";
     await expect(registerIm2win({wasmBinary: BYTES.strict})).rejects.toThrow(message);
     await expect(registerEmbedded()).rejects.toThrow(message);
+    // A module that the host compiled needs none of that.
+    expect(await flavourTaken({module: MODULES.strict})).toBe('strict');
   });
 
   test('embedded kernels where nothing inflates them', async () => {

@@ -7,7 +7,7 @@ import {tmpdir} from 'node:os';
 import path from 'node:path';
 import {fileURLToPath} from 'node:url';
 import {promisify} from 'node:util';
-import {Command} from 'commander';
+import {Command, InvalidArgumentError} from 'commander';
 import {transformSync} from 'esbuild';
 import type {Browser} from 'playwright-core';
 import {packInto} from '../../scripts/pack.ts';
@@ -64,13 +64,13 @@ const HERE = fileURLToPath(new URL('.', import.meta.url));
 
 await new Command('npm run test:consumers --')
   .description('Uses the packed package in projects of every kind. Needs Chromium, and `npm run build`.')
-  .option('--only <names>', `comma-separated, of ${CONSUMERS.map(({name}) => name).join(', ')}`)
+  .option('--only <names>', `comma-separated, of ${CONSUMERS.map(({name}) => name).join(', ')}`, choose)
   .option('--json <file>', 'write the results as JSON')
   .action(main)
   .parseAsync();
 
-async function main({only, json}: {only?: string; json?: string}): Promise<void> {
-  const consumers = choose(only?.split(','));
+async function main(options: {only?: readonly Consumer[]; json?: string}): Promise<void> {
+  const {only: consumers = CONSUMERS, json} = options;
   const folder = mkdtempSync(path.join(tmpdir(), 'tfjs-im2win-consumers-'));
   const browser = consumers.some(({pages}) => pages) ? await launchChromium() : undefined;
   try {
@@ -97,12 +97,11 @@ async function main({only, json}: {only?: string; json?: string}): Promise<void>
   }
 }
 
-function choose(names: readonly string[] | undefined): readonly Consumer[] {
-  if (names === undefined) return CONSUMERS;
-  return names.map((name) => {
+function choose(names: string): readonly Consumer[] {
+  return names.split(',').map((name) => {
     const found = CONSUMERS.find((consumer) => consumer.name === name);
-    if (found !== undefined) return found;
-    throw new Error(`--only: ${name} is none; allowed: ${CONSUMERS.map((one) => one.name).join(', ')}.`);
+    if (found === undefined) throw new InvalidArgumentError(`There is none named ${name}.`);
+    return found;
   });
 }
 
