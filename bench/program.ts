@@ -5,7 +5,7 @@ import type {Flavour} from 'tfjs-im2win';
 import {runBench} from './bench.ts';
 import {type Contender, registeredContenders} from './contender.ts';
 import {readLayers} from './layers.ts';
-import {htmlReport} from './report.ts';
+import {htmlReport, speedupChart} from './report.ts';
 import {printResult} from './table.ts';
 
 interface Options {
@@ -17,6 +17,7 @@ interface Options {
   over: number;
   json?: string;
   report?: string;
+  chart?: string;
 }
 
 /**
@@ -48,6 +49,7 @@ export function benchCommand(more: (simd: Options['simd']) => Contender[]): Comm
     )
     .option('--json <file>', "write the figures as JSON; '-' prints them instead of the table")
     .option('--report <file.html>', 'write a page with charts')
+    .option('--chart <file.svg>', 'write a chart of how many times as fast as stock the others are')
     .action(async (options: Options) => {
       const layers = readLayers(options.layers);
       const all = [
@@ -67,6 +69,7 @@ export function benchCommand(more: (simd: Options['simd']) => Contender[]): Comm
       else console.log(printResult(result, options.over));
       if (options.json !== undefined && options.json !== '-') writeFileSync(options.json, json);
       if (options.report !== undefined) writeFileSync(options.report, htmlReport(result));
+      if (options.chart !== undefined) writeFileSync(options.chart, speedupChart(result.rows));
     });
 }
 

@@ -31,10 +31,8 @@ const COLOURS: Record<string, string> = {
 export function htmlReport(result: BenchResult): string {
   const {machine, rows, peaks} = result;
   const layers = heaviest(rows);
-  const contenders = [...new Set(rows.map(({contender}) => contender))];
-  const of = (contender: string, layer: string) =>
-    rows.find((row) => row.contender === contender && row.layer === layer);
-  const speedups = contenders.filter((name) => name !== 'stock');
+  const contenders = contendersOf(rows);
+  const of = finder(rows);
   const charts = [
     barChart(
       'Speed, GFLOP/s of direct convolution',
@@ -50,17 +48,7 @@ export function htmlReport(result: BenchResult): string {
           : [{name: 'peak', value: peaks.fma ?? peaks.mulAdd}]),
       ],
     ),
-    ...(rows.some(({speedup}) => speedup)
-      ? [
-          barChart(
-            'Times as fast as stock',
-            layers,
-            speedups,
-            (contender, layer) => of(contender, layer)?.speedup?.median,
-            [{name: 'stock', value: 1}],
-          ),
-        ]
-      : []),
+    ...(rows.some(({speedup}) => speedup) ? [speedupChart(rows)] : []),
     barChart(
       'Bytes beside the tensors, MiB',
       layers,
@@ -126,6 +114,27 @@ ${charts.join('\n')}
 <div><table><thead>${tableRow('th', head)}</thead><tbody>${body.map((values) => tableRow('td', values)).join('\n')}</tbody></table></div>
 </html>
 `;
+}
+
+/** How many times as fast as stock the others are, as an SVG. */
+export function speedupChart(rows: BenchResult['rows']): string {
+  const of = finder(rows);
+  return barChart(
+    'Times as fast as stock',
+    heaviest(rows),
+    contendersOf(rows).filter((name) => name !== 'stock'),
+    (contender, layer) => of(contender, layer)?.speedup?.median,
+    [{name: 'stock', value: 1}],
+  );
+}
+
+function contendersOf(rows: BenchResult['rows']): string[] {
+  return [...new Set(rows.map(({contender}) => contender))];
+}
+
+function finder(rows: BenchResult['rows']) {
+  return (contender: string, layer: string) =>
+    rows.find((row) => row.contender === contender && row.layer === layer);
 }
 
 /** Layers in their order, at most MOST_LAYERS of them: those that take longest. */

@@ -1,7 +1,15 @@
 /** The activations that tfjs fuses into a convolution. */
-export const ACTIVATIONS = ['linear', 'relu', 'relu6', 'prelu', 'leakyrelu', 'sigmoid', 'elu'] as const;
+export type Activation = 'linear' | 'relu' | 'relu6' | 'prelu' | 'leakyrelu' | 'sigmoid' | 'elu';
 
-export type Activation = (typeof ACTIVATIONS)[number];
+export const ACTIVATIONS: readonly Activation[] = [
+  'linear',
+  'relu',
+  'relu6',
+  'prelu',
+  'leakyrelu',
+  'sigmoid',
+  'elu',
+];
 
 /**
  * @param name The `activation` attribute; `linear` if missing.

@@ -3,7 +3,7 @@
  * are imported along with it have run, the tfjs backends among them, whether they come before
  * it or after it.
  *
- * @packageDocumentation
+ * @module tfjs-im2win/auto
  */
 import {type Im2winRegistration, registerIm2win} from './index.ts';
 

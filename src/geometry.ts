@@ -2,12 +2,15 @@ import {backend_util} from '@tensorflow/tfjs-core';
 
 /** The attributes of tfjs's convolution kernels. */
 export interface ConvAttributes {
+  /** Along the height and the width, in input pixels; one number is both. */
   strides: [number, number] | number;
+  /** As tfjs takes it. A number is of pixels, on all four sides; a list is of pairs, before and after. */
   pad: 'valid' | 'same' | number | backend_util.ExplicitPadding;
   /** `'NHWC'` if missing. */
   dataFormat?: 'NHWC' | 'NCHW';
   /** 1 if missing; some callers have null. */
   dilations?: [number, number] | number;
+  /** How an output size that is not whole is rounded; cut off if missing. */
   dimRoundingMode?: 'floor' | 'round' | 'ceil';
 }
 

@@ -2,7 +2,7 @@
  * Convolutions of TensorFlow.js models through im2win, on the backends they
  * already run on.
  *
- * @packageDocumentation
+ * @module tfjs-im2win
  */
 import {type Im2winOptions, type Im2winRegistration, registerWith} from './register.ts';
 import {EMBEDDED_KERNELS} from './wasm/embedded.ts';
@@ -18,6 +18,7 @@ export * from './api.ts';
  * Called again, also from a second copy of this module or from another entry of the
  * package, it returns the registration there is.
  *
+ * @param options All of them have defaults.
  * @throws Error if an option is not one of those allowed, or differs from what
  *     the registration there is was made with; if no backend's package was
  *     imported; if `simd` names a flavour that this engine does not have; if the

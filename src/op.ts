@@ -48,6 +48,7 @@ export interface Im2winConv2dOptions extends ConvAttributes {
  * @param x Of rank 4, `[batch, height, width, inChannels]` (for `'NCHW'` with the
  *     channels behind the batch), or of rank 3 without the batch. float32.
  * @param filter `[filterHeight, filterWidth, inChannels, outChannels]`. float32.
+ * @param options Strides and padding at least.
  * @returns The output, of the rank of `x`.
  * @throws Error if the current backend has no `Im2winConv2D`, or if an argument
  *     is not one a convolution can have.

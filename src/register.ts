@@ -4,13 +4,12 @@ import {im2winGradient} from './gradient.ts';
 import type {Algorithm, Flavour} from './plan.ts';
 import {kernelsRegistered, RoutedBackend} from './routed.ts';
 import type {ConvolutionRecord} from './routes.ts';
-import type {BackendName} from './tfjsKernels.ts';
+import type {Im2winBackend} from './tfjsKernels.ts';
 import {WasmConvolution} from './wasm/backend.ts';
 import {bestFlavour, supports} from './wasm/detect.ts';
 import {type KernelSource, openKernels} from './wasm/source.ts';
 
-export type Im2winBackend = BackendName;
-
+/** What a registration is made with. */
 export interface Im2winOptions {
   /** The tfjs backends to serve. Default: each one that was imported. */
   backends?: Im2winBackend[];
@@ -53,6 +52,7 @@ export interface Im2winMemory {
   ownBytes: number;
 }
 
+/** What {@link registerIm2win} returns: one for all copies of this package. */
 export interface Im2winRegistration {
   /** The backends that are served; `'wasm'` is not on an engine without SIMD. */
   readonly backends: readonly Im2winBackend[];
@@ -124,7 +124,7 @@ function letGo(held: Held): void {
   if (globals[HELD] === held) delete globals[HELD];
 }
 
-const PACKAGES: Record<BackendName, string> = {
+const PACKAGES: Record<Im2winBackend, string> = {
   wasm: '@tensorflow/tfjs-backend-wasm',
   cpu: '@tensorflow/tfjs-backend-cpu',
 };

@@ -2,7 +2,7 @@ import {getKernel, type KernelConfig, type KernelFunc, type TensorInfo} from '@t
 import type {PlanContext, PlanWishes} from './plan.ts';
 import {replaceKernel} from './reroute.ts';
 import {type ConvInputs, type FusedConvAttributes, type Route, Routes} from './routes.ts';
-import {type BackendName, CONV_KERNELS, type ConvKernel, OWN_KERNEL} from './tfjsKernels.ts';
+import {CONV_KERNELS, type ConvKernel, type Im2winBackend, OWN_KERNEL} from './tfjsKernels.ts';
 
 type KernelArgs = Parameters<KernelFunc>[0];
 type KernelBackend = KernelArgs['backend'];
@@ -26,13 +26,13 @@ export interface BackendConvolution {
 }
 
 /** Whether a tfjs backend was imported, and with it a kernel to reroute. */
-export function kernelsRegistered(backendName: BackendName): boolean {
+export function kernelsRegistered(backendName: Im2winBackend): boolean {
   return CONV_KERNELS.some(({name}) => getKernel(name, backendName) !== undefined);
 }
 
 /** The kernels of one tfjs backend, rerouted. */
 export class RoutedBackend {
-  readonly name: BackendName;
+  readonly name: Im2winBackend;
   readonly routes: Routes;
   wishes: PlanWishes;
   private readonly convolution: BackendConvolution;
@@ -40,7 +40,7 @@ export class RoutedBackend {
   private active = true;
 
   /** Registers `Im2winConv2D` and reroutes the kernels that are there. */
-  constructor(name: BackendName, convolution: BackendConvolution, wishes: PlanWishes) {
+  constructor(name: Im2winBackend, convolution: BackendConvolution, wishes: PlanWishes) {
     this.name = name;
     this.routes = new Routes(name);
     this.convolution = convolution;

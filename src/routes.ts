@@ -4,22 +4,29 @@ import {type ConvAttributes, type ConvGeometry, convGeometry} from './geometry.t
 import {planGradient} from './gradientPlan.ts';
 import {type OperandStrides, operandStrides} from './operand.ts';
 import {type Plan, type PlanContext, planConv, planOurs} from './plan.ts';
-import type {BackendName, ConvKernel} from './tfjsKernels.ts';
+import type {ConvKernel, Im2winBackend} from './tfjsKernels.ts';
 import {IM2WIN_CONV_2D} from './tfjsKernels.ts';
 
 /** The inputs of every kernel that is ours or rerouted. */
 export interface ConvInputs {
   /** Missing in the gradient with respect to it. */
   readonly x?: TensorInfo;
+  /**
+   * `[filterHeight, filterWidth, inChannels, outChannels]`, or of a depthwise convolution
+   * `[filterHeight, filterWidth, inChannels, channelMultiplier]`.
+   */
   readonly filter?: TensorInfo;
   /** The gradient with respect to the output, in gradients. */
   readonly dy?: TensorInfo;
+  /** Broadcasts to the output. */
   readonly bias?: TensorInfo;
+  /** Slopes of `prelu`, which broadcast to the output. */
   readonly preluActivationWeights?: TensorInfo;
 }
 
-/** The attributes of the same. */
+/** The attributes of the kernels that take {@link ConvInputs}. */
 export interface FusedConvAttributes extends ConvAttributes {
+  /** One of {@link Activation}; `'linear'` if missing. */
   readonly activation?: string;
   /** 0.2 if missing, as in tfjs's op. */
   readonly leakyreluAlpha?: number;
@@ -32,7 +39,7 @@ export interface FusedConvAttributes extends ConvAttributes {
 export interface ConvolutionRecord {
   /** As tfjs names it: `Conv2D`, `FusedDepthwiseConv2D`, `Conv2DBackpropInput`, …; or `Im2winConv2D`. */
   readonly kernelName: string;
-  readonly backend: BackendName;
+  readonly backend: Im2winBackend;
   readonly xShape: readonly number[];
   readonly filterShape: readonly number[];
   readonly outShape: readonly number[];
@@ -66,10 +73,10 @@ export interface Route {
  */
 export class Routes {
   private readonly seen = new Map<string, {route: Route; record: ConvolutionRecord & {calls: number}}>();
-  private readonly backend: BackendName;
+  private readonly backend: Im2winBackend;
   private readonly limit: number;
 
-  constructor(backend: BackendName, limit = 1000) {
+  constructor(backend: Im2winBackend, limit = 1000) {
     this.backend = backend;
     this.limit = limit;
   }
@@ -251,7 +258,7 @@ function otherDtype(inputs: ConvInputs): string | undefined {
 }
 
 function makeRecord(
-  backend: BackendName,
+  backend: Im2winBackend,
   kernelName: string,
   {x, filter, bias}: ConvInputs,
   {pad, inputShape = [], filterShape = []}: FusedConvAttributes,

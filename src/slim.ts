@@ -2,7 +2,7 @@
  * The library without its kernels inside, for hosts that serve them as files, or must not
  * compile WebAssembly from bytes.
  *
- * @packageDocumentation
+ * @module tfjs-im2win/slim
  */
 import {type Im2winOptions, type Im2winRegistration, registerWith} from './register.ts';
 import {type KernelLocation, kernelsAt} from './wasm/location.ts';

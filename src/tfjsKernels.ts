@@ -10,7 +10,7 @@ import {
 } from '@tensorflow/tfjs-core';
 
 /** A tfjs backend that im2win can serve. */
-export type BackendName = 'wasm' | 'cpu';
+export type Im2winBackend = 'wasm' | 'cpu';
 
 /** The kernel that this package adds to a backend. */
 export const IM2WIN_CONV_2D = 'Im2winConv2D';
@@ -23,7 +23,7 @@ export interface ConvKernel {
   readonly fused?: true;
   /** What it computes: the convolution, or its gradient with respect to an input. */
   readonly computes: 'output' | 'inputGradient' | 'filterGradient';
-  readonly backends: readonly BackendName[];
+  readonly backends: readonly Im2winBackend[];
 }
 
 const BOTH = ['wasm', 'cpu'] as const;
