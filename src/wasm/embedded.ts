@@ -9,15 +9,40 @@ function embedded(flavour: Flavour): KernelFile {
   return {
     name: `the embedded kernels (${flavour})`,
     async load() {
-      const deflated = Uint8Array.from(atob(KERNEL_BYTES[flavour]), (character) => character.charCodeAt(0));
       if (typeof DecompressionStream === 'undefined') {
         throw new Error(
           'registerIm2win: this engine has no DecompressionStream, which the embedded kernels need; ' +
             "'tfjs-im2win/slim' does without.",
         );
       }
-      const inflated = new Blob([deflated]).stream().pipeThrough(new DecompressionStream('deflate'));
-      return new Uint8Array(await new Response(inflated).arrayBuffer());
+      return inflate(fromBase64(KERNEL_BYTES[flavour]));
     },
   };
+}
+
+function fromBase64(text: string): Uint8Array<ArrayBuffer> {
+  const characters = atob(text);
+  const bytes = new Uint8Array(characters.length);
+  for (let i = 0; i < bytes.length; ++i) bytes[i] = characters.charCodeAt(i);
+  return bytes;
+}
+
+// Not by way of a Blob and a Response, which take Node 40 ms to load.
+async function inflate(deflated: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
+  const source = new ReadableStream<Uint8Array<ArrayBuffer>>({
+    start(controller) {
+      controller.enqueue(deflated);
+      controller.close();
+    },
+  });
+  const reader = source.pipeThrough(new DecompressionStream('deflate')).getReader();
+  const chunks: Uint8Array[] = [];
+  for (let next = await reader.read(); !next.done; next = await reader.read()) chunks.push(next.value);
+  const bytes = new Uint8Array(chunks.reduce((sum, {length}) => sum + length, 0));
+  let at = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, at);
+    at += chunk.length;
+  }
+  return bytes;
 }
