@@ -168,6 +168,7 @@ function barChart(
   });
   chart.setOption({
     animation: false,
+    backgroundColor: '#ffffff',
     title: {text: title, left: 0},
     legend: {top: 34, left: 0},
     grid: {left: 190, right: 90, top: 84, bottom: 30},
