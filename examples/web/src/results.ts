@@ -190,9 +190,10 @@ function layerRows(runs: readonly Each<Run>[], all: boolean): HTMLTableRowElemen
   const convolutions = medians
     .filter(({layer}) => isConvolution(layer))
     .map((one, i) => ({...one, number: i + 1}));
-  const slowestFirst = convolutions.map(({stock}) => stock).sort((a, b) => b - a);
-  const most = slowestFirst[0];
-  const least = all ? 0 : (slowestFirst[LAYERS_SHOWN - 1] ?? 0);
+  const slowestFirst = [...convolutions].sort((a, b) => b.stock - a.stock);
+  const most = slowestFirst[0].stock;
+  // By their numbers: times may be equal.
+  const shown = new Set(slowestFirst.slice(0, all ? undefined : LAYERS_SHOWN).map(({number}) => number));
   const others = medians.filter(({layer}) => !isConvolution(layer));
   const cells = (value: Each<number>) => [
     ...CONTENDERS.map((name) => barCell(value[name].toFixed(2), value[name] / most, name)),
@@ -200,7 +201,7 @@ function layerRows(runs: readonly Each<Run>[], all: boolean): HTMLTableRowElemen
   ];
   return [
     ...convolutions
-      .filter(({stock}) => stock >= least)
+      .filter(({number}) => shown.has(number))
       .map(({layer, number, ...value}) =>
         make(
           'tr',
