@@ -1,5 +1,6 @@
 // The command line of the benchmark.
-import {writeFileSync} from 'node:fs';
+import {existsSync, writeFileSync} from 'node:fs';
+import path from 'node:path';
 import {Command, InvalidArgumentError, Option} from 'commander';
 import type {Flavour} from 'tfjs-im2win';
 import {runBench} from './bench.ts';
@@ -47,9 +48,13 @@ export function benchCommand(more: (simd: Options['simd']) => Contender[]): Comm
       milliseconds,
       0,
     )
-    .option('--json <file>', "write the figures as JSON; '-' prints them instead of the table")
-    .option('--report <file.html>', 'write a page with charts')
-    .option('--chart <file.svg>', 'write a chart of how many times as fast as stock the others are')
+    .option('--json <file>', "write the figures as JSON; '-' prints them instead of the table", outputFile)
+    .option('--report <file.html>', 'write a page with charts', outputFile)
+    .option(
+      '--chart <file.svg>',
+      'write a chart of how many times as fast as stock the others are',
+      outputFile,
+    )
     .action(async (options: Options) => {
       const layers = readLayers(options.layers);
       const all = [
@@ -84,6 +89,12 @@ function choose(all: readonly Contender[], names: readonly string[] | undefined)
     }
     return found;
   });
+}
+
+/** Checked before the minutes that the benchmark takes. */
+function outputFile(file: string): string {
+  if (!existsSync(path.dirname(file))) throw new InvalidArgumentError('Its folder does not exist.');
+  return file;
 }
 
 function milliseconds(text: string): number {

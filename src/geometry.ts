@@ -1,4 +1,5 @@
 import {backend_util} from '@tensorflow/tfjs-core';
+import {describe} from './describe.ts';
 
 /** The attributes of tfjs's convolution kernels. */
 export interface ConvAttributes {
@@ -76,9 +77,7 @@ export function convGeometry(
   if (filterShape[2] !== inChannels) {
     fail('filter', `shape [${filterShape}]`, `shape[2] = ${inChannels}, the channels of x [${xShape}]`);
   }
-  checkPair('strides', strides);
-  checkPair('dilations', dilations);
-  checkPad(pad);
+  checkWindows({strides, dilations, pad});
 
   const info = backend_util.computeConv2DInfo(
     xShape as [number, number, number, number],
@@ -92,7 +91,7 @@ export function convGeometry(
   );
   if (info.outHeight < 0 || info.outWidth < 0) {
     throw new Error(
-      `im2win: the output of x [${xShape}] and filter [${filterShape}] with strides ${strides}, pad ${describePad(pad)} and ` +
+      `im2win: the output of x [${xShape}] and filter [${filterShape}] with strides ${strides}, pad ${describe(pad)} and ` +
         `dilations ${dilations} would be ${info.outHeight} × ${info.outWidth}; the padded input must not be smaller ` +
         'than the dilated filter by more than one stride.',
     );
@@ -130,6 +129,13 @@ export function inputRowsUnder(
   return (outRows - 1) * strideHeight + (filterHeight - 1) * dilationHeight + 1;
 }
 
+/** @throws Error if strides, dilations or padding are none that a convolution can have. */
+export function checkWindows({strides, dilations, pad}: ConvAttributes): void {
+  checkPair('strides', strides);
+  checkPair('dilations', dilations ?? 1);
+  checkPad(pad);
+}
+
 function checkShape(name: string, shape: readonly number[], sides: number): void {
   if (shape.length !== 4) {
     fail(name, `shape [${shape}] of rank ${shape.length}`, 'rank 4');
@@ -139,10 +145,10 @@ function checkShape(name: string, shape: readonly number[], sides: number): void
   }
 }
 
-function checkPair(name: string, pair: [number, number] | number): void {
+function checkPair(name: string, pair: unknown): void {
   const values = Array.isArray(pair) ? pair : [pair, pair];
   if (values.length !== 2 || values.some((v) => !Number.isInteger(v) || v < 1)) {
-    fail(name, JSON.stringify(pair), 'an integer of at least 1, or a pair of them');
+    fail(name, describe(pair), 'an integer of at least 1, or a pair of them');
   }
 }
 
@@ -154,12 +160,8 @@ function checkPad(pad: ConvAttributes['pad']): void {
     sides.length === 4 &&
     sides.every((side) => Array.isArray(side) && side.length === 2 && side.every((v) => Number.isInteger(v)));
   if (!explicit) {
-    fail('pad', describePad(pad), "'same', 'valid', an integer, or four pairs of integers");
+    fail('pad', describe(pad), "'same', 'valid', an integer, or four pairs of integers");
   }
-}
-
-function describePad(pad: ConvAttributes['pad']): string {
-  return JSON.stringify(pad);
 }
 
 // tfjs rounds towards zero, and so sometimes to -0.

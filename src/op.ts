@@ -20,7 +20,8 @@ import {
   util,
 } from '@tensorflow/tfjs-core';
 import {type Activation, checkActivation} from './activation.ts';
-import type {ConvAttributes} from './geometry.ts';
+import {describe} from './describe.ts';
+import {type ConvAttributes, checkWindows} from './geometry.ts';
 import {IM2WIN_CONV_2D} from './tfjsKernels.ts';
 
 const OP = 'im2winConv2d';
@@ -59,6 +60,12 @@ function im2winConv2d_<T extends Tensor3D | Tensor4D>(
   options: Im2winConv2dOptions,
 ): T {
   checkBackend();
+  if (typeof options !== 'object' || options === null) {
+    throw new Error(
+      `${OP}: options is ${describe(options)}; allowed: an object with strides and pad at least.`,
+    );
+  }
+  checkWindows(options);
   const {strides, pad, dataFormat = 'NHWC', dilations = [1, 1], dimRoundingMode, leakyreluAlpha} = options;
   const $x = toTensor('x', x);
   const $filter = toTensor('filter', filter);

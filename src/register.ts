@@ -1,5 +1,6 @@
 import {registerGradient, unregisterGradient} from '@tensorflow/tfjs-core';
 import {CpuConvolution} from './cpu/backend.ts';
+import {describe} from './describe.ts';
 import {im2winGradient} from './gradient.ts';
 import type {Algorithm, Flavour} from './plan.ts';
 import {kernelsRegistered, RoutedBackend} from './routed.ts';
@@ -200,15 +201,15 @@ function flavours(): string {
 }
 
 function checkOptions(options: Im2winOptions): void {
-  if (typeof options !== 'object' || options === null) {
-    throw new Error(`registerIm2win: options is ${JSON.stringify(options)}; allowed: an object.`);
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    throw new Error(`registerIm2win: options is ${describe(options)}; allowed: an object.`);
   }
   for (const name of Object.keys(options)) checkOption('registerIm2win: an option', name, OPTIONS);
   const {backends, simd, algorithm, winograd, maxPackedFilterBytes} = options;
   if (backends !== undefined) {
     if (!Array.isArray(backends) || backends.length === 0) {
       throw new Error(
-        `registerIm2win: backends is ${JSON.stringify(backends)}; allowed: a list of ${names(BACKENDS)}.`,
+        `registerIm2win: backends is ${describe(backends)}; allowed: a list of ${names(BACKENDS)}.`,
       );
     }
     for (const backend of backends) checkOption('registerIm2win: backends', backend, BACKENDS);
@@ -222,7 +223,7 @@ function checkOptions(options: Im2winOptions): void {
     !(typeof maxPackedFilterBytes === 'number' && maxPackedFilterBytes >= 0)
   ) {
     throw new Error(
-      `registerIm2win: maxPackedFilterBytes is ${maxPackedFilterBytes}; allowed: a number of at least 0.`,
+      `registerIm2win: maxPackedFilterBytes is ${describe(maxPackedFilterBytes)}; allowed: a number of at least 0.`,
     );
   }
 }
@@ -239,12 +240,12 @@ function checkWinograd(
 
 function checkOption(name: string, value: unknown, allowed: readonly unknown[]): void {
   if (!allowed.includes(value)) {
-    throw new Error(`${name} is ${JSON.stringify(value)}; allowed: ${names(allowed)}.`);
+    throw new Error(`${name} is ${describe(value)}; allowed: ${names(allowed)}.`);
   }
 }
 
 function names(values: readonly unknown[]): string {
-  return values.map((value) => (typeof value === 'string' ? `'${value}'` : `${value}`)).join(', ');
+  return values.map(describe).join(', ');
 }
 
 /** A second caller may leave options out, but not ask for others. */
@@ -257,16 +258,18 @@ function checkSame(held: Im2winOptions, asked: Im2winOptions): void {
     maxPackedFilterBytes: undefined,
   };
   for (const name of OPTIONS) {
-    const before = describe(held[name] ?? defaults[name]);
-    if (asked[name] !== undefined && describe(asked[name]) !== before) {
+    const before = describe(inOrder(held[name] ?? defaults[name]));
+    const now = describe(inOrder(asked[name]));
+    if (asked[name] !== undefined && now !== before) {
       throw new Error(
-        `registerIm2win: ${name} is ${describe(asked[name])}, but im2win is registered with ${before}; ` +
+        `registerIm2win: ${name} is ${now}, but im2win is registered with ${before}; ` +
           'call unregister() on that registration first, or leave the option out.',
       );
     }
   }
 }
 
-function describe(option: unknown): string {
-  return JSON.stringify(Array.isArray(option) ? [...new Set(option)].sort() : option);
+/** A list of backends without its order and repetitions. */
+function inOrder(option: unknown): unknown {
+  return Array.isArray(option) ? [...new Set(option)].sort() : option;
 }

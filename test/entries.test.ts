@@ -55,8 +55,12 @@ describe('the script', () => {
 
   test('without tf', () => {
     expect(() => runInContext(script, createContext({}))).toThrow(
-      "im2win: the global 'tf' is undefined; load tf.min.js of @tensorflow/tfjs before this script.",
+      "im2win: the global 'tf' is missing or not tfjs; load tf.min.js of @tensorflow/tfjs before this script.",
     );
+  });
+
+  test('with the tf that its wasm backend makes alone', () => {
+    expect(() => runInContext(script, createContext({tf: {wasm: {}}}))).toThrow("the global 'tf' is missing");
   });
 
   test('with it, the exports of the main entry are in the global im2win', () => {

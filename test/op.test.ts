@@ -182,6 +182,18 @@ describe('refuses', () => {
       'input must be rank 3 or 4, but got rank 2',
       () => im2winConv2d(tf.zeros([5, 5]) as never, filter(), options),
     ],
+    [
+      'options is undefined; allowed: an object',
+      () => im2winConv2d(x(), filter(), undefined as unknown as Im2winConv2dOptions),
+    ],
+    [
+      'strides is undefined; allowed: an integer of at least 1',
+      () => im2winConv2d(x(), filter(), {pad: 'same'} as Im2winConv2dOptions),
+    ],
+    [
+      "pad is 'x'; allowed: 'same', 'valid', an integer",
+      () => im2winConv2d(x(), filter(), {strides: 1, pad: 'x' as 'same'}),
+    ],
     ['filter must be rank 4, but got rank 3', () => im2winConv2d(x(), tf.zeros([3, 3, 2]) as never, options)],
     [
       'depth of input (2) must match input depth for filter 3',
@@ -200,7 +212,7 @@ describe('refuses', () => {
       () => im2winConv2d(x(), filter(), {...options, strides: 2, dilations: 2}),
     ],
     ['strides is 0', () => im2winConv2d(x(), filter(), {...options, strides: 0})],
-    ['pad is "around"', () => im2winConv2d(x(), filter(), {...options, pad: 'around' as 'same'})],
+    ["pad is 'around'", () => im2winConv2d(x(), filter(), {...options, pad: 'around' as 'same'})],
     ["activation is 'gelu'", () => im2winConv2d(x(), filter(), {...options, activation: 'gelu' as 'elu'})],
     [
       'preluActivationWeights is missing',

@@ -87,18 +87,18 @@ describe('one registration', () => {
     });
     expect(copy?.registerIm2win).not.toBe(registerIm2win);
     expect(await copy?.registerIm2win()).toBe(first);
-    await expect(copy?.registerIm2win({simd: 'strict'})).rejects.toThrow('simd is "strict"');
+    await expect(copy?.registerIm2win({simd: 'strict'})).rejects.toThrow("simd is 'strict'");
   });
 
   test('or an error if the options differ', async () => {
     const options: Im2win.Im2winOptions = {simd: 'strict'};
     const first = await registerIm2win(options);
     await expect(registerIm2win({simd: 'relaxed'})).rejects.toThrow(
-      'registerIm2win: simd is "relaxed", but im2win is registered with "strict"',
+      "registerIm2win: simd is 'relaxed', but im2win is registered with 'strict'",
     );
-    await expect(registerIm2win({algorithm: 'stock'})).rejects.toThrow('algorithm is "stock"');
+    await expect(registerIm2win({algorithm: 'stock'})).rejects.toThrow("algorithm is 'stock'");
     options.simd = 'relaxed';
-    await expect(registerIm2win(options)).rejects.toThrow('is registered with "strict"');
+    await expect(registerIm2win(options)).rejects.toThrow("is registered with 'strict'");
     expect(await registerIm2win()).toBe(first);
     first.unregister();
     expect((await registerIm2win({simd: 'relaxed'})).simd).toBe('relaxed');
@@ -107,25 +107,29 @@ describe('one registration', () => {
 
 describe('refuses', () => {
   test.each([
-    [{simd: 'fast'}, `simd is "fast"; allowed: 'auto', 'relaxed', 'strict'`],
-    [{algorithm: 'fft'}, `algorithm is "fft"; allowed: 'auto', 'im2win', 'winograd', 'stock'`],
-    [{backends: ['webgl']}, `backends is "webgl"; allowed: 'wasm', 'cpu'`],
+    [{simd: 'fast'}, `simd is 'fast'; allowed: 'auto', 'relaxed', 'strict'`],
+    [{algorithm: 'fft'}, `algorithm is 'fft'; allowed: 'auto', 'im2win', 'winograd', 'stock'`],
+    [{backends: ['webgl']}, `backends is 'webgl'; allowed: 'wasm', 'cpu'`],
     [{backends: []}, 'backends is []'],
-    [{algoritm: 'stock'}, `an option is "algoritm"; allowed: 'backends', 'simd', 'algorithm'`],
-    [{winograd: 'no'}, 'winograd is "no"; allowed: true, false'],
+    [{algoritm: 'stock'}, `an option is 'algoritm'; allowed: 'backends', 'simd', 'algorithm'`],
+    [{winograd: 'no'}, "winograd is 'no'; allowed: true, false"],
     [{winograd: false, algorithm: 'winograd'}, "algorithm is 'winograd', but winograd is false"],
     [{maxPackedFilterBytes: -1}, 'maxPackedFilterBytes is -1; allowed: a number of at least 0'],
     [{maxPackedFilterBytes: Number.NaN}, 'maxPackedFilterBytes is NaN'],
-    ['wasm', 'options is "wasm"; allowed: an object'],
+    [[], 'options is []; allowed: an object'],
+    [{simd: 1n}, "simd is 1n; allowed: 'auto', 'relaxed', 'strict'"],
+    [{simd: () => 'auto'}, "simd is a function; allowed: 'auto', 'relaxed', 'strict'"],
+    [{maxPackedFilterBytes: '8'}, "maxPackedFilterBytes is '8'; allowed: a number of at least 0"],
+    ['wasm', "options is 'wasm'; allowed: an object"],
     [null, 'options is null; allowed: an object'],
-    [{backends: 'wasm'}, 'backends is "wasm"; allowed: a list'],
+    [{backends: 'wasm'}, "backends is 'wasm'; allowed: a list"],
   ])('%j', async (options, message) => {
     await expect(registerIm2win(options as Im2win.Im2winOptions)).rejects.toThrow(message);
   });
 
   test('an algorithm that is none', async () => {
     const registration = await registerIm2win();
-    expect(() => registration.setAlgorithm('fft' as 'auto')).toThrow('setAlgorithm: algorithm is "fft"');
+    expect(() => registration.setAlgorithm('fft' as 'auto')).toThrow("setAlgorithm: algorithm is 'fft'");
   });
 
   test('a call without a filter', async () => {

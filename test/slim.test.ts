@@ -33,7 +33,9 @@ beforeAll(async () => {
     if (flavour === undefined) response.writeHead(404).end('nothing here');
     else if (pathname.startsWith('/page')) response.end('<!doctype html><title>Not found</title>');
     else if (pathname.startsWith('/cut')) {
-      response.writeHead(200, {'Content-Length': 1000}).write('\0asm', () => response.destroy());
+      const type = searchParams.get('type') ?? 'text/plain';
+      response.writeHead(200, {'Content-Length': 1000, 'Content-Type': type});
+      response.write('\0asm', () => response.destroy());
     } else {
       response.writeHead(200, {'Content-Type': searchParams.get('type') ?? 'application/wasm'});
       response.end(pathname.startsWith('/broken') ? BYTES[flavour].subarray(0, 1000) : BYTES[flavour]);
@@ -142,14 +144,14 @@ test('the registration there is, whatever its kernels came from', async () => {
   const first = await registerIm2win({wasmBinary: BYTES.strict});
   expect(await registerIm2win({wasmUrl: `${base}/missing`})).toBe(first);
   expect(await registerEmbedded()).toBe(first);
-  await expect(registerEmbedded({algorithm: 'stock'})).rejects.toThrow('algorithm is "stock"');
+  await expect(registerEmbedded({algorithm: 'stock'})).rejects.toThrow("algorithm is 'stock'");
 });
 
 describe('refuses', () => {
   test.each<[string, unknown]>([
-    ['none of wasmUrl, wasmBinary and module given; allowed: exactly one', {}],
-    ['none of wasmUrl, wasmBinary and module given', undefined],
-    ['wasmUrl and module of wasmUrl, wasmBinary and module given', {wasmUrl: 'a', module: MODULES.strict}],
+    ['where the kernels are is missing; allowed: exactly one of wasmUrl, wasmBinary and module', {}],
+    ['where the kernels are is missing', undefined],
+    ['wasmUrl and module are given; allowed: exactly one', {wasmUrl: 'a', module: MODULES.strict}],
     ["wasmUrl is ''; allowed: a URL that is not empty, or {strict, relaxed}", {wasmUrl: ''}],
     ['wasmUrl is 42; allowed: a URL', {wasmUrl: 42}],
     ['wasmUrl is null; allowed: a URL', {wasmUrl: null}],
@@ -162,7 +164,7 @@ describe('refuses', () => {
       {module: BYTES.strict},
     ],
     ["wasmBinary is not a file of im2win's kernels; it begins with", {wasmBinary: new Uint8Array(4)}],
-    ['an option is "algoritm"', {wasmUrl: 'a', algoritm: 'stock'}],
+    ["an option is 'algoritm'", {wasmUrl: 'a', algoritm: 'stock'}],
   ])('%s', async (message, options) => {
     await expect(registerIm2win(options as SlimOptions)).rejects.toThrow(`registerIm2win: ${message}`);
   });
@@ -173,6 +175,7 @@ describe('refuses', () => {
     ['/broken/strict.wasm', 'does not compile: '],
     ['/broken/strict.wasm?type=text/plain', "is not a file of im2win's kernels"],
     ['/cut/strict.wasm', 'cannot be fetched: terminated'],
+    ['/cut/strict.wasm?type=application/wasm', 'cannot be fetched: terminated'],
   ])('%s', async (url, message) => {
     await expect(registerIm2win({wasmUrl: base + url})).rejects.toThrow(
       `registerIm2win: wasmUrl '${base}${url}' ${message}`,
@@ -189,7 +192,7 @@ describe('refuses', () => {
     const empty = new Uint8Array([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]);
     const other = Buffer.concat([empty, identitySection({flavour: 'strict', build: '0123'})]);
     await expect(registerIm2win({module: new WebAssembly.Module(empty)})).rejects.toThrow(
-      "module is not a file of im2win's kernels; allowed: 'im2win-relaxed.wasm'",
+      "module is not a file of im2win's kernels; it is another module, or one that was cut short",
     );
     for (const options of [{module: new WebAssembly.Module(other)}, {wasmBinary: other}]) {
       await expect(registerIm2win(options)).rejects.toThrow(

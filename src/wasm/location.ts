@@ -1,3 +1,4 @@
+import {describe, tagOf} from '../describe.ts';
 import type {Flavour} from '../plan.ts';
 import type {KernelCode} from './binary.ts';
 import {compileError, type KernelFile, type KernelSource} from './source.ts';
@@ -65,7 +66,8 @@ export function kernelsAt(location: Partial<Record<keyof typeof KINDS, unknown>>
   const given = names.filter((name) => location[name] !== undefined);
   if (given.length !== 1) {
     throw new Error(
-      `registerIm2win: ${given.join(' and ') || 'none'} of wasmUrl, wasmBinary and module given; allowed: exactly one.`,
+      `registerIm2win: ${given.length === 0 ? 'where the kernels are is missing' : `${given.join(' and ')} are given`}; ` +
+        'allowed: exactly one of wasmUrl, wasmBinary and module.',
     );
   }
   const [name] = given;
@@ -103,6 +105,8 @@ async function fetchKernels(name: string, url: string | URL, bytesNeeded: boolea
   const type = response.headers.get('Content-Type')?.trim().toLowerCase();
   if (type === 'application/wasm' && !bytesNeeded) {
     return WebAssembly.compileStreaming(response).catch(async (cause) => {
+      // What ends in the middle is no error of the module's.
+      if (cause instanceof TypeError) throw unfetched(reason(cause), cause);
       throw await compileError(name, cause);
     });
   }
@@ -126,19 +130,6 @@ function copyOf(binary: ArrayBuffer | ArrayBufferView): Uint8Array<ArrayBuffer> 
   );
 }
 
-// An object may come from another realm, as a frame or a worker.
 function isA(value: unknown, tag: string): boolean {
   return tagOf(value) === `[object ${tag}]`;
-}
-
-function tagOf(value: unknown): string {
-  return Object.prototype.toString.call(value);
-}
-
-function describe(value: unknown): string {
-  if (typeof value === 'string') return `'${value}'`;
-  if (!isA(value, 'Object'))
-    return typeof value === 'object' && value !== null ? tagOf(value) : String(value);
-  const entries = Object.entries(value as object).map(([key, one]) => `${key}: ${describe(one)}`);
-  return `{${entries.join(', ')}}`;
 }

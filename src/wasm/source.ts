@@ -37,7 +37,10 @@ export async function openKernels(
     const code = await file.load(shared || ('any' in source && supportedFlavours().length < 2));
     const flavour = checkIdentity(file, code);
     if (!('any' in source) && source[flavour] !== file) {
-      throw new Error(`registerIm2win: ${file.name} is of flavour '${flavour}'; it is given as the other.`);
+      const other = flavour === 'strict' ? 'relaxed' : 'strict';
+      throw new Error(
+        `registerIm2win: ${file.name} is of flavour '${flavour}'; allowed: 'im2win-${other}.wasm' of this package.`,
+      );
     }
     if (possible.includes(flavour)) return compileKernels(file, code, flavour, shared);
   }
@@ -56,11 +59,8 @@ function firstOf(
 function checkIdentity({name}: KernelFile, code: KernelCode): Flavour {
   const identity = identify(code);
   if (identity === undefined) {
-    // Often a page that says so: it shows in the first bytes.
-    const beginning =
-      code instanceof Uint8Array ? new TextDecoder('latin1').decode(code.subarray(0, 16)) : '';
     throw new Error(
-      `registerIm2win: ${name} is not a file of im2win's kernels${beginning && `; it begins with ${JSON.stringify(beginning)}`}; ` +
+      `registerIm2win: ${name} is not a file of im2win's kernels; ${whatItIs(code)}; ` +
         "allowed: 'im2win-relaxed.wasm' and 'im2win-strict.wasm' of this package.",
     );
   }
@@ -71,6 +71,14 @@ function checkIdentity({name}: KernelFile, code: KernelCode): Flavour {
     );
   }
   return identity.flavour;
+}
+
+function whatItIs(code: KernelCode): string {
+  if (!(code instanceof Uint8Array) || PREAMBLE.every((byte, i) => code[i] === byte)) {
+    return 'it is another module, or one that was cut short or stripped of its custom sections';
+  }
+  // Often a page that says what is wrong: it shows in the first bytes.
+  return `it begins with ${JSON.stringify(new TextDecoder('latin1').decode(code.subarray(0, 16)))}`;
 }
 
 async function compileKernels(

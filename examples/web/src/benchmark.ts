@@ -49,6 +49,7 @@ new RunButton(async (signal) => {
     progress.announce(`Done. ${byId('headline').textContent}`);
   } catch (error) {
     progress.announce(signal.aborted ? 'Cancelled.' : '');
+    byId('cancelled').hidden = !signal.aborted;
     throw error;
   } finally {
     worker.end();
@@ -112,6 +113,7 @@ async function measure(
 
 function clear(): void {
   byId('finished').hidden = true;
+  byId('cancelled').hidden = true;
   byId('results').hidden = false;
   byId('networks').hidden = true;
   for (const id of ['layer-rows', 'network-rows']) byId(id).replaceChildren();

@@ -112,6 +112,7 @@ const button = new RunButton(async (signal) => {
   } catch (error) {
     // The announcement of an error is its own.
     progress.announce(signal.aborted ? 'Cancelled.' : '');
+    if (signal.aborted) results.cancelled();
     throw error;
   } finally {
     progress.end();

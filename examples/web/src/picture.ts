@@ -3,6 +3,7 @@
 const MOST_FILE_BYTES = 40 * 2 ** 20;
 const MOST_PIXELS = 60e6;
 const LEAST_SIDE = 32;
+const MOST_ASPECT = 4;
 
 /**
  * Decodes a picture.
@@ -35,6 +36,12 @@ export async function readPicture(file: Blob, name: string): Promise<ImageBitmap
     picture.close();
     throw new Error(
       `“${name}” is too small: ${width} × ${height} pixels. Each side must have at least ${LEAST_SIDE}.`,
+    );
+  }
+  if (Math.max(width, height) > MOST_ASPECT * Math.min(width, height)) {
+    picture.close();
+    throw new Error(
+      `“${name}” is too narrow: ${width} × ${height} pixels. One side may be at most ${MOST_ASPECT} times the other.`,
     );
   }
   return picture;

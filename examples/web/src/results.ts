@@ -53,6 +53,13 @@ export class Results {
     byId('results').hidden = false;
   }
 
+  /** Says that there will be no more runs. */
+  cancelled(): void {
+    const done = this.runs.length;
+    if (done === 0) return;
+    byId('outcome').textContent = `Cancelled: these figures are of ${done} of ${this.task.inputs.length}.`;
+  }
+
   /** Says what came out, once all runs are there. */
   finish(): void {
     byId('outcome').textContent = this.task.outcome();
@@ -100,39 +107,30 @@ export class Results {
   }
 
   private summaryRows(): HTMLTableRowElement[] {
-    const {one, all} = this.task.unit;
+    const {one} = this.task.unit;
     const [first] = this.runs;
     const last = this.runs[this.runs.length - 1];
     const steady = this.steady();
     const medianOf = (figure: (run: Run) => number) =>
       each((name) => median(steady.map((r) => figure(r[name]))));
-    const several = this.task.inputs.length > 1;
     return [
       row(
-        several ? `The first ${one}: compiles and packs` : capital(all),
+        `The first ${one}: compiles and packs`,
         each((name) => first[name].milliseconds),
         milliseconds,
       ),
-      ...(several
-        ? [
-            row(
-              `Each later ${one}, median`,
-              medianOf((run) => run.milliseconds),
-              milliseconds,
-              medianInterval(steady.map(({stock, im2win}) => stock.milliseconds / im2win.milliseconds)),
-            ),
-          ]
-        : []),
+      row(
+        `Each later ${one}, median`,
+        medianOf((run) => run.milliseconds),
+        milliseconds,
+        medianInterval(steady.map(({stock, im2win}) => stock.milliseconds / im2win.milliseconds)),
+      ),
       row('of it, in convolutions', medianOf(convolutionMs), milliseconds),
-      ...(several
-        ? [
-            row(
-              this.progress(),
-              each((name) => this.total(name)),
-              milliseconds,
-            ),
-          ]
-        : []),
+      row(
+        this.progress(),
+        each((name) => this.total(name)),
+        milliseconds,
+      ),
       row(
         'Memory: tfjs’s heap',
         each((name) => last[name].heapBytes),

@@ -15,7 +15,11 @@ export interface RunningWorker<T> {
 export function startWorker<T>(worker: Worker, signal: AbortSignal): RunningWorker<T> {
   const ended = new Promise<never>((_, reject) => {
     worker.addEventListener('error', ({message}) =>
-      reject(new Error(`The worker stopped: ${message || 'its code could not be loaded'}. Reload the page.`)),
+      reject(
+        new Error(
+          `The worker stopped: ${message || 'its code could not be loaded'}. Try again, or reload the page.`,
+        ),
+      ),
     );
     signal.addEventListener('abort', () => reject(signal.reason));
   });

@@ -257,6 +257,7 @@ test('the first screen says what it is, and has the button', async () => {
     await page.setViewportSize(size);
     await open('index');
     await chosen('451 × 300');
+    assert.ok(!(await page.getByRole('table').first().isVisible()), 'there are no figures before a run');
     for (const part of [page.getByRole('heading', {level: 1}), run()]) {
       const box = await part.boundingBox();
       assert.ok(box && box.y + box.height <= size.height, `${part} ends at ${JSON.stringify(box)}`);
@@ -316,10 +317,11 @@ test('a dropped picture is taken, and one that is too large is scaled down', asy
   assert.equal(doubled, '1024', 'twice as wide as what is left of a large picture');
   await page.getByRole('button', {name: 'Use the sample again'}).click();
   await chosen('the sample, a cat');
+  assert.ok(!(await page.locator('#results').isVisible()), 'figures of another picture are gone');
   assert.deepEqual(surprises, []);
 });
 
-test('what is no picture, or too small, is refused in words', async () => {
+test('what is no picture, too small or too narrow, is refused in words', async () => {
   await open('index');
   await chosen('451 × 300');
   const refused = async (
@@ -333,6 +335,7 @@ test('what is no picture, or too small, is refused in words', async () => {
   await refused({name: 'notes.txt', mimeType: 'text/plain', buffer: text}, /“notes\.txt” is not an image/);
   await refused({name: 'broken.png', mimeType: 'image/png', buffer: text}, /could not be read as an image/);
   await refused(await pictureFile('dot.png', 8, 8), /“dot\.png” is too small: 8 × 8 pixels/);
+  await refused(await pictureFile('strip.png', 400, 40), /“strip\.png” is too narrow: 400 × 40 pixels/);
   await expectAccessible('an error');
   await chosen('451 × 300');
 });
@@ -384,6 +387,7 @@ test('a run can be cancelled', async () => {
   await page.getByRole('status').filter({hasText: 'Cancelled.'}).waitFor({state: 'attached'});
   await run().waitFor();
   assert.ok((await tableRows(/Time and memory/)).some(([name]) => /^So far, \d+ of 12$/.test(name)));
+  await shown(page.getByText(/^Cancelled: these figures are of \d+ of 12\.$/));
   await workersGone();
   assert.ok(!(await alert().isVisible()));
 });

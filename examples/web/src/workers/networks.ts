@@ -23,7 +23,7 @@ export async function loadNetwork(
     return await LOADERS[name](onProgress);
   } catch (error) {
     throw new Error(
-      `The network could not be loaded: ${(error as Error).message} Check the connection, and try again.`,
+      `The network could not be loaded: ${(error as Error).message.replace(/[.]?$/, '.')} Check the connection, and try again.`,
     );
   }
 }

@@ -1,0 +1,17 @@
+/** A value as an error shows it. */
+export function describe(value: unknown): string {
+  if (typeof value === 'string') return `'${value}'`;
+  if (typeof value === 'bigint') return `${value}n`;
+  if (typeof value === 'function' || typeof value === 'symbol') return `a ${typeof value}`;
+  if (typeof value !== 'object' || value === null) return String(value);
+  if (Array.isArray(value)) return `[${value.map(describe).join(', ')}]`;
+  if (tagOf(value) !== '[object Object]') return tagOf(value);
+  return `{${Object.entries(value)
+    .map(([key, one]) => `${key}: ${describe(one)}`)
+    .join(', ')}}`;
+}
+
+/** What an object is, also one from another realm, as a frame or a worker. */
+export function tagOf(value: unknown): string {
+  return Object.prototype.toString.call(value);
+}
