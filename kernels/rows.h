@@ -89,6 +89,77 @@ IM2WIN_INLINE Shares sharesOf(uint32_t windows, uint32_t mr) {
           tiles == 1 ? 16 : (4 * kNR + tiles - 1) / tiles};
 }
 
+// `tiles` tiles of MR windows, one after the other, where windows and output
+// pixels go on evenly, of one segment of whole eights: a tile's sums as in
+// tile(), without a call for each, and without what other windows need. Where
+// they are 16 values deep that takes a fifth off. `from` is where the following
+// panel is touched next.
+template <int MR>
+IM2WIN_NOINLINE void evenTiles(const ConvCall* call, const float* panel,
+                               const float* following, uint32_t from,
+                               uint32_t aheadStep, f32x4 first0, f32x4 first1,
+                               const float* a, float* c, uint32_t tiles,
+                               f32x4 low, f32x4 high) {
+  const uint32_t depth = call->segmentLength;
+  const uint32_t share = depth / 4 * aheadStep;
+  const uint32_t windowStride = call->windowStride;
+  const uint32_t pixelStride = call->outPixelStride;
+  for (; tiles != 0; --tiles) {
+    const float* ahead = from + share <= depth * kNR ? following + from : panel;
+    from += share;
+    const float* window[MR];
+    f32x4 sum[MR][2];
+    IM2WIN_UNROLL for (int i = 0; i < MR; ++i) {
+      window[i] = a + i * windowStride;
+      sum[i][0] = first0;
+      sum[i][1] = first1;
+    }
+    const float* row = panel;
+    for (uint32_t k = depth; k != 0; k -= 8) {
+      IM2WIN_UNROLL for (int s = 0; s < 8; ++s) {
+        const f32x4 b0 = load(row + s * kNR);
+        const f32x4 b1 = load(row + s * kNR + 4);
+        IM2WIN_UNROLL for (int i = 0; i < MR; ++i) {
+          const f32x4 x = loadSplat(window[i] + s);
+          sum[i][0] = mulAdd(x, b0, sum[i][0]);
+          sum[i][1] = mulAdd(x, b1, sum[i][1]);
+          pin(sum[i][0]);
+          pin(sum[i][1]);
+        }
+        if (s % 4 == 3) {
+          touch(ahead);
+          ahead += aheadStep;
+          pin(ahead);
+        }
+      }
+      row += 8 * kNR;
+      pin(row);
+      IM2WIN_UNROLL for (int i = 0; i < MR; ++i) {
+        window[i] += 8;
+        pin(window[i]);
+      }
+    }
+    float* to = c;
+    IM2WIN_UNROLL for (int i = 0; i < MR; ++i) {
+      store(to, clamp(sum[i][0], low, high));
+      store(to + 4, clamp(sum[i][1], low, high));
+      to += pixelStride;
+    }
+    a += MR * windowStride;
+    c += MR * pixelStride;
+  }
+}
+
+// Whether windows, and output pixels, are as far apart from one output row to
+// the next as within one; or all `windows` from pixel j on lie in one.
+IM2WIN_INLINE bool goesOnEvenly(const ConvCall* call, uint32_t j,
+                                uint32_t windows) {
+  const int32_t length = call->rowLength;
+  return j + windows <= uint32_t(length) ||
+         (call->windowRowStride == length * call->windowStride &&
+          call->outRowStride == length * call->outPixelStride);
+}
+
 // One panel times all windows that are shared out, from `at` on.
 template <int NV>
 IM2WIN_NOINLINE void panelRows(const ConvCall* call, const float* panel,
@@ -104,6 +175,33 @@ IM2WIN_NOINLINE void panelRows(const ConvCall* call, const float* panel,
   const f32x4 first1 = NV == 1 ? first0 : firstSum(call, n + 4, width - 4);
   const f32x4 low0 = finalLow(call, final, n, width);
   const f32x4 low1 = NV == 1 ? low0 : finalLow(call, final, n + 4, width - 4);
+  const uint32_t windows = tiles * height + taller;
+  if (NV == 2 && width == kNR && final != kSloped && call->segments == 1 &&
+      call->segmentLength % 8 == 0 && goesOnEvenly(call, j, windows)) {
+    const float infinity = __builtin_inff();
+    const f32x4 low = final == kClamped ? low0 : splat(-infinity);
+    const f32x4 high = final == kClamped ? finalHigh(call) : splat(infinity);
+    const uint32_t higher = (height + 1) * taller;
+    const float* rest = a + higher * call->windowStride;
+    float* restTo = c + higher * call->outPixelStride;
+#define IM2WIN_EVEN(MR)                                                      \
+  if (height + 1 == MR && taller != 0) {                                     \
+    evenTiles<MR>(call, panel, following, 0, aheadStep, first0, first1, a,   \
+                  c + n, taller, low, high);                                 \
+  }                                                                          \
+  if (height == MR && tiles != taller) {                                     \
+    evenTiles<MR>(call, panel, following, taller * share, aheadStep, first0, \
+                  first1, rest, restTo + n, tiles - taller, low, high);      \
+  }
+    if (height >= 4) {
+      IM2WIN_EVEN(4)
+      IM2WIN_EVEN(5)
+      IM2WIN_EVEN(6)
+#undef IM2WIN_EVEN
+      if (!inRegisters) finishWindows(call, a, c, r, j, n, width, windows);
+      return;
+    }
+  }
   Cursor at = {a, c, r, j};
   for (uint32_t t = 0; t < tiles; ++t) {
     const uint32_t rows = height + (t < taller ? 1 : 0);

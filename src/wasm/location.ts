@@ -106,7 +106,7 @@ async function fetchKernels(name: string, url: string | URL, bytesNeeded: boolea
   if (type === 'application/wasm' && !bytesNeeded) {
     return WebAssembly.compileStreaming(response).catch(async (cause) => {
       // What ends in the middle is no error of the module's.
-      if (cause instanceof TypeError) throw unfetched(reason(cause), cause);
+      if ((cause as Error).name === 'TypeError') throw unfetched(reason(cause), cause);
       throw await compileError(name, cause);
     });
   }
