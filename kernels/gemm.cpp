@@ -4,7 +4,7 @@
 // A filter that stays in the first-level cache as a whole is multiplied by a
 // few windows at a time, whose output pixels are then written in full.
 constexpr uint32_t kSmallFilterBytes = 16 * 1024;
-constexpr uint32_t kFewTiles = 4;
+constexpr uint32_t kFewTiles = 8;
 
 // Else panels outside, tiles inside: a panel stays in the first-level cache
 // while the block's windows, which the caller keeps small, come from the
@@ -14,31 +14,40 @@ constexpr uint32_t kFewTiles = 4;
 template <uint32_t MR>
 IM2WIN_INLINE void gemm(const ConvCall* call, const float* a, float* c,
                         uint32_t rows) {
-  uint32_t windows = rows * call->rowLength;
-  if (windows == 0) return;
   const uint32_t outChannels = call->outChannels;
-  const uint32_t panelFloats = depthOf(call) * kNR;
-  const bool small = outChannels * depthOf(call) * 4 <= kSmallFilterBytes;
+  const uint32_t depth = depthOf(call);
+  const uint32_t panelFloats = depth * kNR;
+  const uint32_t panels = (outChannels + kNR - 1) / kNR;
+  const bool small = outChannels * depth * 4 <= kSmallFilterBytes;
+  // A small filter's panels are near. Its windows are not, where they lie in
+  // the input side by side: then each panel touches a part of the next ones.
+  const bool touchesWindows = small && call->windowStride == int32_t(depth);
+  const uint32_t most = small ? kFewTiles * MR : -1u;
   Cursor at = {a, c, 0, 0};
-  uint32_t count = small && windows > kFewTiles * MR ? kFewTiles * MR : windows;
-  Shares wide = sharesOf(count, MR);
-  Shares narrow = sharesOf(count, 8);
-  while (windows != 0) {
-    if (windows < count) {
-      count = windows;
-      wide = sharesOf(count, MR);
-      narrow = sharesOf(count, 8);
+  Shares wide, narrow;
+  uint32_t shared = 0;
+  for (uint32_t left = rows * call->rowLength; left != 0;) {
+    const uint32_t count = left < most ? left : most;
+    left -= count;
+    const uint32_t coming = (left < count ? left : count) * depth;
+    const uint32_t part = touchesWindows ? coming / panels : panelFloats;
+    if (count != shared) {
+      wide = sharesOf(count, MR, depth, part);
+      narrow = sharesOf(count, 8, depth, part);
+      shared = count;
     }
     const float* panel = call->panels;
+    const float* next = at.a + count * depth;
     for (uint32_t n = 0; n < outChannels; n += kNR) {
       const uint32_t width = outChannels - n < kNR ? outChannels - n : kNR;
       const float* following =
           n + kNR < outChannels ? panel + panelFloats : call->panels;
-      panelRowsOf(call, panel, n, width, at, wide, narrow, following);
+      const Ahead ahead = {touchesWindows ? next : following, part};
+      panelRowsOf(call, panel, n, width, at, wide, narrow, ahead);
       panel += panelFloats;
+      next += part;
     }
     at = advance(call, at, count);
-    windows -= count;
   }
 }
 

@@ -308,8 +308,8 @@ IM2WIN_INLINE void winograd(const ConvCall* call, const ConvCall* gemm,
   const uint32_t allPoints = rowPoints * points;
   const uint32_t rowStride = points * pointStride;
   const uint32_t panelStride = allPoints * pointStride;
-  const Shares wide = sharesOf(windows, MR);
-  const Shares narrow = sharesOf(windows, 8);
+  const Shares wide = sharesOf(windows, MR, depthOf(gemm), pointFloats);
+  const Shares narrow = sharesOf(windows, 8, depthOf(gemm), pointFloats);
   const float* panels = gemm->panels;
   for (uint32_t n = 0; n < outChannels; n += group * kNR) {
     const uint32_t width =
@@ -329,7 +329,7 @@ IM2WIN_INLINE void winograd(const ConvCall* call, const ConvCall* gemm,
         // Products of a whole panel, or of half of it.
         const uint32_t lanes = width - m > 4 ? 8 : 4;
         panelRowsOf(gemm, panel, 0, lanes, {from, to, 0, 0}, wide, narrow,
-                    following);
+                    {following, pointFloats});
         panel += allPoints * pointFloats;
         to += panelStride;
       }
