@@ -67,12 +67,26 @@ export interface Route {
   readonly slope?: OperandStrides;
 }
 
+/** One distinct convolution: what it is known by, and what is known of it. */
+interface Seen {
+  readonly call: readonly CallPart[];
+  readonly route: Route;
+  readonly record: ConvolutionRecord & {calls: number};
+  /** The one that came after it last time. */
+  next?: Seen;
+  forgotten?: true;
+}
+
 /**
  * The convolutions seen so far, each planned once. Bounded: beyond `limit`
- * distinct ones, the one first seen is forgotten.
+ * distinct ones, the one first seen is forgotten. A network makes its calls in the
+ * same order each time, so each is first compared with the one that followed last
+ * time; only where that fails is it looked up.
  */
 export class Routes {
-  private readonly seen = new Map<string, {route: Route; record: ConvolutionRecord & {calls: number}}>();
+  private readonly seen = new Map<string, Seen>();
+  private readonly signature = new CallSignature();
+  private last: Seen | undefined;
   private readonly backend: Im2winBackend;
   private readonly limit: number;
 
@@ -88,20 +102,38 @@ export class Routes {
    *     can have.
    */
   find(kernel: ConvKernel, inputs: ConvInputs, attributes: FusedConvAttributes, context: PlanContext): Route {
-    const key = routeKey(kernel.name, inputs, attributes, context);
+    this.signature.take(kernel.name, inputs, attributes, context);
+    const likely = this.last?.next;
+    const found =
+      likely !== undefined && likely.forgotten === undefined && this.signature.is(likely.call)
+        ? likely
+        : this.lookUp(kernel, inputs, attributes, context);
+    if (this.last !== undefined) this.last.next = found;
+    this.last = found;
+    ++found.record.calls;
+    return found.route;
+  }
+
+  private lookUp(
+    kernel: ConvKernel,
+    inputs: ConvInputs,
+    attributes: FusedConvAttributes,
+    context: PlanContext,
+  ): Seen {
+    const call = this.signature.parts();
+    const key = call.join('|');
     const known = this.seen.get(key);
-    if (known !== undefined) {
-      ++known.record.calls;
-      return known.route;
-    }
+    if (known !== undefined) return known;
     const route = makeRoute(kernel, inputs, attributes, context);
     if (this.seen.size >= this.limit) {
-      const [oldest] = this.seen.keys();
+      const [[oldest, forgotten]] = this.seen;
+      forgotten.forgotten = true;
       this.seen.delete(oldest);
     }
     const record = makeRecord(this.backend, kernel.name, inputs, attributes, route);
-    this.seen.set(key, {route, record: {...record, calls: 1}});
-    return route;
+    const seen = {call, route, record: {...record, calls: 0}};
+    this.seen.set(key, seen);
+    return seen;
   }
 
   /** The records, in the order in which they were first seen. */
@@ -118,25 +150,73 @@ export class Routes {
   }
 }
 
-function routeKey(
-  kernelName: string,
-  {x, filter, dy, bias, preluActivationWeights}: ConvInputs,
-  attributes: FusedConvAttributes,
-  context: PlanContext,
-): string {
-  const {strides, pad, dilations, dataFormat, dimRoundingMode, activation} = attributes;
-  return (
-    `${kernelName}|${x?.dtype} ${x?.shape ?? attributes.inputShape}|${filter?.dtype} ${filter?.shape ?? attributes.filterShape}|` +
-    `${dy?.dtype} ${dy?.shape}|${bias?.dtype} ${bias?.shape}|` +
-    `${preluActivationWeights?.dtype} ${preluActivationWeights?.shape}|${strides}|${typeof pad} ${pad}|${dilations}|` +
-    `${dataFormat}|${dimRoundingMode}|${activation}|${contextKey(context)}`
-  );
-}
+type CallPart = string | number | boolean | null | undefined;
 
-function contextKey(context: PlanContext): string {
-  const wishes = `${context.algorithm}|${context.winograd}|${context.maxPackedFilterBytes}`;
-  if (context.backend === 'cpu') return wishes;
-  return `${wishes}|${context.flavour}|${context.threads}|${context.unavailable}`;
+/**
+ * What tells one convolution from another, part by part, in an array that is used
+ * again: a string of it would take longer than all else before the kernel.
+ */
+class CallSignature {
+  private readonly taken: CallPart[] = [];
+  private count = 0;
+
+  take(kernelName: string, inputs: ConvInputs, attributes: FusedConvAttributes, context: PlanContext): void {
+    const {pad} = attributes;
+    this.count = 0;
+    this.add(kernelName);
+    this.tensor(inputs.x);
+    if (inputs.x == null) this.list(attributes.inputShape);
+    this.tensor(inputs.filter);
+    if (inputs.filter == null) this.list(attributes.filterShape);
+    this.tensor(inputs.dy);
+    this.tensor(inputs.bias);
+    this.tensor(inputs.preluActivationWeights);
+    this.list(attributes.strides);
+    // '1' is no pad, and 1 is.
+    this.add(typeof pad);
+    this.add(typeof pad === 'object' ? String(pad) : pad);
+    this.list(attributes.dilations);
+    this.add(attributes.dataFormat);
+    this.add(attributes.dimRoundingMode);
+    this.add(attributes.activation);
+    this.add(context.algorithm);
+    this.add(context.winograd);
+    this.add(context.maxPackedFilterBytes);
+    if (context.backend === 'cpu') return;
+    this.add(context.flavour);
+    this.add(context.threads);
+    this.add(context.unavailable);
+  }
+
+  is(call: readonly CallPart[]): boolean {
+    if (call.length !== this.count) return false;
+    for (let i = 0; i < call.length; ++i) {
+      if (call[i] !== this.taken[i]) return false;
+    }
+    return true;
+  }
+
+  parts(): CallPart[] {
+    return this.taken.slice(0, this.count);
+  }
+
+  private add(part: CallPart): void {
+    this.taken[this.count++] = part;
+  }
+
+  private tensor(tensor: TensorInfo | null | undefined): void {
+    this.add(tensor?.dtype);
+    this.list(tensor?.shape);
+  }
+
+  private list(values: readonly number[] | number | undefined): void {
+    if (typeof values !== 'object') {
+      this.add(values);
+      return;
+    }
+    this.add(values.length);
+    for (const value of values) this.add(value);
+  }
 }
 
 function makeRoute(
