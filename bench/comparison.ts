@@ -36,23 +36,24 @@ const im2col: MakeLayout = (state, layer) => {
   return {
     bytes: 4 * g.outHeight * rowFloats,
     gather(to, x) {
-      for (let row = 0; row < g.outHeight; ++row) {
-        state.kernels.im2win_strip(
-          to + 4 * row * rowFloats,
-          x,
-          g.inHeight,
-          g.inWidth,
-          g.inChannels,
-          g.filterHeight,
-          row * g.strideHeight - g.padTop,
-          g.dilationHeight,
-          -g.padLeft,
-          g.dilationWidth,
-          g.filterWidth,
-          g.strideWidth,
-          g.outWidth,
-        );
-      }
+      state.kernels.im2win_strip(
+        to,
+        x,
+        g.inHeight,
+        g.inWidth,
+        g.inChannels,
+        g.filterHeight,
+        -g.padTop,
+        g.dilationHeight,
+        -g.padLeft,
+        g.dilationWidth,
+        g.filterWidth,
+        g.strideWidth,
+        g.outWidth,
+        g.outHeight,
+        rowFloats,
+        g.strideHeight,
+      );
     },
     windows: {
       segmentLength: depth,
@@ -75,23 +76,24 @@ const direct: MakeLayout = (state, layer) => {
   return {
     bytes: padded ? 4 * height * rowFloats : 0,
     gather(to, x) {
-      for (let row = 0; padded && row < height; ++row) {
-        state.kernels.im2win_strip(
-          to + 4 * row * rowFloats,
-          x,
-          g.inHeight,
-          g.inWidth,
-          g.inChannels,
-          1,
-          row - g.padTop,
-          1,
-          -g.padLeft,
-          1,
-          width,
-          0,
-          1,
-        );
-      }
+      state.kernels.im2win_strip(
+        to,
+        x,
+        g.inHeight,
+        g.inWidth,
+        g.inChannels,
+        1,
+        -g.padTop,
+        1,
+        -g.padLeft,
+        1,
+        width,
+        0,
+        1,
+        padded ? height : 0,
+        rowFloats,
+        1,
+      );
     },
     windows: {
       segmentLength: g.filterWidth * g.inChannels,

@@ -47,26 +47,32 @@ IM2WIN_NOINLINE void stripRow(float* strip, uint32_t stride, const float* x,
 
 // As im2win_strip, from the image [inChannels, inHeight, inWidth] at x.
 IM2WIN_EXPORT(im2win_strip_nchw)
-void im2win_strip_nchw(float* strip, const float* x, int32_t inHeight,
+void im2win_strip_nchw(float* to, const float* x, int32_t inHeight,
                        int32_t inWidth, int32_t inChannels,
                        int32_t filterHeight, int32_t firstRow, int32_t rowStep,
                        int32_t firstColumn, int32_t columnStep, int32_t columns,
-                       int32_t groupStep, int32_t groups) {
+                       int32_t groupStep, int32_t groups, int32_t strips,
+                       int32_t stripStride, int32_t stripStep) {
   const uint32_t stride = filterHeight * inChannels;
   const uint32_t planeFloats = inHeight * inWidth;
-  for (int32_t g = 0; g < groups; ++g) {
-    for (int32_t kh = 0; kh < filterHeight; ++kh) {
-      const int32_t h = firstRow + kh * rowStep;
-      const bool inside = h >= 0 && h < inHeight;
-      for (int32_t ci = 0; ci < inChannels; ci += 4) {
-        const uint32_t lanes = inChannels - ci < 4 ? inChannels - ci : 4;
-        stripRow(strip + kh * inChannels + ci, stride,
-                 inside ? x + ci * planeFloats + h * inWidth : nullptr,
-                 planeFloats, lanes, inWidth, firstColumn + g * groupStep,
-                 columnStep, columns);
+  for (; strips > 0; --strips) {
+    float* strip = to;
+    for (int32_t g = 0; g < groups; ++g) {
+      for (int32_t kh = 0; kh < filterHeight; ++kh) {
+        const int32_t h = firstRow + kh * rowStep;
+        const bool inside = h >= 0 && h < inHeight;
+        for (int32_t ci = 0; ci < inChannels; ci += 4) {
+          const uint32_t lanes = inChannels - ci < 4 ? inChannels - ci : 4;
+          stripRow(strip + kh * inChannels + ci, stride,
+                   inside ? x + ci * planeFloats + h * inWidth : nullptr,
+                   planeFloats, lanes, inWidth, firstColumn + g * groupStep,
+                   columnStep, columns);
+        }
       }
+      strip += columns * stride;
     }
-    strip += columns * stride;
+    to += stripStride;
+    firstRow += stripStep;
   }
 }
 

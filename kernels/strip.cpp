@@ -22,18 +22,12 @@ IM2WIN_INLINE float* zero(float* to, uint32_t count) {
   return to;
 }
 
-// Writes groups * columns strip columns, [column][filterHeight][inChannels],
-// with zeros for what lies outside the image, which is [inHeight, inWidth,
-// inChannels] at x. Strip column t of group g is input column
-//   firstColumn + g * groupStep + t * columnStep,
-// its rows are firstRow + kh * rowStep. Both may lie anywhere, the padding too.
-// May write three floats beyond the strip's end.
-IM2WIN_EXPORT(im2win_strip)
-void im2win_strip(float* strip, const float* x, int32_t inHeight,
-                  int32_t inWidth, int32_t inChannels, int32_t filterHeight,
-                  int32_t firstRow, int32_t rowStep, int32_t firstColumn,
-                  int32_t columnStep, int32_t columns, int32_t groupStep,
-                  int32_t groups) {
+IM2WIN_INLINE void writeStrip(float* strip, const float* x, int32_t inHeight,
+                              int32_t inWidth, int32_t inChannels,
+                              int32_t filterHeight, int32_t firstRow,
+                              int32_t rowStep, int32_t firstColumn,
+                              int32_t columnStep, int32_t columns,
+                              int32_t groupStep, int32_t groups) {
   // The filter rows [top, bottom) that lie inside the image.
   int32_t top = 0;
   while (top < filterHeight && firstRow + top * rowStep < 0) ++top;
@@ -81,5 +75,27 @@ void im2win_strip(float* strip, const float* x, int32_t inHeight,
       }
       strip = zero(strip, (filterHeight - bottom) * inChannels);
     }
+  }
+}
+
+// Writes `strips` strips, stripStride floats apart, each stripStep input rows
+// below the one before: groups * columns columns,
+// [column][filterHeight][inChannels], with zeros for what lies outside the
+// image, which is [inHeight, inWidth, inChannels] at x. Column t of group g is
+// input column
+//   firstColumn + g * groupStep + t * columnStep,
+// the rows of the first strip are firstRow + kh * rowStep. Both may lie
+// anywhere, the padding too. May write three floats beyond a strip's end.
+IM2WIN_EXPORT(im2win_strip)
+void im2win_strip(float* to, const float* x, int32_t inHeight, int32_t inWidth,
+                  int32_t inChannels, int32_t filterHeight, int32_t firstRow,
+                  int32_t rowStep, int32_t firstColumn, int32_t columnStep,
+                  int32_t columns, int32_t groupStep, int32_t groups,
+                  int32_t strips, int32_t stripStride, int32_t stripStep) {
+  for (; strips > 0; --strips) {
+    writeStrip(to, x, inHeight, inWidth, inChannels, filterHeight, firstRow,
+               rowStep, firstColumn, columnStep, columns, groupStep, groups);
+    to += stripStride;
+    firstRow += stripStep;
   }
 }

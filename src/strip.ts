@@ -88,11 +88,17 @@ export function blockValues(strip: StripLayout, geometry: ConvGeometry, rows: nu
   return count * rowValues(strip, geometry, pixels);
 }
 
+/** Output pixels whose windows are a strip's. */
+export interface StripPart {
+  readonly firstPixel: number;
+  readonly pixels: number;
+}
+
 /** The strips of an output row: one for each phase, or for each part of one. */
 export function* stripsOfRow(
   {outWidth}: ConvGeometry,
   {strip: {phases}, pixelsPerStrip}: {readonly strip: StripLayout; readonly pixelsPerStrip: number},
-): Generator<{firstPixel: number; pixels: number}> {
+): Generator<StripPart> {
   for (let phase = 0; phase < phases && phase < outWidth; ++phase) {
     const rowLength = Math.ceil((outWidth - phase) / phases);
     for (let first = 0; first < rowLength; first += pixelsPerStrip) {

@@ -1,6 +1,6 @@
 import {type ConvGeometry, inputRowsUnder} from '../geometry.ts';
 import type {Im2winPlan} from '../plan.ts';
-import {rowValues, stripColumns, stripsOfRow} from '../strip.ts';
+import {rowValues, type StripPart, stripColumns, stripsOfRow} from '../strip.ts';
 import type {ConvRun} from './conv2d.ts';
 import {CALL_BYTES, ConvCall} from './convCall.ts';
 import type {KernelExports} from './module.ts';
@@ -43,9 +43,9 @@ export function runIm2win(run: ConvRun, plan: Im2winPlan): void {
   const images = merged ? 1 : geometry.batchSize;
   const rowsPerImage = merged ? geometry.batchSize * outHeight : outHeight;
 
-  /** The strip of an output row, which counts from image to image, or an input row. */
-  const gatherRow = (to: number, image: number, inRow: number, firstPixel: number, pixels: number) => {
-    const {columns, groups} = stripColumns(strip, geometry, pixels);
+  /** The strips of output rows of an image, or its input rows themselves. */
+  const gatherStrips = (to: number, image: number, inRow: number, count: number, part: StripPart) => {
+    const {columns, groups} = stripColumns(strip, geometry, part.pixels);
     gather(
       to,
       run.x + image * imageBytes,
@@ -55,11 +55,14 @@ export function runIm2win(run: ConvRun, plan: Im2winPlan): void {
       byStrips ? geometry.filterHeight : 1,
       inRow,
       geometry.dilationHeight,
-      firstPixel * geometry.strideWidth - geometry.padLeft,
+      part.firstPixel * geometry.strideWidth - geometry.padLeft,
       strip.columnStep,
       columns,
       strip.windowStep,
       groups,
+      count,
+      rowValues(strip, geometry, part.pixels),
+      byStrips ? geometry.strideHeight : 1,
     );
   };
 
@@ -68,7 +71,8 @@ export function runIm2win(run: ConvRun, plan: Im2winPlan): void {
     for (let row = 0; row < rowsPerImage; row += plan.rowsPerBlock) {
       const rows = Math.min(plan.rowsPerBlock, rowsPerImage - row);
       const firstInRow = row * geometry.strideHeight - geometry.padTop;
-      for (const {firstPixel, pixels} of stripsOfRow(geometry, plan)) {
+      for (const part of stripsOfRow(geometry, plan)) {
+        const {firstPixel, pixels} = part;
         const rowFloats = rowValues(strip, geometry, pixels);
         call.writeWindows({
           segmentLength: byStrips ? strip.depth : geometry.filterWidth * inChannels,
@@ -89,15 +93,16 @@ export function runIm2win(run: ConvRun, plan: Im2winPlan): void {
         if (strip.source === 'input') {
           windows = run.x + image * imageBytes + 4 * firstInRow * rowFloats;
         } else if (strip.source === 'rows') {
-          for (let r = 0; r < inputRowsUnder(geometry, rows); ++r) {
-            gatherRow(workspace + 4 * r * rowFloats, image, firstInRow + r, firstPixel, pixels);
-          }
+          gatherStrips(workspace, image, firstInRow, inputRowsUnder(geometry, rows), part);
         } else {
-          for (let r = 0; r < rows; ++r) {
-            const own = image * outHeight + row + r;
+          for (let done = 0; done < rows; ) {
+            const own = image * outHeight + row + done;
             const ownImage = Math.floor(own / outHeight);
-            const inRow = (own - ownImage * outHeight) * geometry.strideHeight - geometry.padTop;
-            gatherRow(workspace + 4 * r * rowFloats, ownImage, inRow, firstPixel, pixels);
+            const ownRow = own - ownImage * outHeight;
+            const count = Math.min(rows - done, outHeight - ownRow);
+            const inRow = ownRow * geometry.strideHeight - geometry.padTop;
+            gatherStrips(workspace + 4 * done * rowFloats, ownImage, inRow, count, part);
+            done += count;
           }
         }
         gemm?.(call.offset, windows, outputAt(output, image, row, firstPixel), rows);

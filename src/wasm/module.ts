@@ -132,7 +132,7 @@ export interface KernelExports {
 }
 
 type StripKernel = (
-  strip: number,
+  to: number,
   x: number,
   inHeight: number,
   inWidth: number,
@@ -145,6 +145,9 @@ type StripKernel = (
   columns: number,
   groupStep: number,
   groups: number,
+  strips: number,
+  stripStride: number,
+  stripStep: number,
 ) => void;
 
 type WinogradKernel = (

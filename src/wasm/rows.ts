@@ -27,8 +27,23 @@ export function gatherRows(
   first: number,
   count: number,
 ): void {
-  for (let r = 0; r < count; ++r) {
-    const row = to + 4 * r * width * channels;
-    kernels.im2win_strip_nchw(row, image, height, width, channels, 1, first + r, 1, 0, 1, width, 0, 1);
-  }
+  const rowFloats = width * channels;
+  kernels.im2win_strip_nchw(
+    to,
+    image,
+    height,
+    width,
+    channels,
+    1,
+    first,
+    1,
+    0,
+    1,
+    width,
+    0,
+    1,
+    count,
+    rowFloats,
+    1,
+  );
 }

@@ -102,11 +102,24 @@ export function runWinograd(run: ConvRun, plan: WinogradPlan): void {
           const columnCount = (some * outputs + taps - 1) * strideWidth;
           const rowStride = Math.ceil((columnCount * inChannels) / 4) * 4;
           const firstColumn = (firstTile + first) * outputs * strideWidth - geometry.padLeft;
-          for (let u = 0; u < rowPoints; ++u) {
-            const row = firstRow + r * rowStep + u * phases + phase;
-            const to = columns + 4 * u * rowStride;
-            gather(to, x, inHeight, inWidth, inChannels, 1, row, 1, firstColumn, 1, columnCount, 0, 1);
-          }
+          gather(
+            columns,
+            x,
+            inHeight,
+            inWidth,
+            inChannels,
+            1,
+            firstRow + r * rowStep + phase,
+            1,
+            firstColumn,
+            1,
+            columnCount,
+            0,
+            1,
+            rowPoints,
+            rowStride,
+            phases,
+          );
           kernels.im2win_winograd_input(
             inputRows + 4 * (r * rowFloats + first * depth + phase * columnFloats),
             columns,
