@@ -2,9 +2,16 @@
 #include "rows.h"
 
 // A filter that stays in the first-level cache as a whole is multiplied by a
-// few windows at a time, whose output pixels are then written in full.
-constexpr uint32_t kSmallFilterBytes = 16 * 1024;
+// few windows at a time, whose output pixels are then written in full. So is a
+// larger one whose windows are smaller than their output: what a pass over many
+// windows wrote for one panel would be gone when the next panel's comes to it.
 constexpr uint32_t kFewTiles = 8;
+
+IM2WIN_INLINE bool takesFewWindows(uint32_t depth, uint32_t outChannels) {
+  const uint32_t filterBytes = depth * outChannels * 4;
+  return filterBytes <= 16 * 1024 ||
+         (filterBytes <= 64 * 1024 && outChannels >= depth);
+}
 
 // Else panels outside, tiles inside: a panel stays in the first-level cache
 // while the block's windows, which the caller keeps small, come from the
@@ -18,11 +25,11 @@ IM2WIN_INLINE void gemm(const ConvCall* call, const float* a, float* c,
   const uint32_t depth = depthOf(call);
   const uint32_t panelFloats = depth * kNR;
   const uint32_t panels = (outChannels + kNR - 1) / kNR;
-  const bool small = outChannels * depth * 4 <= kSmallFilterBytes;
-  // A small filter's panels are near. Its windows are not, where they lie in
-  // the input side by side: then each panel touches a part of the next ones.
-  const bool touchesWindows = small && call->windowStride == int32_t(depth);
-  const uint32_t most = small ? kFewTiles * MR : -1u;
+  const bool few = takesFewWindows(depth, outChannels);
+  // Such a filter's panels are near. Its windows are not, where they lie in the
+  // input side by side: then each panel touches a part of the next ones.
+  const bool touchesWindows = few && call->windowStride == int32_t(depth);
+  const uint32_t most = few ? kFewTiles * MR : -1u;
   Cursor at = {a, c, 0, 0};
   Shares wide, narrow;
   uint32_t shared = 0;

@@ -27,9 +27,6 @@ const TARGETS: Record<Flavour | 'cpu', Target> = {
 // block of too few windows reads the whole filter again for too little work.
 const BLOCK_BYTES = 64 * 1024;
 const BLOCK_WINDOWS = 96;
-// A filter up to here is multiplied by a few windows at a time, whatever the block:
-// kSmallFilterBytes in kernels/gemm.cpp.
-const SMALL_FILTER_BYTES = 16 * 1024;
 export const MAX_BLOCK_BYTES = 255 * 1024; // 256 KiB with the call's descriptors and alignment.
 // A row that is so long that it does not fit may have this part of the matrix that
 // im2col would write.
@@ -218,6 +215,12 @@ function filterName({filterHeight, filterWidth, inChannels, outChannels}: ConvGe
   return `${filterHeight}×${filterWidth}×${inChannels}×${outChannels}`;
 }
 
+/** Whether the kernel takes a few windows at a time, whatever the block: as kernels/gemm.cpp has it. */
+function takesFewWindows(depth: number, outChannels: number): boolean {
+  const filterBytes = 4 * depth * outChannels;
+  return filterBytes <= 16 * 1024 || (filterBytes <= 64 * 1024 && outChannels >= depth);
+}
+
 function blockRows(
   geometry: ConvGeometry,
   {source, depth}: StripLayout,
@@ -226,7 +229,7 @@ function blockRows(
   const {batchSize, outHeight, outWidth, outChannels} = geometry;
   // Blocks of rows end with the image.
   const all = source === 'rows' ? outHeight : batchSize * outHeight;
-  if (source === 'input' && 4 * depth * outChannels <= SMALL_FILTER_BYTES) return all;
+  if (source === 'input' && takesFewWindows(depth, outChannels)) return all;
   let rows = 1;
   while (rows < all) {
     const bytes = bytesFor(rows + 1) + (rows + 1) * outRowBytes(geometry);
