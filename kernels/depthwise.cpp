@@ -65,10 +65,10 @@ IM2WIN_INLINE Vector slopeAs(const ConvCall* call, uint32_t n) {
 
 // T output pixels times a vector of channels: `rows` filter rows of KW taps, S
 // columns from one output pixel to the next. x is the first window's first
-// value, filter its first tap; strides are in floats. At an EDGE only the
-// columns in [begin, end) lie inside the input: what is outside adds nothing.
-// `begin` is less than KW.
-template <typename Vector, int KW, int S, int T, bool EDGE>
+// value, filter its first tap; strides are in floats. What lies outside the
+// input adds nothing: the first LEFT and the last RIGHT columns; at an EDGE,
+// all but the columns in [begin, end), where `begin` is less than KW.
+template <typename Vector, int KW, int S, int T, bool EDGE, int LEFT, int RIGHT>
 IM2WIN_INLINE void columns(Vector* sum, const float* x, const float* filter,
                            uint32_t rows, uint32_t rowStride,
                            uint32_t pixelStride, int32_t begin, int32_t end) {
@@ -77,8 +77,8 @@ IM2WIN_INLINE void columns(Vector* sum, const float* x, const float* filter,
     IM2WIN_UNROLL for (int kw = 0; kw < KW; ++kw) {
       tap[kw] = loadAs<Vector>(filter + kw * pixelStride);
     }
-    const float* column = x;
-    IM2WIN_UNROLL for (int w = 0; w < (T - 1) * S + KW; ++w) {
+    const float* column = x + LEFT * pixelStride;
+    IM2WIN_UNROLL for (int w = LEFT; w < (T - 1) * S + KW - RIGHT; ++w) {
       if (!EDGE || (w < end && (w >= KW - 1 || w >= begin))) {
         const Vector value = loadAs<Vector>(column);
         IM2WIN_UNROLL for (int kw = 0; kw < KW; ++kw) {
@@ -104,11 +104,13 @@ struct Ahead {
   uint32_t stride;
 };
 
-// `count` (up to T) pixels, the channels [from, to): whole vectors. Beside them
-// the columns above `ahead` are brought nearer, in the order in which they lie:
-// a tile's own loads go from column to column, which the machine does not
-// foresee, and what they wait for does not overlap with what they compute.
-template <typename Vector, int KW, int S, int T, bool EDGE>
+// T pixels, or at an EDGE `count`, the channels [from, to): whole vectors.
+// Beside them the columns above `ahead` are brought nearer, in the order in
+// which they lie: a tile's own loads go from column to column, which the
+// machine does not foresee, and what they wait for does not overlap with what
+// they compute.
+template <typename Vector, int KW, int S, int T, bool EDGE, int LEFT = 0,
+          int RIGHT = 0>
 IM2WIN_NOINLINE void depthwiseTile(const ConvCall* call, const float* x,
                                    const float* filter, float* c, uint32_t rows,
                                    uint32_t rowStride, uint32_t channels,
@@ -116,6 +118,7 @@ IM2WIN_NOINLINE void depthwiseTile(const ConvCall* call, const float* x,
                                    int32_t begin, int32_t end,
                                    const float* ahead, uint32_t aheadStride) {
   constexpr uint32_t LANES = lanesOf<Vector>;
+  ahead += LEFT * channels;
   // Read once: what is stored might be the call, for all the compiler knows.
   const Final final = finalOf(call);
   const float* bias = biasComesFirst(call) ? call->bias.data : nullptr;
@@ -135,8 +138,8 @@ IM2WIN_NOINLINE void depthwiseTile(const ConvCall* call, const float* x,
     const Vector first =
         bias ? loadAs<Vector>(bias + n) : both<Vector>(splat(0));
     IM2WIN_UNROLL for (int t = 0; t < T; ++t) sum[t] = first;
-    columns<Vector, KW, S, T, EDGE>(sum, x + n, filter + n, rows, rowStride,
-                                    channels, begin, end);
+    columns<Vector, KW, S, T, EDGE, LEFT, RIGHT>(
+        sum, x + n, filter + n, rows, rowStride, channels, begin, end);
     float* pixel = c + n;
     const auto storeAll = [&](auto finish) __attribute__((always_inline)) {
       IM2WIN_UNROLL for (int t = 0; t < T; ++t) {
@@ -214,6 +217,12 @@ IM2WIN_NOINLINE void depthwisePixel(const ConvCall* call, const float* x,
   }
 }
 
+// The width of the next tile of the `left` (7 or more) pixels of a row: such
+// that few are left over at its end.
+IM2WIN_INLINE int32_t evenWidth(int32_t left) {
+  return left % 7 == 0 && left % 8 != 0 ? 7 : left >= 8 ? 8 : 7;
+}
+
 // One output row, the first `whole` channels, tile by tile.
 template <int KW, int S>
 IM2WIN_INLINE void depthwiseRow(const ConvCall* call, const float* x,
@@ -250,6 +259,25 @@ IM2WIN_INLINE void depthwiseRow(const ConvCall* call, const float* x,
         if (pairs < whole) IM2WIN_TILE(f32x4, 4, true, pairs, whole);
       }
       j += left > 2 ? 4 : 2;
+    } else if (KW == 3 && left >= 7 && begin <= 1 && end > evenWidth(left)) {
+      // The usual padding, of one column: where it is, is known beforehand.
+      const int32_t width = evenWidth(left);
+#define IM2WIN_PADDED(T, LEFT, RIGHT)                                        \
+  if (width == T && (begin == 1) == LEFT && (end == T + 1) == RIGHT) {       \
+    depthwiseTile<f32x4, KW, S, T, false, LEFT, RIGHT>(                      \
+        call, x + at, filter, pixel, rows, rowStride, channels, 0, whole, T, \
+        begin, end, ahead.rows + at, ahead.stride);                          \
+  }
+      IM2WIN_PADDED(7, 0, 0)
+      IM2WIN_PADDED(7, 0, 1)
+      IM2WIN_PADDED(7, 1, 0)
+      IM2WIN_PADDED(7, 1, 1)
+      IM2WIN_PADDED(8, 0, 0)
+      IM2WIN_PADDED(8, 0, 1)
+      IM2WIN_PADDED(8, 1, 0)
+      IM2WIN_PADDED(8, 1, 1)
+#undef IM2WIN_PADDED
+      j += width;
     } else if (IM2WIN_INSIDE(8)) {
       IM2WIN_TILE(f32x4, 8, false, 0, whole);
       j += 8;
