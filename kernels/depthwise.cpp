@@ -121,7 +121,7 @@ IM2WIN_NOINLINE void depthwiseTile(const ConvCall* call, const float* x,
   ahead += LEFT * channels;
   // Read once: what is stored might be the call, for all the compiler knows.
   const Final final = finalOf(call);
-  const float* bias = biasComesFirst(call) ? call->bias.data : nullptr;
+  const float* bias = firstBias(call, 0);
   const Vector low = both<Vector>(loadSplat(&call->low));
   const f32x4 high = finalHigh(call);
   const uint32_t outPixelStride = call->outPixelStride;

@@ -35,10 +35,16 @@ IM2WIN_INLINE Final finalOf(const ConvCall* call) {
   return bounded ? kClamped : kAsTheyAre;
 }
 
+// The bias that the sums from channel n on begin with; null if with zeros.
+IM2WIN_INLINE const float* firstBias(const ConvCall* call, uint32_t n) {
+  const float* bias = call->bias.data;
+  return bias && biasComesFirst(call) ? bias + n : nullptr;
+}
+
 // What the sums of `lanes` channels (of which four count) from n on begin with.
 IM2WIN_INLINE f32x4 firstSum(const ConvCall* call, uint32_t n, uint32_t lanes) {
-  if (!call->bias.data || !biasComesFirst(call)) return splat(0.0f);
-  return loadLanes(call->bias.data + n, lanes);
+  const float* bias = firstBias(call, n);
+  return bias ? loadLanes(bias, lanes) : splat(0.0f);
 }
 
 IM2WIN_INLINE f32x4 operandAt(const Operand& operand, uint32_t r, uint32_t j,

@@ -5,12 +5,66 @@
 // few windows at a time, whose output pixels are then written in full. So is a
 // larger one whose windows are smaller than their output: what a pass over many
 // windows wrote for one panel would be gone when the next panel's comes to it.
-constexpr uint32_t kFewTiles = 8;
+constexpr uint32_t kNearFilterBytes = 16 * 1024;
+constexpr uint32_t kWideFilterBytes = 64 * 1024;
 
 IM2WIN_INLINE bool takesFewWindows(uint32_t depth, uint32_t outChannels) {
   const uint32_t filterBytes = depth * outChannels * 4;
-  return filterBytes <= 16 * 1024 ||
-         (filterBytes <= 64 * 1024 && outChannels >= depth);
+  return filterBytes <= kNearFilterBytes ||
+         (filterBytes <= kWideFilterBytes && outChannels >= depth);
+}
+
+// A few windows after the other times all whole panels of such a filter.
+// False, and nothing done, where windows do not go on evenly for long enough.
+IM2WIN_INLINE bool fewWindows(const ConvCall* call, const float* a, float* c,
+                              uint32_t rows) {
+  const uint32_t rowLength = call->rowLength;
+  const bool together = goesOnEvenly(call, 0, rows * rowLength);
+  const uint32_t length = together ? rows * rowLength : rowLength;
+  const uint32_t tiles = (length + kMR - 1) / kMR;
+  const uint32_t panels = call->outChannels / kNR;
+  const Final final = finalOf(call);
+  if (panels == 0 || final == kSloped || length < kLeastEven * tiles) {
+    return false;
+  }
+  const uint32_t depth = depthOf(call);
+  const uint32_t height = length / tiles;
+  const uint32_t taller = length - tiles * height;
+  // Fewer tiles at a time write a pixel's lines sooner one after the other; but
+  // panels that come from the second-level cache are to serve several.
+  const bool near = depth * call->outChannels * 4 <= kNearFilterBytes;
+  const uint32_t group = (near ? 2 : 8) + 8 / panels;
+  // The next windows are touched, where they lie in the input side by side.
+  const bool dense = call->windowStride == int32_t(depth);
+  const bool inRegisters = finishesInRegisters(call);
+  const float* bias = firstBias(call, 0);
+  const f32x4 low = lowOf(call, final);
+  const f32x4 high = highOf(call, final);
+  for (uint32_t r = 0; r < (together ? 1 : rows); ++r) {
+    const float* from = a + r * call->windowRowStride;
+    float* to = c + r * call->outRowStride;
+    uint32_t done = 0;
+    for (uint32_t tile = 0; tile < tiles;) {
+      const uint32_t own = height + (tile < taller);
+      const uint32_t same = (tile < taller ? taller : tiles) - tile;
+      const uint32_t some = same < group ? same : group;
+      const uint32_t count = some * own;
+      const float* next = from + count * depth;
+      const uint32_t left = length - done - count;
+      const uint32_t coming = dense ? (left < count ? left : count) * depth : 0;
+      evenTilesOf(own, call, call->panels, panels, bias, next, coming / panels,
+                  0, kLine, from, to, some, low, high);
+      if (!inRegisters) {
+        finishWindows(call, from, to, r + done / rowLength, done % rowLength, 0,
+                      panels * kNR, count);
+      }
+      from += count * call->windowStride;
+      to += count * call->outPixelStride;
+      done += count;
+      tile += some;
+    }
+  }
+  return true;
 }
 
 // Else panels outside, tiles inside: a panel stays in the first-level cache
@@ -18,60 +72,54 @@ IM2WIN_INLINE bool takesFewWindows(uint32_t depth, uint32_t outChannels) {
 // second. A panel of at most four channels takes one vector for each window,
 // and so more windows at a time: fewer than eight sums would wait for each
 // other.
-template <uint32_t MR>
 IM2WIN_INLINE void gemm(const ConvCall* call, const float* a, float* c,
                         uint32_t rows) {
+  uint32_t windows = rows * call->rowLength;
+  if (windows == 0) return;
   const uint32_t outChannels = call->outChannels;
   const uint32_t depth = depthOf(call);
   const uint32_t panelFloats = depth * kNR;
-  const uint32_t panels = (outChannels + kNR - 1) / kNR;
   const bool few = takesFewWindows(depth, outChannels);
-  // Such a filter's panels are near. Its windows are not, where they lie in the
-  // input side by side: then each panel touches a part of the next ones.
-  const bool touchesWindows = few && call->windowStride == int32_t(depth);
-  const uint32_t most = few ? kFewTiles * MR : -1u;
+  const uint32_t first =
+      few && fewWindows(call, a, c, rows) ? outChannels / kNR * kNR : 0;
+  const float* panels = call->panels + first * depth;
   Cursor at = {a, c, 0, 0};
-  Shares wide, narrow;
-  uint32_t shared = 0;
-  for (uint32_t left = rows * call->rowLength; left != 0;) {
-    const uint32_t count = left < most ? left : most;
-    left -= count;
-    const uint32_t coming = (left < count ? left : count) * depth;
-    const uint32_t part = touchesWindows ? coming / panels : panelFloats;
-    if (count != shared) {
-      wide = sharesOf(count, MR, depth, part);
-      narrow = sharesOf(count, 8, depth, part);
-      shared = count;
+  constexpr uint32_t kFew = 8 * kMR;
+  uint32_t count = few && windows > kFew ? kFew : windows;
+  Shares wide = sharesOf(count, kMR, depth);
+  Shares narrow = sharesOf(count, 8, depth);
+  while (windows != 0 && first != outChannels) {
+    if (windows < count) {
+      count = windows;
+      wide = sharesOf(count, kMR, depth);
+      narrow = sharesOf(count, 8, depth);
     }
-    const float* panel = call->panels;
-    const float* next = at.a + count * depth;
-    for (uint32_t n = 0; n < outChannels; n += kNR) {
+    const float* panel = panels;
+    for (uint32_t n = first; n < outChannels; n += kNR) {
       const uint32_t width = outChannels - n < kNR ? outChannels - n : kNR;
       const float* following =
-          n + kNR < outChannels ? panel + panelFloats : call->panels;
-      const Ahead ahead = {touchesWindows ? next : following, part};
-      panelRowsOf(call, panel, n, width, at, wide, narrow, ahead);
+          n + kNR < outChannels ? panel + panelFloats : panels;
+      panelRowsOf(call, panel, n, width, at, wide, narrow, following);
       panel += panelFloats;
-      next += part;
     }
     at = advance(call, at, count);
+    windows -= count;
   }
 }
 
 // Writes `rows` output rows to c: [rows, rowLength, outChannels], spaced as the
 // call says, from the windows at a. Operand rows count from the block's first.
-// An entry point is named for its tile, MRxNR; the strict tile is one row
-// lower, because a product that is not fused needs a register of its own.
+// An entry point is named for its tile, MRxNR.
 #ifdef IM2WIN_RELAXED
 IM2WIN_EXPORT(im2win_gemm_6x8)
 void im2win_gemm_6x8(const ConvCall* call, const float* a, float* c,
                      uint32_t rows) {
-  gemm<6>(call, a, c, rows);
+  gemm(call, a, c, rows);
 }
 #else
 IM2WIN_EXPORT(im2win_gemm_5x8)
 void im2win_gemm_5x8(const ConvCall* call, const float* a, float* c,
                      uint32_t rows) {
-  gemm<5>(call, a, c, rows);
+  gemm(call, a, c, rows);
 }
 #endif

@@ -10,24 +10,21 @@ IM2WIN_INLINE void tileOf(uint32_t rows, const ConvCall* call,
                           float* to, int32_t pixelStride, Final final,
                           f32x4 low0, f32x4 low1, const float* ahead,
                           uint32_t aheadStep) {
-#define IM2WIN_TILE(MR)                                              \
-  case MR:                                                           \
-    return tile<MR, NV>(call, panel, first0, first1, a, windows, to, \
-                        pixelStride, final, low0, low1, ahead, aheadStep)
-  switch (rows) {
-    IM2WIN_TILE(1);
-    IM2WIN_TILE(2);
-    IM2WIN_TILE(3);
-    IM2WIN_TILE(4);
-    IM2WIN_TILE(5);
-    IM2WIN_TILE(6);
+#define IM2WIN_TILE(MR)                                                      \
+  if constexpr (NV == 1 || MR <= kMR) {                                      \
+    if (rows == MR) {                                                        \
+      return tile<MR, NV>(call, panel, first0, first1, a, windows, to,       \
+                          pixelStride, final, low0, low1, ahead, aheadStep); \
+    }                                                                        \
   }
-  if constexpr (NV == 1) {
-    switch (rows) {
-      IM2WIN_TILE(7);
-      IM2WIN_TILE(8);
-    }
-  }
+  IM2WIN_TILE(1)
+  IM2WIN_TILE(2)
+  IM2WIN_TILE(3)
+  IM2WIN_TILE(4)
+  IM2WIN_TILE(5)
+  IM2WIN_TILE(6)
+  IM2WIN_TILE(7)
+  IM2WIN_TILE(8)
 #undef IM2WIN_TILE
 }
 
@@ -69,13 +66,6 @@ IM2WIN_NOINLINE void tileRest(uint32_t rows, const ConvCall* call,
   }
 }
 
-// What a panel's tiles bring nearer beside their work: `floats` floats, of the
-// following panel or of the following windows.
-struct Ahead {
-  const float* from;
-  uint32_t floats;
-};
-
 // How windows are shared out to tiles: evenly, so that no tile is left with
 // one. Its divisions take as long as a few steps of a tile: once a block, not
 // once a panel.
@@ -83,8 +73,8 @@ struct Shares {
   uint32_t tiles;
   uint32_t height;  // Of a tile; the first `taller` have one row more.
   uint32_t taller;
-  // The tiles share out what they touch, too, so that it comes no faster than
-  // it has to: four steps touch a line, `aheadStep` floats behind the one
+  // The tiles share out the following panel, too, so that it comes no faster
+  // than it has to: four steps touch a line, `aheadStep` floats behind the one
   // before.
   uint32_t aheadStep;
 };
@@ -96,14 +86,12 @@ constexpr uint32_t kNearWindowBytes = 36 * 1024;
 constexpr uint32_t kNearAheadStep = 8;
 constexpr uint32_t kLine = 16;
 
-IM2WIN_INLINE Shares sharesOf(uint32_t windows, uint32_t mr, uint32_t depth,
-                              uint32_t aheadFloats) {
+IM2WIN_INLINE Shares sharesOf(uint32_t windows, uint32_t mr, uint32_t depth) {
   const uint32_t tiles = (windows + mr - 1) / mr;
   const uint32_t height = windows / tiles;
   const uint32_t least =
       windows * depth * 4 <= kNearWindowBytes ? kNearAheadStep : 1;
-  const uint32_t steps = tiles * depth;
-  const uint32_t evenly = steps ? (4 * aheadFloats + steps - 1) / steps : 0;
+  const uint32_t evenly = (4 * kNR + tiles - 1) / tiles;
   const uint32_t step = evenly < least ? least : evenly;
   return {tiles, height, windows - tiles * height, step < kLine ? step : kLine};
 }
@@ -113,84 +101,132 @@ IM2WIN_INLINE uint32_t reachOf(uint32_t share, uint32_t aheadStep) {
   return share + (aheadStep < 4 ? 4 - aheadStep : 0);
 }
 
-// `tiles` tiles of MR windows, one after the other, where windows and output
-// pixels go on evenly, of one segment of whole eights: a tile's sums as in
+// The lowest tile that evenTiles is made for.
+constexpr uint32_t kLeastEven = 3;
+
+// `panels` whole panels, one after the other, each times `tiles` tiles of MR
+// windows, where windows and output pixels go on evenly: a tile's sums as in
 // tile(), without a call for each, and without what other windows need. Where
-// they are 16 values deep that takes a fifth off. `from` is the place in what
-// comes that is touched next.
+// windows are 16 values deep that takes a fifth off. Beside each panel the next
+// `comingFloats` floats at `coming` are touched, by the first tile from `from`
+// on. `bias` is the first panel's, if there is one.
 template <int MR>
 IM2WIN_NOINLINE void evenTiles(const ConvCall* call, const float* panel,
+                               uint32_t panels, const float* bias,
                                const float* coming, uint32_t comingFloats,
-                               uint32_t from, uint32_t aheadStep, f32x4 first0,
-                               f32x4 first1, const float* a, float* c,
+                               uint32_t from, uint32_t aheadStep,
+                               const float* windows, float* pixels,
                                uint32_t tiles, f32x4 low, f32x4 high) {
   const uint32_t length = call->segmentLength;
   const uint32_t segments = call->segments;
   const uint32_t gap = call->segmentStride - length;
-  const uint32_t depth = depthOf(call);
-  const uint32_t share = depth / 4 * aheadStep;
+  const uint32_t share = depthOf(call) / 4 * aheadStep;
   const uint32_t reach = reachOf(share, aheadStep);
   const uint32_t windowStride = call->windowStride;
   const uint32_t pixelStride = call->outPixelStride;
-  for (; tiles != 0; --tiles) {
-    const float* ahead = from + reach <= comingFloats ? coming + from : panel;
-    from += share;
-    const float* window[MR];
-    f32x4 sum[MR][2];
-    IM2WIN_UNROLL for (int i = 0; i < MR; ++i) {
-      window[i] = a + i * windowStride;
-      sum[i][0] = first0;
-      sum[i][1] = first1;
-    }
+  for (; panels != 0; --panels) {
+    const f32x4 first0 = bias ? load(bias) : splat(0.0f);
+    const f32x4 first1 = bias ? load(bias + 4) : splat(0.0f);
     const float* row = panel;
-    const auto step = [&](int s) __attribute__((always_inline)) {
-      const f32x4 b0 = load(row + s * kNR);
-      const f32x4 b1 = load(row + s * kNR + 4);
+    const float* a = windows;
+    float* c = pixels;
+    uint32_t place = from;
+    for (uint32_t left = tiles; left != 0; --left) {
+      const float* ahead =
+          place + reach <= comingFloats ? coming + place : panel;
+      place += share;
+      const float* window[MR];
+      f32x4 sum[MR][2];
       IM2WIN_UNROLL for (int i = 0; i < MR; ++i) {
-        const f32x4 x = loadSplat(window[i] + s);
-        sum[i][0] = mulAdd(x, b0, sum[i][0]);
-        sum[i][1] = mulAdd(x, b1, sum[i][1]);
-        pin(sum[i][0]);
-        pin(sum[i][1]);
+        window[i] = a + i * windowStride;
+        sum[i][0] = first0;
+        sum[i][1] = first1;
       }
-    };
-    const auto forward = [&](uint32_t rows, uint32_t floats)
-                             __attribute__((always_inline)) {
-                               row += rows * kNR;
-                               pin(row);
-                               IM2WIN_UNROLL for (int i = 0; i < MR; ++i) {
-                                 window[i] += floats;
-                                 pin(window[i]);
-                               }
-                             };
-    for (uint32_t segment = segments; segment != 0; --segment) {
-      uint32_t k = length;
-      for (; k >= 8; k -= 8) {
-        IM2WIN_UNROLL for (int s = 0; s < 8; ++s) {
-          step(s);
-          if (s % 4 == 3) {
-            touch(ahead);
-            ahead += aheadStep;
-            pin(ahead);
-          }
+      row = panel;
+      const auto step = [&](int s) __attribute__((always_inline)) {
+        const f32x4 b0 = load(row + s * kNR);
+        const f32x4 b1 = load(row + s * kNR + 4);
+        IM2WIN_UNROLL for (int i = 0; i < MR; ++i) {
+          const f32x4 x = loadSplat(window[i] + s);
+          sum[i][0] = mulAdd(x, b0, sum[i][0]);
+          sum[i][1] = mulAdd(x, b1, sum[i][1]);
+          pin(sum[i][0]);
+          pin(sum[i][1]);
         }
-        forward(8, 8);
+      };
+      const auto forward = [&](uint32_t rows, uint32_t floats)
+                               __attribute__((always_inline)) {
+                                 row += rows * kNR;
+                                 pin(row);
+                                 IM2WIN_UNROLL for (int i = 0; i < MR; ++i) {
+                                   window[i] += floats;
+                                   pin(window[i]);
+                                 }
+                               };
+      for (uint32_t segment = segments; segment != 0; --segment) {
+        uint32_t k = length;
+        for (; k >= 8; k -= 8) {
+          IM2WIN_UNROLL for (int s = 0; s < 8; ++s) {
+            step(s);
+            if (s % 4 == 3) {
+              touch(ahead);
+              ahead += aheadStep;
+              pin(ahead);
+            }
+          }
+          forward(8, 8);
+        }
+        for (; k != 0; --k) {
+          step(0);
+          forward(1, 1);
+        }
+        forward(0, gap);
       }
-      for (; k != 0; --k) {
-        step(0);
-        forward(1, 1);
+      float* to = c;
+      IM2WIN_UNROLL for (int i = 0; i < MR; ++i) {
+        store(to, clamp(sum[i][0], low, high));
+        store(to + 4, clamp(sum[i][1], low, high));
+        to += pixelStride;
       }
-      forward(0, gap);
+      a += MR * windowStride;
+      c += MR * pixelStride;
     }
-    float* to = c;
-    IM2WIN_UNROLL for (int i = 0; i < MR; ++i) {
-      store(to, clamp(sum[i][0], low, high));
-      store(to + 4, clamp(sum[i][1], low, high));
-      to += pixelStride;
-    }
-    a += MR * windowStride;
-    c += MR * pixelStride;
+    if (bias) bias += kNR;
+    panel = row;
+    coming += comingFloats;
+    pixels += kNR;
   }
+}
+
+IM2WIN_INLINE void evenTilesOf(uint32_t height, const ConvCall* call,
+                               const float* panel, uint32_t panels,
+                               const float* bias, const float* coming,
+                               uint32_t comingFloats, uint32_t from,
+                               uint32_t aheadStep, const float* windows,
+                               float* pixels, uint32_t tiles, f32x4 low,
+                               f32x4 high) {
+#define IM2WIN_EVEN(MR)                                                     \
+  if constexpr (MR <= kMR) {                                                \
+    if (height == MR) {                                                     \
+      return evenTiles<MR>(call, panel, panels, bias, coming, comingFloats, \
+                           from, aheadStep, windows, pixels, tiles, low,    \
+                           high);                                           \
+    }                                                                       \
+  }
+  IM2WIN_EVEN(3)
+  IM2WIN_EVEN(4)
+  IM2WIN_EVEN(5)
+  IM2WIN_EVEN(6)
+#undef IM2WIN_EVEN
+}
+
+// The bounds of a clamp, where sums may need none.
+IM2WIN_INLINE f32x4 lowOf(const ConvCall* call, Final final) {
+  return final == kClamped ? splat(call->low) : splat(-__builtin_inff());
+}
+
+IM2WIN_INLINE f32x4 highOf(const ConvCall* call, Final final) {
+  return final == kClamped ? finalHigh(call) : splat(__builtin_inff());
 }
 
 // Whether windows, and output pixels, are as far apart from one output row to
@@ -209,49 +245,42 @@ IM2WIN_NOINLINE void panelRows(const ConvCall* call, const float* panel,
                                uint32_t n, uint32_t width, const float* a,
                                float* c, uint32_t r, uint32_t j, uint32_t tiles,
                                uint32_t height, uint32_t taller,
-                               uint32_t aheadStep, const float* coming,
-                               uint32_t comingFloats) {
+                               uint32_t aheadStep, const float* following) {
+  const uint32_t panelFloats = depthOf(call) * kNR;
   const uint32_t share = depthOf(call) / 4 * aheadStep;
   const uint32_t reach = reachOf(share, aheadStep);
   const bool inRegisters = finishesInRegisters(call);
   const Final final = finalOf(call);
+  const uint32_t windows = tiles * height + taller;
+  if (NV == 2 && width == kNR && final != kSloped && height >= kLeastEven &&
+      goesOnEvenly(call, j, windows)) {
+    const float* bias = firstBias(call, n);
+    const f32x4 low = lowOf(call, final);
+    const f32x4 high = highOf(call, final);
+    const uint32_t higher = (height + 1) * taller;
+    const float* rest = a + higher * call->windowStride;
+    float* restTo = c + higher * call->outPixelStride;
+    if (taller != 0) {
+      evenTilesOf(height + 1, call, panel, 1, bias, following, panelFloats, 0,
+                  aheadStep, a, c + n, taller, low, high);
+    }
+    if (tiles != taller) {
+      evenTilesOf(height, call, panel, 1, bias, following, panelFloats,
+                  taller * share, aheadStep, rest, restTo + n, tiles - taller,
+                  low, high);
+    }
+    if (!inRegisters) finishWindows(call, a, c, r, j, n, width, windows);
+    return;
+  }
   const f32x4 first0 = firstSum(call, n, width);
   const f32x4 first1 = NV == 1 ? first0 : firstSum(call, n + 4, width - 4);
   const f32x4 low0 = finalLow(call, final, n, width);
   const f32x4 low1 = NV == 1 ? low0 : finalLow(call, final, n + 4, width - 4);
-  const uint32_t windows = tiles * height + taller;
-  if (NV == 2 && width == kNR && final != kSloped &&
-      goesOnEvenly(call, j, windows)) {
-    const float infinity = __builtin_inff();
-    const f32x4 low = final == kClamped ? low0 : splat(-infinity);
-    const f32x4 high = final == kClamped ? finalHigh(call) : splat(infinity);
-    const uint32_t higher = (height + 1) * taller;
-    const float* rest = a + higher * call->windowStride;
-    float* restTo = c + higher * call->outPixelStride;
-#define IM2WIN_EVEN(MR)                                                        \
-  if (height + 1 == MR && taller != 0) {                                       \
-    evenTiles<MR>(call, panel, coming, comingFloats, 0, aheadStep, first0,     \
-                  first1, a, c + n, taller, low, high);                        \
-  }                                                                            \
-  if (height == MR && tiles != taller) {                                       \
-    evenTiles<MR>(call, panel, coming, comingFloats, taller * share,           \
-                  aheadStep, first0, first1, rest, restTo + n, tiles - taller, \
-                  low, high);                                                  \
-  }
-    if (height >= 4) {
-      IM2WIN_EVEN(4)
-      IM2WIN_EVEN(5)
-      IM2WIN_EVEN(6)
-#undef IM2WIN_EVEN
-      if (!inRegisters) finishWindows(call, a, c, r, j, n, width, windows);
-      return;
-    }
-  }
   Cursor at = {a, c, r, j};
   for (uint32_t t = 0; t < tiles; ++t) {
     const uint32_t rows = height + (t < taller ? 1 : 0);
     const uint32_t from = t * share;
-    const float* ahead = from + reach <= comingFloats ? coming + from : panel;
+    const float* ahead = from + reach <= panelFloats ? following + from : panel;
     // Most tiles lie within one output row.
     if (width == 4 * NV && at.j + rows <= uint32_t(call->rowLength)) {
       tileOf<NV>(rows, call, panel, first0, first1, at.a, nullptr, at.c + n,
@@ -271,14 +300,12 @@ IM2WIN_NOINLINE void panelRows(const ConvCall* call, const float* panel,
 IM2WIN_INLINE void panelRowsOf(const ConvCall* call, const float* panel,
                                uint32_t n, uint32_t width, Cursor at,
                                const Shares& wide, const Shares& narrow,
-                               Ahead coming) {
+                               const float* following) {
   if (width > 4) {
     panelRows<2>(call, panel, n, width, at.a, at.c, at.r, at.j, wide.tiles,
-                 wide.height, wide.taller, wide.aheadStep, coming.from,
-                 coming.floats);
+                 wide.height, wide.taller, wide.aheadStep, following);
   } else {
     panelRows<1>(call, panel, n, width, at.a, at.c, at.r, at.j, narrow.tiles,
-                 narrow.height, narrow.taller, narrow.aheadStep, coming.from,
-                 coming.floats);
+                 narrow.height, narrow.taller, narrow.aheadStep, following);
   }
 }

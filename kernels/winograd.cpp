@@ -293,7 +293,6 @@ IM2WIN_NOINLINE void outputRows(const ConvCall* call, const float* products,
 
 // The products of `group` panels are made before they are transformed back:
 // the windows are read once for all of them, and whole cache lines written.
-template <uint32_t MR>
 IM2WIN_INLINE void winograd(const ConvCall* call, const ConvCall* gemm,
                             const float* a, float* c, uint32_t rows,
                             uint32_t outputs, uint32_t outWidth,
@@ -308,8 +307,8 @@ IM2WIN_INLINE void winograd(const ConvCall* call, const ConvCall* gemm,
   const uint32_t allPoints = rowPoints * points;
   const uint32_t rowStride = points * pointStride;
   const uint32_t panelStride = allPoints * pointStride;
-  const Shares wide = sharesOf(windows, MR, depthOf(gemm), pointFloats);
-  const Shares narrow = sharesOf(windows, 8, depthOf(gemm), pointFloats);
+  const Shares wide = sharesOf(windows, kMR, depthOf(gemm));
+  const Shares narrow = sharesOf(windows, 8, depthOf(gemm));
   const float* panels = gemm->panels;
   for (uint32_t n = 0; n < outChannels; n += group * kNR) {
     const uint32_t width =
@@ -329,7 +328,7 @@ IM2WIN_INLINE void winograd(const ConvCall* call, const ConvCall* gemm,
         // Products of a whole panel, or of half of it.
         const uint32_t lanes = width - m > 4 ? 8 : 4;
         panelRowsOf(gemm, panel, 0, lanes, {from, to, 0, 0}, wide, narrow,
-                    {following, pointFloats});
+                    following);
         panel += allPoints * pointFloats;
         to += panelStride;
       }
@@ -439,8 +438,8 @@ void im2win_winograd_6x8(const ConvCall* call, const ConvCall* gemm,
                          uint32_t outputs, uint32_t outWidth, float* products,
                          uint32_t points, uint32_t group, uint32_t rowPoints,
                          uint32_t rowOutputs) {
-  winograd<6>(call, gemm, a, c, rows, outputs, outWidth, products, points,
-              group, rowPoints, rowOutputs);
+  winograd(call, gemm, a, c, rows, outputs, outWidth, products, points, group,
+           rowPoints, rowOutputs);
 }
 #else
 IM2WIN_EXPORT(im2win_winograd_5x8)
@@ -449,7 +448,7 @@ void im2win_winograd_5x8(const ConvCall* call, const ConvCall* gemm,
                          uint32_t outputs, uint32_t outWidth, float* products,
                          uint32_t points, uint32_t group, uint32_t rowPoints,
                          uint32_t rowOutputs) {
-  winograd<5>(call, gemm, a, c, rows, outputs, outWidth, products, points,
-              group, rowPoints, rowOutputs);
+  winograd(call, gemm, a, c, rows, outputs, outWidth, products, points, group,
+           rowPoints, rowOutputs);
 }
 #endif

@@ -209,8 +209,8 @@ class CallSignature {
     this.list(tensor?.shape);
   }
 
-  private list(values: readonly number[] | number | undefined): void {
-    if (typeof values !== 'object') {
+  private list(values: readonly number[] | number | null | undefined): void {
+    if (values == null || typeof values !== 'object') {
       this.add(values);
       return;
     }

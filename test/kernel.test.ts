@@ -44,6 +44,17 @@ const GEOMETRIES: Record<string, ConvCase[]> = {
     convCase([2, 6, 8, 4], [1, 1, 4, 10], {strides: [3, 2], pad: 'same'}),
     convCase([2, 4, 9, 3], [1, 4, 3, 7], {strides: [1, 2]}),
   ],
+  // A small filter, or a wide one, takes a few windows at a time; else panels are outside.
+  'small filters, through every group of tiles': [
+    ...range(1, 14).map((width) => convCase([1, 7, width, 16], [1, 1, 16, 20])),
+    ...range(1, 14).map((width) =>
+      convCase([1, 8, width + 2, 3], [3, 3, 3, 16], {pad: explicit(1, 0, 0, 0)}),
+    ),
+    convCase([1, 30, 31, 24], [1, 1, 24, 40]),
+    convCase([1, 9, 40, 5], [2, 2, 5, 40], {strides: [1, 2]}),
+  ],
+  'wide filters': range(1, 14).map((width) => convCase([1, 3, width, 40], [1, 1, 40, 124])),
+  'filters that are neither': range(1, 14).map((width) => convCase([1, 3, width, 520], [1, 1, 520, 12])),
   '1×1, with padding': [
     convCase([2, 4, 5, 3], [1, 1, 3, 8], {pad: explicit(1, 2, 2, 1)}),
     convCase([1, 4, 5, 3], [1, 1, 3, 8], {pad: 2, strides: [2, 2]}),
