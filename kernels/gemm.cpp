@@ -33,7 +33,7 @@ IM2WIN_INLINE bool fewWindows(const ConvCall* call, const float* a, float* c,
   // Fewer tiles at a time write a pixel's lines sooner one after the other; but
   // panels that come from the second-level cache are to serve several.
   const bool near = depth * call->outChannels * 4 <= kNearFilterBytes;
-  const uint32_t group = (near ? 2 : 8) + 8 / panels;
+  const uint32_t group = (near ? 4 : 8) + 8 / panels;
   // The next windows are touched, where they lie in the input side by side.
   const bool dense = call->windowStride == int32_t(depth);
   const bool inRegisters = finishesInRegisters(call);

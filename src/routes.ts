@@ -72,16 +72,16 @@ interface Seen {
   readonly call: readonly CallPart[];
   readonly route: Route;
   readonly record: ConvolutionRecord & {calls: number};
-  /** The one that came after it last time. */
-  next?: Seen;
+  /** What came after it the last times: two, for a block of a network that is left after some rounds. */
+  next: readonly Seen[];
   forgotten?: true;
 }
 
 /**
  * The convolutions seen so far, each planned once. Bounded: beyond `limit`
  * distinct ones, the one first seen is forgotten. A network makes its calls in the
- * same order each time, so each is first compared with the one that followed last
- * time; only where that fails is it looked up.
+ * same order each time, so each is first compared with those that followed the last
+ * times; only where that fails is it looked up.
  */
 export class Routes {
   private readonly seen = new Map<string, Seen>();
@@ -103,12 +103,12 @@ export class Routes {
    */
   find(kernel: ConvKernel, inputs: ConvInputs, attributes: FusedConvAttributes, context: PlanContext): Route {
     this.signature.take(kernel.name, inputs, attributes, context);
-    const likely = this.last?.next;
-    const found =
-      likely !== undefined && likely.forgotten === undefined && this.signature.is(likely.call)
-        ? likely
-        : this.lookUp(kernel, inputs, attributes, context);
-    if (this.last !== undefined) this.last.next = found;
+    const next = this.last?.next ?? [];
+    let found = next.find((seen) => seen.forgotten === undefined && this.signature.is(seen.call));
+    if (found === undefined) {
+      found = this.lookUp(kernel, inputs, attributes, context);
+      if (this.last !== undefined) this.last.next = [found, ...next.slice(0, 1)];
+    }
     this.last = found;
     ++found.record.calls;
     return found.route;
@@ -131,7 +131,7 @@ export class Routes {
       this.seen.delete(oldest);
     }
     const record = makeRecord(this.backend, kernel.name, inputs, attributes, route);
-    const seen = {call, route, record: {...record, calls: 0}};
+    const seen: Seen = {call, route, record: {...record, calls: 0}, next: []};
     this.seen.set(key, seen);
     return seen;
   }
