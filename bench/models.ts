@@ -15,6 +15,10 @@ import type {FirstRun} from './modelFirstRun.ts';
 import {type LoadedNetwork, NETWORKS} from './networks.ts';
 import {geometricMean, type Interval, medianInterval} from './statistics.ts';
 
+// V8 compiles what runs often, of tfjs as well, for some ten runs.
+const WARM_RUNS = 15;
+const WARM_MILLISECONDS = 3000;
+
 const CONTENDERS = ['stock', 'im2win'] as const;
 type Contender = (typeof CONTENDERS)[number];
 type Each<T> = Record<Contender, T>;
@@ -118,12 +122,17 @@ async function measure(name: string, tick: (what: string) => void): Promise<Mode
   const use = (contender: Contender) => registration.setAlgorithm(contender === 'stock' ? 'stock' : 'auto');
   const times: Each<number[]> = {stock: [], im2win: []};
   const values = {} as Each<Float32Array[]>;
-  for (let repetition = -1; repetition < options.reps; ++repetition) {
+  const warm = performance.now() + WARM_MILLISECONDS;
+  for (let runs = 0; runs === 0 || (runs < WARM_RUNS && performance.now() < warm); ++runs) {
     for (const contender of CONTENDERS) {
       use(contender);
-      const one = run(network);
-      if (repetition < 0) values[contender] = one.values;
-      else times[contender].push(one.milliseconds);
+      values[contender] = run(network).values;
+    }
+  }
+  for (let repetition = 0; repetition < options.reps; ++repetition) {
+    for (const contender of CONTENDERS) {
+      use(contender);
+      times[contender].push(run(network).milliseconds);
     }
   }
   const share = {} as Each<number>;
