@@ -128,6 +128,7 @@ export class Routes {
     if (this.seen.size >= this.limit) {
       const [[oldest, forgotten]] = this.seen;
       forgotten.forgotten = true;
+      forgotten.next = []; // Else one forgotten would keep the next.
       this.seen.delete(oldest);
     }
     const record = makeRecord(this.backend, kernel.name, inputs, attributes, route);
