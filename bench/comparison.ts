@@ -160,9 +160,13 @@ function runProduct(
     tensor && {offset: offsetOf(tensor), strides: {batch: 0, row: 0, pixel: 0, channel: 1}};
   const depth = g.filterHeight * g.filterWidth * g.inChannels;
   const panelBytes = 4 * depth * Math.ceil(g.outChannels / 8) * 8;
-  const panels = state.filters.get(operands.filter.dataId, 'comparison', panelBytes, (to) =>
-    kernels.im2win_pack(to, offsetOf(operands.filter), ...layout.filterRows, g.inChannels, g.outChannels),
-  );
+  const panels = state.filters.get(operands.filter.dataId, {
+    packing: 'comparison',
+    bytes: panelBytes,
+    keptBytes: Number.POSITIVE_INFINITY,
+    pack: (to) =>
+      kernels.im2win_pack(to, offsetOf(operands.filter), ...layout.filterRows, g.inChannels, g.outChannels),
+  }) as number;
   const workspace = state.workspace.reserve(CALL_BYTES);
   const output = backend.makeOutput([...g.outShape], 'float32');
   const call = new ConvCall(workspace, heap.int32(), heap.float32());

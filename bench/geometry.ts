@@ -5,5 +5,5 @@ import {isDepthwise, type Layer} from './layer.ts';
 export function geometryOf(layer: Layer): ConvGeometry {
   const {xShape, filterShape, strides, dilations, pad} = layer;
   const attributes = {strides: [...strides], dilations: [...dilations], pad} as const;
-  return convGeometry(xShape, filterShape, attributes as never, isDepthwise(layer));
+  return convGeometry(xShape, filterShape, attributes as never, {depthwise: isDepthwise(layer)});
 }

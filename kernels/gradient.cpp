@@ -5,42 +5,42 @@
 #include "simd.h"
 
 // rows x columns taps of a tfjs filter, [filterHeight, filterWidth, inChannels,
-// outChannels], as a filter of their own, [rows, columns, outChannels, stride],
-// of whose `stride` channels the first inChannels are written: its last tap is
-// (firstRow, firstColumn), the one before it a step further.
+// outChannels], as a filter of their own, [rows, columns, outChannels,
+// channels]: its last tap is (firstRow, firstColumn), the one before it a step
+// further. Its `channels` are those of one tap, or of several side by side.
 IM2WIN_EXPORT(im2win_flip)
 void im2win_flip(float* to, const float* filter, uint32_t filterWidth,
                  uint32_t inChannels, uint32_t outChannels, uint32_t firstRow,
                  uint32_t rowStep, uint32_t rows, uint32_t firstColumn,
-                 uint32_t columnStep, uint32_t columns, uint32_t stride) {
+                 uint32_t columnStep, uint32_t columns, uint32_t channels) {
   const uint32_t tapFloats = inChannels * outChannels;
   for (uint32_t row = rows; row-- != 0;) {
     for (uint32_t column = columns; column-- != 0;) {
       const float* tap = filter + ((firstRow + row * rowStep) * filterWidth +
                                    firstColumn + column * columnStep) *
                                       tapFloats;
-      for (uint32_t ci = 0; ci < inChannels; ci += 4) {
-        const uint32_t lanes = inChannels - ci;
+      for (uint32_t ci = 0; ci < channels; ci += 4) {
+        const uint32_t lanes = channels - ci;
         uint32_t co = 0;
         for (; lanes >= 4 && co + 4 <= outChannels; co += 4) {
           const float* from = tap + ci * outChannels + co;
-          float* out = to + co * stride + ci;
+          float* out = to + co * channels + ci;
           f32x4 v[4];
           IM2WIN_UNROLL for (int i = 0; i < 4; ++i) {
             v[i] = load(from + i * outChannels);
           }
           transpose(v);
           IM2WIN_UNROLL for (int i = 0; i < 4; ++i) {
-            store(out + i * stride, v[i]);
+            store(out + i * channels, v[i]);
           }
         }
         for (; co < outChannels; ++co) {
           for (uint32_t i = 0; i < lanes && i < 4; ++i) {
-            to[co * stride + ci + i] = tap[(ci + i) * outChannels + co];
+            to[co * channels + ci + i] = tap[(ci + i) * outChannels + co];
           }
         }
       }
-      to += outChannels * stride;
+      to += outChannels * channels;
     }
   }
 }

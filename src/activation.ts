@@ -1,3 +1,5 @@
+import {InvalidArgument} from './describe.ts';
+
 /** The activations that tfjs fuses into a convolution. */
 export type Activation = 'linear' | 'relu' | 'relu6' | 'prelu' | 'leakyrelu' | 'sigmoid' | 'elu';
 
@@ -13,15 +15,15 @@ export const ACTIVATIONS: readonly Activation[] = [
 
 /**
  * @param name The `activation` attribute; `linear` if missing.
- * @throws Error if it is none of {@link ACTIVATIONS}, or `prelu` without slopes.
+ * @throws InvalidArgument if it is none of {@link ACTIVATIONS}, or `prelu` without slopes.
  */
 export function checkActivation(name: string | undefined, hasSlope: boolean): Activation {
   const activation = name ?? 'linear';
   if (!ACTIVATIONS.includes(activation as Activation)) {
-    throw new Error(`im2win: activation is '${activation}'; allowed: ${ACTIVATIONS.join(', ')}.`);
+    throw new InvalidArgument(`activation is '${activation}'; allowed: ${ACTIVATIONS.join(', ')}.`);
   }
   if (activation === 'prelu' && !hasSlope) {
-    throw new Error("im2win: preluActivationWeights is missing; activation 'prelu' needs a tensor.");
+    throw new InvalidArgument("preluActivationWeights is missing; activation 'prelu' needs a tensor.");
   }
   return activation as Activation;
 }

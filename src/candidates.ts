@@ -52,17 +52,17 @@ export function candidatePlans(
 ): [Im2winPlan, ...WinogradPlan[]] {
   const target = TARGETS[context.backend === 'cpu' ? 'cpu' : context.flavour];
   const {filtersChange = false, maxPackedFilterBytes} = context;
-  const im2win = {...planIm2win(geometry, target), repacks: filtersChange};
-  if (!context.winograd) return [im2win];
   const {filterHeight, filterWidth, inChannels, outChannels} = geometry;
   const filterBytes = target.valueBytes * filterHeight * filterWidth * inChannels * outChannels;
   const bound = maxPackedFilterBytes ?? Math.max(MAX_PACKED_BYTES, 2 * filterBytes);
   const kept = maxPackedFilterBytes ?? (context.backend === 'cpu' ? bound : stockBytes(geometry));
+  const im2win = {...planIm2win(geometry, target), repacks: filtersChange, keptBytes: kept};
+  if (!context.winograd) return [im2win];
   const winograd = target.rowPoints.flatMap((rowPoints) =>
     ([8, 6, 4] as const).flatMap((points) => {
       const plan = planWinograd(geometry, target, points, rowPoints);
       if (plan === undefined || plan.panelBytes > bound) return [];
-      return [{...plan, repacks: filtersChange || plan.panelBytes > kept}];
+      return [{...plan, repacks: filtersChange || plan.panelBytes > kept, keptBytes: kept}];
     }),
   );
   return [im2win, ...winograd];
@@ -83,7 +83,7 @@ function planWinograd(
   {tile, valueBytes}: Target,
   points: WinogradPlan['points'],
   rowPoints: WinogradPlan['rowPoints'],
-): Omit<WinogradPlan, 'repacks'> | undefined {
+): Omit<WinogradPlan, 'repacks' | 'keptBytes'> | undefined {
   const {strideWidth, inChannels, filterHeight, outHeight, outWidth} = geometry;
   const nested = rowPoints > 1;
   const taps = Math.ceil(geometry.filterWidth / strideWidth);
@@ -92,7 +92,7 @@ function planWinograd(
   const rowTaps = Math.ceil(filterHeight / rowPhases);
   const rowOutputs = rowPoints - rowTaps + 1;
   const dilated = geometry.dilationWidth > 1 || geometry.dilationHeight > 1;
-  if (taps < 2 || outputs < 2 || dilated || inChannels === 0) return undefined;
+  if (taps < 2 || outputs < 2 || dilated || inChannels === 0 || outHeight * outWidth === 0) return undefined;
   if (nested && (rowTaps < 2 || rowOutputs < 2 || rowOutputs * outputs > MAX_NESTED_OUTPUTS)) {
     return undefined;
   }
@@ -119,23 +119,20 @@ function planWinograd(
     inputRowsOf(groups) * part * windowBytes +
     groups * part * group * productWindowBytes +
     outRows(groups) * outRowBytes(geometry);
-  let parts = 1;
-  const tilesOf = (count: number) => Math.ceil(tiles / count);
-  while (parts < tiles && bytesFor(1, tilesOf(parts), 1) > budget) ++parts;
-  const tilesPerPart = tilesOf(parts);
+  // Parts of a row that are as large as fit, and of one size.
+  const largestPart = largest(tiles, (part) => bytesFor(1, part, 1) <= budget);
+  const tilesPerPart = Math.ceil(tiles / Math.ceil(tiles / largestPart));
   // As many rows as fit, in blocks of one size: each block reads the whole filter.
-  let most = 1;
-  while (
-    most < rowGroups &&
-    most * tilesPerPart < WINOGRAD_TILES &&
-    bytesFor(most + 1, tilesPerPart, 1) <= budget
-  ) {
-    ++most;
-  }
+  const most = largest(
+    rowGroups,
+    (groups) => (groups - 1) * tilesPerPart < WINOGRAD_TILES && bytesFor(groups, tilesPerPart, 1) <= budget,
+  );
   const groupsPerBlock = Math.ceil(rowGroups / Math.ceil(rowGroups / most));
   if (bytesFor(groupsPerBlock, tilesPerPart, 1) > allowedBlockBytes(geometry)) return undefined;
-  let group = Math.min(PRODUCT_GROUP, panels);
-  while (group > 1 && bytesFor(groupsPerBlock, tilesPerPart, group) > budget) --group;
+  const group = largest(
+    Math.min(PRODUCT_GROUP, panels),
+    (count) => bytesFor(groupsPerBlock, tilesPerPart, count) <= budget,
+  );
   const tilesPerGather = Math.min(tilesPerPart, wantedPerGather);
   const depth = rowPhases * columnFloats;
   return {
@@ -171,7 +168,7 @@ function vectorBytes(bytes: number): number {
 function planIm2win(
   geometry: ConvGeometry,
   {tile, valueBytes, readsRows}: Target,
-): Omit<Im2winPlan, 'repacks'> {
+): Omit<Im2winPlan, 'repacks' | 'keptBytes'> {
   const strip = stripLayout(geometry, readsRows);
   const pixelsPerRow = Math.ceil(geometry.outWidth / strip.phases);
   const rowBytes = valueBytes * blockValues(strip, geometry, 1, pixelsPerRow);
@@ -230,11 +227,23 @@ function blockRows(
   // Blocks of rows end with the image.
   const all = source === 'rows' ? outHeight : batchSize * outHeight;
   if (source === 'input' && takesFewWindows(depth, outChannels)) return all;
-  let rows = 1;
-  while (rows < all) {
-    const bytes = bytesFor(rows + 1) + (rows + 1) * outRowBytes(geometry);
-    if (bytes > (rows * outWidth < BLOCK_WINDOWS ? MAX_BLOCK_BYTES : BLOCK_BYTES)) break;
-    ++rows;
+  return largest(all, (rows) => {
+    const bytes = bytesFor(rows) + rows * outRowBytes(geometry);
+    return bytes <= ((rows - 1) * outWidth < BLOCK_WINDOWS ? MAX_BLOCK_BYTES : BLOCK_BYTES);
+  });
+}
+
+/**
+ * The largest number from 1 to `most` that fits, where all below one that fits do; 1 if none does. Found by
+ * halving: an image may have 2³⁰ rows.
+ */
+export function largest(most: number, fits: (count: number) => boolean): number {
+  let low = 1;
+  let high = Math.max(1, most);
+  while (low < high) {
+    const middle = Math.ceil((low + high) / 2);
+    if (fits(middle)) low = middle;
+    else high = middle - 1;
   }
-  return rows;
+  return low;
 }

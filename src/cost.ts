@@ -68,7 +68,7 @@ const COSTS: Record<Flavour | 'cpu', Work> = {
     products: 0.01,
     filter: 0.038,
     farFilter: 0.079,
-    packed: 0.01,
+    packed: 8,
   },
 };
 

@@ -15,3 +15,15 @@ export function describe(value: unknown): string {
 export function tagOf(value: unknown): string {
   return Object.prototype.toString.call(value);
 }
+
+/** What a check throws: the text names an argument, its value and what is allowed, and no op yet. */
+export class InvalidArgument extends Error {}
+
+/** Runs checks of an op's arguments, whose errors then name it. */
+export function namingOp<T>(op: string, check: () => T): T {
+  try {
+    return check();
+  } catch (error) {
+    throw error instanceof InvalidArgument ? new Error(`${op}: ${error.message}`) : error;
+  }
+}

@@ -1,16 +1,19 @@
 import {backend_util} from '@tensorflow/tfjs-core';
-import {describe} from './describe.ts';
+import {describe, InvalidArgument} from './describe.ts';
+
+/** Strides or dilations, height first. */
+export type ConvSteps = [number, number] | number;
 
 /** The attributes of tfjs's convolution kernels. */
 export interface ConvAttributes {
   /** Along the height and the width, in input pixels; one number is both. */
-  strides: [number, number] | number;
+  strides: ConvSteps;
   /** As tfjs takes it. A number is of pixels, on all four sides; a list is of pairs, before and after. */
   pad: 'valid' | 'same' | number | backend_util.ExplicitPadding;
   /** `'NHWC'` if missing. */
   dataFormat?: 'NHWC' | 'NCHW';
   /** 1 if missing; some callers have null. */
-  dilations?: [number, number] | number;
+  dilations?: ConvSteps;
   /** How an output size that is not whole is rounded; cut off if missing. */
   dimRoundingMode?: 'floor' | 'round' | 'ceil';
 }
@@ -32,7 +35,7 @@ export interface ConvGeometry {
   readonly filterWidth: number;
   readonly strideHeight: number;
   readonly strideWidth: number;
-  /** 1 along a side where the filter has one tap: nothing is dilated there. */
+  /** 1 along a side where the filter has at most one tap: nothing is dilated there. */
   readonly dilationHeight: number;
   readonly dilationWidth: number;
   /** Negative where explicit padding crops the input. */
@@ -49,35 +52,47 @@ export interface ConvGeometry {
   readonly channelMultiplier?: number;
 }
 
+/** How {@link convGeometry} reads shapes. */
+export interface GeometryOptions {
+  readonly depthwise?: boolean;
+  /** What errors call `xShape`. */
+  readonly xName?: string;
+}
+
 /**
- * Turns a kernel call's shapes and attributes into a geometry.
+ * Turns a kernel call's shapes and attributes into a geometry. It takes strides, dilations and
+ * pads in every form in which tfjs reads numbers from them: lists of two or more, of
+ * which the first two count, typed arrays, and a number inside a list of its own.
  *
  * @param xShape `[batch, height, width, inChannels]`, or
  *     `[batch, inChannels, height, width]` for `NCHW`.
  * @param filterShape `[filterHeight, filterWidth, inChannels, outChannels]`;
  *     for a depthwise one the last is the channel multiplier.
- * @throws Error if a shape or an attribute is not one a convolution can have;
+ * @throws InvalidArgument if a shape or an attribute is not one a convolution can have;
  *     the message names it, its value and what is allowed.
  */
 export function convGeometry(
   xShape: readonly number[],
   filterShape: readonly number[],
   attributes: ConvAttributes,
-  depthwise = false,
+  {depthwise = false, xName = 'x'}: GeometryOptions = {},
 ): ConvGeometry {
-  const {strides, pad, dimRoundingMode} = attributes;
-  const dilations = attributes.dilations ?? 1;
+  const {dimRoundingMode} = attributes;
   const dataFormat = attributes.dataFormat ?? 'NHWC';
   if (dataFormat !== 'NHWC' && dataFormat !== 'NCHW') {
     fail('dataFormat', dataFormat, "'NHWC' or 'NCHW'");
   }
-  checkShape('x', xShape, 0);
-  checkShape('filter', filterShape, 2);
+  checkShape(xName, xShape);
+  checkShape('filter', filterShape);
   const inChannels = dataFormat === 'NHWC' ? xShape[3] : xShape[1];
   if (filterShape[2] !== inChannels) {
-    fail('filter', `shape [${filterShape}]`, `shape[2] = ${inChannels}, the channels of x [${xShape}]`);
+    fail(
+      'filter',
+      `shape [${filterShape}]`,
+      `shape[2] = ${inChannels}, the channels of ${xName} [${xShape}]`,
+    );
   }
-  checkWindows({strides, dilations, pad});
+  const {strides, dilations, pad} = readWindows(attributes);
 
   const info = backend_util.computeConv2DInfo(
     xShape as [number, number, number, number],
@@ -90,11 +105,15 @@ export function convGeometry(
     backend_util.convertConv2DDataFormat(dataFormat),
   );
   if (info.outHeight < 0 || info.outWidth < 0) {
-    throw new Error(
-      `im2win: the output of x [${xShape}] and filter [${filterShape}] with strides ${strides}, pad ${describe(pad)} and ` +
+    throw new InvalidArgument(
+      `the output of ${xName} [${xShape}] and filter [${filterShape}] with strides ${strides}, pad ${describe(pad)} and ` +
         `dilations ${dilations} would be ${info.outHeight} × ${info.outWidth}; the padded input must not be smaller ` +
         'than the dilated filter by more than one stride.',
     );
+  }
+  const {outShape} = info;
+  if (!outShape.every(Number.isSafeInteger)) {
+    fail('pad', describe(pad), `one with which the output, [${outShape}], can be counted`);
   }
   return {
     dataFormat,
@@ -109,15 +128,32 @@ export function convGeometry(
     filterWidth: info.filterWidth,
     strideHeight: info.strideHeight,
     strideWidth: info.strideWidth,
-    dilationHeight: info.filterHeight === 1 ? 1 : info.dilationHeight,
-    dilationWidth: info.filterWidth === 1 ? 1 : info.dilationWidth,
+    dilationHeight: info.filterHeight <= 1 ? 1 : info.dilationHeight,
+    dilationWidth: info.filterWidth <= 1 ? 1 : info.dilationWidth,
     padTop: info.padInfo.top,
     padBottom: info.padInfo.bottom,
     padLeft: info.padInfo.left,
     padRight: info.padInfo.right,
     padType: info.padInfo.type as ConvGeometry['padType'],
-    outShape: info.outShape.map(positiveZero) as [number, number, number, number],
+    outShape: outShape.map(positiveZero) as [number, number, number, number],
     ...(depthwise ? {channelMultiplier: filterShape[3]} : {}),
+  };
+}
+
+/** Whether the filter has taps at all. tfjs takes filters of height or width 0. */
+export function hasTaps({filterHeight, filterWidth}: ConvGeometry): boolean {
+  return filterHeight > 0 && filterWidth > 0;
+}
+
+/** A convolution without taps as one of a single tap that sees no channel: its sums are empty, too. */
+export function withOneTap({channelMultiplier, ...geometry}: ConvGeometry): ConvGeometry {
+  return {
+    ...geometry,
+    filterHeight: 1,
+    filterWidth: 1,
+    dilationHeight: 1,
+    dilationWidth: 1,
+    inChannels: 0,
   };
 }
 
@@ -129,39 +165,55 @@ export function inputRowsUnder(
   return (outRows - 1) * strideHeight + (filterHeight - 1) * dilationHeight + 1;
 }
 
-/** @throws Error if strides, dilations or padding are none that a convolution can have. */
-export function checkWindows({strides, dilations, pad}: ConvAttributes): void {
-  checkPair('strides', strides);
-  checkPair('dilations', dilations ?? 1);
-  checkPad(pad);
+/**
+ * Strides, dilations and pad as plain numbers.
+ *
+ * @throws InvalidArgument if they are none that a convolution can have.
+ */
+export function readWindows(attributes: Pick<ConvAttributes, 'strides' | 'dilations' | 'pad'>) {
+  return {
+    strides: readSteps('strides', attributes.strides),
+    dilations: readSteps('dilations', attributes.dilations ?? 1),
+    pad: readPad(attributes.pad),
+  };
 }
 
-function checkShape(name: string, shape: readonly number[], sides: number): void {
+function checkShape(name: string, shape: readonly number[]): void {
   if (shape.length !== 4) {
     fail(name, `shape [${shape}] of rank ${shape.length}`, 'rank 4');
   }
-  if (shape.slice(0, sides).some((size) => size < 1)) {
-    fail(name, `shape [${shape}]`, 'a height and width of at least 1');
+  if (!shape.every((size) => Number.isSafeInteger(size) && size >= 0)) {
+    fail(name, `shape [${shape}]`, 'integers of at least 0');
   }
 }
 
-function checkPair(name: string, pair: unknown): void {
-  const values = Array.isArray(pair) ? pair : [pair, pair];
-  if (values.length !== 2 || values.some((v) => !Number.isInteger(v) || v < 1)) {
-    fail(name, describe(pair), 'an integer of at least 1, or a pair of them');
-  }
+/** As tfjs reads them: `conv1d` hands on whatever it was given, inside a list. */
+function readSteps(name: string, steps: unknown): [number, number] {
+  const values = isList(steps) ? steps : [steps, steps];
+  const [height = 0, width = 0] = [number(values[0]), number(values[1])];
+  if (height < 1 || width < 1) fail(name, describe(steps), 'an integer of at least 1, or a pair of them');
+  return [height, width];
 }
 
-function checkPad(pad: ConvAttributes['pad']): void {
-  if (pad === 'same' || pad === 'valid' || Number.isInteger(pad)) return;
-  const sides: unknown = pad;
-  const explicit =
-    Array.isArray(sides) &&
-    sides.length === 4 &&
-    sides.every((side) => Array.isArray(side) && side.length === 2 && side.every((v) => Number.isInteger(v)));
-  if (!explicit) {
+function readPad(pad: unknown): 'same' | 'valid' | number | backend_util.ExplicitPadding {
+  if (pad === 'same' || pad === 'valid') return pad;
+  if (typeof pad === 'number' && number(pad) !== undefined) return pad;
+  const sides = isList(pad) ? Array.from(pad, (side) => (isList(side) ? Array.from(side, number) : [])) : [];
+  if (sides.length < 3 || sides.some((side) => side.length !== 2 || side.includes(undefined))) {
     fail('pad', describe(pad), "'same', 'valid', an integer, or four pairs of integers");
   }
+  // The last of NHWC may be missing, as tfjs does not read it.
+  return [...sides, [0, 0]].slice(0, 4) as backend_util.ExplicitPadding;
+}
+
+function isList(value: unknown): value is ArrayLike<unknown> {
+  return Array.isArray(value) || (ArrayBuffer.isView(value) && !(value instanceof DataView));
+}
+
+/** An integer, or one in a list of its own, which arithmetic takes for the integer. */
+function number(value: unknown): number | undefined {
+  const own = isList(value) && value.length === 1 ? value[0] : value;
+  return Number.isSafeInteger(own) ? (own as number) : undefined;
 }
 
 // tfjs rounds towards zero, and so sometimes to -0.
@@ -170,5 +222,5 @@ function positiveZero(value: number): number {
 }
 
 function fail(name: string, value: string, allowed: string): never {
-  throw new Error(`im2win: ${name} is ${value}; allowed: ${allowed}.`);
+  throw new InvalidArgument(`${name} is ${value}; allowed: ${allowed}.`);
 }

@@ -3,10 +3,11 @@
 import type {ConvGeometry} from './geometry.ts';
 import {
   type GradientPlan,
+  type PhaseGroup,
+  type PhaseRun,
   type PlanContext,
   planFull,
   rowBlock,
-  type TransposedPhase,
   type TransposedPlan,
 } from './plan.ts';
 
@@ -21,75 +22,108 @@ export function planGradient(
     : {algorithm: 'gradient', block: rowBlock(geometry)};
 }
 
-function planTransposed(geometry: ConvGeometry, context: PlanContext): TransposedPlan {
-  const {inHeight, inWidth, filterHeight, filterWidth, strideHeight, strideWidth, batchSize} = geometry;
-  const phases: TransposedPhase[] = [];
-  const rows = phasesOf(inHeight, filterHeight, strideHeight, geometry.padTop);
-  const columns = phasesOf(inWidth, filterWidth, strideWidth, geometry.padLeft);
-  // Columns that see the same part of dy are computed together.
-  const together =
-    inWidth % strideWidth === 0 &&
-    columns.every(({taps, before}) => taps === columns[0].taps && before === columns[0].before);
-  const groups = together && columns.length > 0 ? [columns] : columns.map((column) => [column]);
-  for (const row of rows) {
-    for (const group of groups) {
-      const [column] = group;
-      if (row.taps === 0 || column.taps === 0) continue;
-      const outChannels = group.length * geometry.inChannels;
-      const phase: ConvGeometry = {
-        dataFormat: geometry.dataFormat,
-        batchSize,
-        inHeight: geometry.outHeight,
-        inWidth: geometry.outWidth,
-        inChannels: geometry.outChannels,
-        outHeight: row.size,
-        outWidth: column.size,
-        outChannels,
-        filterHeight: row.taps,
-        filterWidth: column.taps,
-        strideHeight: 1,
-        strideWidth: 1,
-        dilationHeight: 1,
-        dilationWidth: 1,
-        padTop: row.before,
-        padBottom: row.size + row.taps - 1 - geometry.outHeight - row.before,
-        padLeft: column.before,
-        padRight: column.size + column.taps - 1 - geometry.outWidth - column.before,
-        padType: 'EXPLICIT',
-        outShape: [batchSize, row.size, column.size, outChannels],
-      };
-      phases.push({
-        geometry: phase,
-        plan: planFull(phase, {...context, filtersChange: true}),
-        row: row.first,
-        column: column.first,
-        tapRow: row.firstTap,
-        tapColumns: group.map(({firstTap}) => firstTap),
-      });
-    }
-  }
-  return {algorithm: 'transposed', phases, zeros: [...rows, ...columns].some(({taps}) => taps === 0)};
-}
-
-function phasesOf(input: number, filter: number, stride: number, pad: number) {
-  return Array.from({length: Math.min(stride, input)}, (_, first) =>
-    phaseOf(first, input, filter, stride, pad),
+function planTransposed(ofConvolution: ConvGeometry, context: PlanContext): TransposedPlan {
+  const geometry = asRow(ofConvolution);
+  const {inHeight, inWidth, filterHeight, filterWidth, strideHeight, strideWidth} = geometry;
+  const rows = phaseRuns(inHeight, filterHeight, strideHeight, geometry.padTop);
+  const columns = phaseRuns(inWidth, filterWidth, strideWidth, geometry.padLeft);
+  const seen = ({taps}: PhaseSide) => taps > 0;
+  const phases = rows.filter(seen).flatMap((row) =>
+    columns.filter(seen).map((column): PhaseGroup => {
+      const phase = phaseGeometry(geometry, row, column);
+      return {geometry: phase, plan: planFull(phase, {...context, filtersChange: true}), row, column};
+    }),
   );
+  return {algorithm: 'transposed', geometry, phases, zeros: ![...rows, ...columns].every(seen)};
 }
 
 /**
- * One side of a phase: input positions first, first + stride, … see the taps
- * firstTap, firstTap + stride, …, the last of them first.
+ * A convolution along the height alone as one along the width, which lies in memory in the same way: phases along
+ * the width are computed together.
  */
-function phaseOf(first: number, input: number, filter: number, stride: number, pad: number) {
-  const padded = first + pad;
-  const firstTap = ((padded % stride) + stride) % stride;
-  const taps = Math.max(0, Math.ceil((filter - firstTap) / stride));
+function asRow(geometry: ConvGeometry): ConvGeometry {
+  const {inWidth, outWidth, filterWidth, padLeft, outShape} = geometry;
+  if (inWidth !== 1 || outWidth !== 1 || filterWidth !== 1 || padLeft !== 0) return geometry;
+  const [batch, a, b, c] = outShape;
   return {
-    first,
-    size: Math.ceil((input - first) / stride),
-    firstTap,
-    taps,
-    before: taps - 1 - (padded - firstTap) / stride,
+    ...geometry,
+    inHeight: 1,
+    inWidth: geometry.inHeight,
+    outHeight: 1,
+    outWidth: geometry.outHeight,
+    filterHeight: 1,
+    filterWidth: geometry.filterHeight,
+    strideHeight: geometry.strideWidth,
+    strideWidth: geometry.strideHeight,
+    dilationHeight: geometry.dilationWidth,
+    dilationWidth: geometry.dilationHeight,
+    padTop: geometry.padLeft,
+    padBottom: geometry.padRight,
+    padLeft: geometry.padTop,
+    padRight: geometry.padBottom,
+    outShape: geometry.dataFormat === 'NHWC' ? [batch, b, a, c] : [batch, a, c, b],
   };
+}
+
+/** The convolution of dy by which the phases of one row and column are computed. */
+function phaseGeometry(geometry: ConvGeometry, row: PhaseSide, column: PhaseSide): ConvGeometry {
+  const outChannels = column.count * geometry.inChannels;
+  const {batchSize, outHeight, outWidth} = geometry;
+  return {
+    dataFormat: geometry.dataFormat,
+    batchSize,
+    inHeight: outHeight,
+    inWidth: outWidth,
+    inChannels: geometry.outChannels,
+    outHeight: row.size,
+    outWidth: column.size,
+    outChannels,
+    filterHeight: row.taps,
+    filterWidth: column.taps,
+    strideHeight: 1,
+    strideWidth: 1,
+    dilationHeight: 1,
+    dilationWidth: 1,
+    padTop: row.before,
+    padBottom: row.size + row.taps - 1 - outHeight - row.before,
+    padLeft: column.before,
+    padRight: column.size + column.taps - 1 - outWidth - column.before,
+    padType: 'EXPLICIT',
+    outShape: [batchSize, row.size, column.size, outChannels],
+  };
+}
+
+/** What the phases of a run have in common along their side. */
+interface PhaseSide extends PhaseRun {
+  /** Input positions of each: first, first + stride, … */
+  readonly size: number;
+  readonly taps: number;
+  /** Positions of dy that the first window begins before its first. */
+  readonly before: number;
+}
+
+/**
+ * The phases of one side, in runs that see the same number of taps at the same places of
+ * dy: input positions first, first + stride, … see the taps firstTap, firstTap + stride, …,
+ * the last of them first. There are as many phases as the stride is wide, but at most
+ * four runs: `size`, `taps` and `before` change once each.
+ */
+function phaseRuns(input: number, filter: number, stride: number, pad: number): PhaseSide[] {
+  const phases = Math.min(stride, input);
+  const modulo = (value: number) => ((value % stride) + stride) % stride;
+  const starts = [0, modulo(input), modulo(filter - pad), modulo(-pad)]
+    .filter((start, i, all) => start < phases && all.indexOf(start) === i)
+    .sort((a, b) => a - b);
+  return starts.map((first, i) => {
+    const firstTap = modulo(first + pad);
+    const taps = Math.max(0, Math.ceil((filter - firstTap) / stride));
+    return {
+      count: (starts[i + 1] ?? phases) - first,
+      first,
+      firstTap,
+      size: Math.ceil((input - first) / stride),
+      taps,
+      before: taps - 1 - Math.floor((first + pad) / stride),
+    };
+  });
 }

@@ -20,11 +20,12 @@ import {
   util,
 } from '@tensorflow/tfjs-core';
 import {type Activation, checkActivation} from './activation.ts';
-import {describe} from './describe.ts';
-import {type ConvAttributes, checkWindows} from './geometry.ts';
+import {describe, namingOp} from './describe.ts';
+import {type ConvAttributes, readWindows} from './geometry.ts';
 import {IM2WIN_CONV_2D} from './tfjsKernels.ts';
 
 const OP = 'im2winConv2d';
+const IN_OP = `Error in ${OP}`;
 const SERVED = ['wasm', 'cpu'];
 
 /** As in `tf.conv2d` and `tf.fused.conv2d`. */
@@ -65,8 +66,8 @@ function im2winConv2d_<T extends Tensor3D | Tensor4D>(
       `${OP}: options is ${describe(options)}; allowed: an object with strides and pad at least.`,
     );
   }
-  checkWindows(options);
-  const {strides, pad, dataFormat = 'NHWC', dilations = [1, 1], dimRoundingMode, leakyreluAlpha} = options;
+  const {strides, pad, dilations} = namingOp(IN_OP, () => readWindows(options));
+  const {dataFormat = 'NHWC', dimRoundingMode, leakyreluAlpha} = options;
   const $x = toTensor('x', x);
   const $filter = toTensor('filter', filter);
   const bias = options.bias == null ? undefined : toTensor('bias', options.bias);
@@ -74,7 +75,7 @@ function im2winConv2d_<T extends Tensor3D | Tensor4D>(
     options.preluActivationWeights == null
       ? undefined
       : toTensor('preluActivationWeights', options.preluActivationWeights);
-  const activation = checkActivation(options.activation, slope !== undefined);
+  const activation = namingOp(IN_OP, () => checkActivation(options.activation, slope !== undefined));
   check($x.rank === 3 || $x.rank === 4, () => `input must be rank 3 or 4, but got rank ${$x.rank}`);
   check($filter.rank === 4, () => `filter must be rank 4, but got rank ${$filter.rank}`);
   const x4D = $x.rank === 4 ? $x : reshape($x, [1, ...$x.shape]);
@@ -124,7 +125,7 @@ function checkBackend(): void {
   if (getKernel(IM2WIN_CONV_2D, backend) !== undefined) return;
   const having = SERVED.filter((name) => getKernel(IM2WIN_CONV_2D, name) !== undefined);
   throw new Error(
-    `Error in ${OP}: backend '${backend}' has no ${IM2WIN_CONV_2D}; ` +
+    `${IN_OP}: backend '${backend}' has no ${IM2WIN_CONV_2D}; ` +
       (having.length > 0
         ? `backends that have it: '${having.join("', '")}'.`
         : 'call registerIm2win() first, which gives it to the wasm and the cpu backend.'),
@@ -141,7 +142,7 @@ function toTensor(name: string, value: Tensor | TensorLike): Tensor {
 }
 
 function check(holds: boolean, message: () => string): void {
-  util.assert(holds, () => `Error in ${OP}: ${message()}.`);
+  util.assert(holds, () => `${IN_OP}: ${message()}.`);
 }
 
 function activate(

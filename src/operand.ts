@@ -1,3 +1,4 @@
+import {InvalidArgument} from './describe.ts';
 import type {ConvGeometry} from './geometry.ts';
 
 /**
@@ -17,7 +18,7 @@ export interface OperandStrides {
  * `NCHW` a list of values belongs to the channels, as tfjs has it.
  *
  * @param name The input's name, for the message.
- * @throws Error if the shape cannot be broadcast to the output's.
+ * @throws InvalidArgument if the shape cannot be broadcast to the output's.
  */
 export function operandStrides(
   name: string,
@@ -28,8 +29,8 @@ export function operandStrides(
   const own = dataFormat === 'NCHW' && shape.length === 1 ? [shape[0], 1, 1] : shape;
   const missing = outShape.length - own.length;
   if (missing < 0 || own.some((size, d) => size !== 1 && size !== outShape[d + missing])) {
-    throw new Error(
-      `im2win: ${name} has shape [${shape}]; allowed: a shape that broadcasts to the output's, [${outShape}].`,
+    throw new InvalidArgument(
+      `${name} has shape [${shape}]; allowed: a shape that broadcasts to the output's, [${outShape}].`,
     );
   }
   const strides = [0, 0, 0, 0];

@@ -1,4 +1,4 @@
-import {candidatePlans, MAX_BLOCK_BYTES} from './candidates.ts';
+import {candidatePlans, largest, MAX_BLOCK_BYTES} from './candidates.ts';
 import {expectedCost} from './cost.ts';
 import {type ConvGeometry, inputRowsUnder} from './geometry.ts';
 import {stockDefect} from './stock.ts';
@@ -65,6 +65,8 @@ export interface Im2winPlan {
   readonly panelBytes: number;
   /** On wasm: each call packs the filter, into the workspace; else its panels are kept. */
   readonly repacks: boolean;
+  /** The bytes that all kept packings of one filter may take together; a single one may take more. */
+  readonly keptBytes: number;
 }
 
 /**
@@ -107,6 +109,8 @@ export interface WinogradPlan {
   readonly panelBytes: number;
   /** On wasm: each call packs the filter, into the workspace; else its panels are kept. */
   readonly repacks: boolean;
+  /** The bytes that all kept packings of one filter may take together; a single one may take more. */
+  readonly keptBytes: number;
 }
 
 /**
@@ -116,23 +120,33 @@ export interface WinogradPlan {
  */
 export interface TransposedPlan {
   readonly algorithm: 'transposed';
-  readonly phases: readonly TransposedPhase[];
+  /** The convolution whose gradient it is; one of a single column is turned into one of a single row. */
+  readonly geometry: ConvGeometry;
+  /** At most sixteen, whatever the strides are. */
+  readonly phases: readonly PhaseGroup[];
   /** Some rows or columns see no tap at all. */
   readonly zeros: boolean;
 }
 
-export interface TransposedPhase {
+/**
+ * Phases that differ in their place alone. Those along the width are outputs of one
+ * convolution, as if they were channels: they lie side by side, and so do their taps.
+ * Those along the height are convolutions one after the other.
+ */
+export interface PhaseGroup {
   readonly geometry: ConvGeometry;
   readonly plan: Im2winPlan | WinogradPlan;
-  /** The first row and column of the gradient. */
-  readonly row: number;
-  readonly column: number;
-  /**
-   * The first taps that it sees; the next are a stride further. Several columns
-   * side by side are outputs of one convolution, as if they were channels.
-   */
-  readonly tapRow: number;
-  readonly tapColumns: readonly number[];
+  readonly row: PhaseRun;
+  readonly column: PhaseRun;
+}
+
+/** Phases that follow one another along one side. */
+export interface PhaseRun {
+  readonly count: number;
+  /** The first phase's place in the gradient; the next begins one further. */
+  readonly first: number;
+  /** The first tap that the first phase sees; its others are a stride further each, the next phase's are one further. */
+  readonly firstTap: number;
 }
 
 /** Output rows at a time, and for NCHW, whose rows are gathered first, the bytes of both sides. */
@@ -201,20 +215,16 @@ function planDepthwise(geometry: ConvGeometry): DepthwisePlan {
 
 /** All rows where they lie, or for NCHW as many as fit once they are gathered. */
 export function rowBlock(geometry: ConvGeometry): RowBlock {
-  const {dataFormat, outHeight, outWidth, outChannels, inWidth, inChannels} = geometry;
+  const {dataFormat, outHeight, outWidth, outChannels, inHeight, inWidth, inChannels} = geometry;
   if (dataFormat === 'NHWC') return {rows: outHeight, inputBytes: 0, outputBytes: 0};
   const blockOf = (rows: number): RowBlock => ({
     rows,
-    inputBytes: 4 * inputRowsUnder(geometry, rows) * inWidth * inChannels,
+    // Of rows that lie far apart, or outside, only those of the image are gathered.
+    inputBytes: 4 * Math.min(inHeight, inputRowsUnder(geometry, rows)) * inWidth * inChannels,
     outputBytes: 4 * rows * outWidth * outChannels,
   });
-  let block = blockOf(1);
-  while (block.rows < outHeight) {
-    const larger = blockOf(block.rows + 1);
-    if (larger.inputBytes + larger.outputBytes > MAX_BLOCK_BYTES) break;
-    block = larger;
-  }
-  return block;
+  const fits = ({inputBytes, outputBytes}: RowBlock) => inputBytes + outputBytes <= MAX_BLOCK_BYTES;
+  return blockOf(largest(outHeight, (rows) => fits(blockOf(rows))));
 }
 
 /** The plan for a convolution that is not depthwise. */

@@ -1,7 +1,9 @@
 import type {TensorInfo} from '@tensorflow/tfjs-core';
 import {type Activation, checkActivation} from './activation.ts';
-import {type ConvAttributes, type ConvGeometry, convGeometry} from './geometry.ts';
+import {InvalidArgument, namingOp} from './describe.ts';
+import {type ConvAttributes, type ConvGeometry, convGeometry, hasTaps, withOneTap} from './geometry.ts';
 import {planGradient} from './gradientPlan.ts';
+import {checkWasmLimits} from './limits.ts';
 import {type OperandStrides, operandStrides} from './operand.ts';
 import {type Plan, type PlanContext, planConv, planOurs} from './plan.ts';
 import type {ConvKernel, Im2winBackend} from './tfjsKernels.ts';
@@ -124,7 +126,7 @@ export class Routes {
     const key = call.join('|');
     const known = this.seen.get(key);
     if (known !== undefined) return known;
-    const route = makeRoute(kernel, inputs, attributes, context);
+    const route = namingOp(`im2win: ${kernel.op}`, () => makeRoute(kernel, inputs, attributes, context));
     if (this.seen.size >= this.limit) {
       const [[oldest, forgotten]] = this.seen;
       forgotten.forgotten = true;
@@ -220,6 +222,7 @@ class CallSignature {
   }
 }
 
+/** @throws InvalidArgument if a shape, a dtype or an attribute is not one a convolution can have. */
 function makeRoute(
   kernel: ConvKernel,
   inputs: ConvInputs,
@@ -227,20 +230,30 @@ function makeRoute(
   context: PlanContext,
 ): Route {
   const {xShape, filterShape} = shapesOf(kernel, inputs, attributes);
-  const geometry = convGeometry(xShape, filterShape, attributes, kernel.depthwise);
+  // What makes a transposed convolution's output is the input of the convolution that it transposes.
+  const xName = kernel.computes === 'inputGradient' ? 'outputShape' : 'x';
+  const geometry = convGeometry(xShape, filterShape, attributes, {depthwise: kernel.depthwise, xName});
+  if (context.backend === 'wasm') {
+    checkWasmLimits(geometry, {
+      [kernel.computes === 'inputGradient' ? 'an output' : 'x']: xShape,
+      filter: filterShape,
+      [kernel.computes === 'output' ? 'an output' : 'dy']: geometry.outShape,
+    });
+  }
   if (kernel.computes !== 'output') return gradientRoute(kernel, inputs, geometry, context);
   const {bias, preluActivationWeights}: ConvInputs = kernel.fused ? inputs : {};
   const activation = checkActivation(
     kernel.fused ? attributes.activation : undefined,
     preluActivationWeights != null,
   );
+  const computed = hasTaps(geometry) ? geometry : withOneTap(geometry);
   const plan =
-    kernel.name === IM2WIN_CONV_2D
-      ? planOwn(inputs, geometry, context)
-      : planRerouted(inputs, geometry, context);
+    kernel.name === IM2WIN_CONV_2D || !hasTaps(geometry)
+      ? planOwn(inputs, computed, context)
+      : planRerouted(inputs, computed, context);
   if (plan.algorithm === 'stock') return {geometry, activation, plan};
   return {
-    geometry,
+    geometry: computed,
     activation,
     plan,
     bias: bias == null ? undefined : operandStrides('bias', bias.shape, geometry),
@@ -251,7 +264,7 @@ function makeRoute(
   };
 }
 
-/** @throws Error if an input is missing. */
+/** @throws InvalidArgument if an input is missing. */
 function shapesOf(
   {computes}: ConvKernel,
   inputs: ConvInputs,
@@ -259,7 +272,7 @@ function shapesOf(
 ) {
   const shape = (name: 'x' | 'filter' | 'dy'): readonly number[] => {
     const tensor = inputs[name];
-    if (tensor == null) throw new Error(`im2win: ${name} is ${tensor}; allowed: a tensor.`);
+    if (tensor == null) throw new InvalidArgument(`${name} is ${tensor}; allowed: a tensor.`);
     return tensor.shape;
   };
   if (computes !== 'output') shape('dy');
@@ -275,22 +288,21 @@ function gradientRoute(
   geometry: ConvGeometry,
   context: PlanContext,
 ): Route {
-  const dtype = otherDtype(inputs);
-  if (dtype !== undefined) {
-    if (context.backend === 'cpu') {
-      return {geometry, activation: 'linear', plan: {algorithm: 'stock', reason: dtype}};
-    }
-    throw new Error(`im2win: ${dtype}; allowed: float32.`);
+  const reason = otherDtype(inputs) ?? otherOutput(inputs, geometry);
+  if (reason !== undefined && context.backend === 'cpu') {
+    return {geometry, activation: 'linear', plan: {algorithm: 'stock', reason}};
   }
-  const of = kernel.computes === 'inputGradient' ? 'input' : 'filter';
+  checkFloats(inputs);
   checkGradient(inputs, geometry);
-  const reason = whyNoGradient(inputs, geometry, context);
+  const left = reason ?? whyLeftToStock(context);
   const plan: Plan =
-    reason === undefined ? planGradient(geometry, of, context) : {algorithm: 'stock', reason};
+    left === undefined
+      ? planGradient(geometry, kernel.computes === 'inputGradient' ? 'input' : 'filter', context)
+      : {algorithm: 'stock', reason: left};
   return {geometry, activation: 'linear', plan};
 }
 
-/** @throws Error if dy ends before the output does: tfjs's kernel would read on behind it. */
+/** @throws InvalidArgument if dy ends before the output does: tfjs's wasm kernel would read on behind it. */
 function checkGradient({dy}: ConvInputs, {outShape, dataFormat}: ConvGeometry): void {
   const shape = dy?.shape ?? [];
   const [batch, channels, ...sides] = dataFormat === 'NHWC' ? [0, 3, 1, 2] : [0, 1, 2, 3];
@@ -300,43 +312,55 @@ function checkGradient({dy}: ConvInputs, {outShape, dataFormat}: ConvGeometry): 
     shape[channels] === outShape[channels] &&
     sides.every((d) => shape[d] >= outShape[d]);
   if (!fits) {
-    throw new Error(
-      `im2win: dy (the input of a transposed convolution) has shape [${shape}]; allowed: the shape of the ` +
+    throw new InvalidArgument(
+      `dy (the input of a transposed convolution) has shape [${shape}]; allowed: the shape of the ` +
         `convolution's output, [${outShape}].`,
     );
   }
 }
 
-function whyNoGradient({dy}: ConvInputs, geometry: ConvGeometry, context: PlanContext): string | undefined {
-  // tfjs's kernel takes a larger dy, and reads the corner of it that it needs.
-  if (dy?.shape.join() !== geometry.outShape.join()) {
-    return `dy has shape [${dy?.shape}], and the output [${geometry.outShape}]`;
-  }
+/** tfjs's kernels take a larger dy and read the corner that they need; on cpu a smaller one, too. */
+function otherOutput({dy}: ConvInputs, {outShape}: ConvGeometry): string | undefined {
+  return dy?.shape.join() === outShape.join()
+    ? undefined
+    : `dy has shape [${dy?.shape}], and the output [${outShape}]`;
+}
+
+function whyLeftToStock(context: PlanContext): string | undefined {
   if (context.backend === 'wasm' && context.unavailable !== undefined) return context.unavailable;
   return context.algorithm === 'stock' ? "algorithm 'stock' was asked for" : undefined;
 }
 
 // Whoever calls our kernel by its name has made the choice already.
 function planOwn(inputs: ConvInputs, geometry: ConvGeometry, context: PlanContext): Plan {
-  const dtype = otherDtype(inputs);
-  if (dtype !== undefined) throw new Error(`im2win: ${dtype}; allowed: float32.`);
+  checkFloats(inputs);
   return planOurs(geometry, context);
 }
 
 function planRerouted(inputs: ConvInputs, geometry: ConvGeometry, context: PlanContext): Plan {
   const dtype = otherDtype(inputs);
-  if (dtype === undefined) return planConv(geometry, context);
   // The cpu kernel takes other dtypes; the wasm kernel would read them as floats.
-  if (context.backend === 'cpu') return {algorithm: 'stock', reason: dtype};
-  throw new Error(`im2win: ${dtype}; allowed: float32.`);
+  if (dtype !== undefined && context.backend === 'cpu') return {algorithm: 'stock', reason: dtype};
+  checkFloats(inputs);
+  return planConv(geometry, context);
 }
 
-function otherDtype(inputs: ConvInputs): string | undefined {
+/** @throws InvalidArgument if an input is not float32; slopes may be integers, as tfjs's op lets them pass. */
+function checkFloats(inputs: ConvInputs): void {
+  const dtype = otherDtype(inputs);
+  if (dtype !== undefined) throw new InvalidArgument(`${dtype}; allowed: float32.`);
+}
+
+function otherDtype({preluActivationWeights, ...inputs}: ConvInputs): string | undefined {
   for (const [name, tensor] of Object.entries(inputs) as [string, TensorInfo | undefined][]) {
     if (tensor != null && tensor.dtype !== 'float32') return `${name} has dtype ${tensor.dtype}`;
   }
+  const slopes = preluActivationWeights?.dtype ?? 'float32';
+  if (!SLOPE_DTYPES.includes(slopes)) return `preluActivationWeights has dtype ${slopes}`;
   return undefined;
 }
+
+const SLOPE_DTYPES: readonly string[] = ['float32', 'int32', 'bool'];
 
 function makeRecord(
   backend: Im2winBackend,

@@ -28,7 +28,9 @@ test('forgets a dilation along a side where the filter has one tap', () => {
 test.each<[string, Partial<ConvAttributes>, number[], number[]]>([
   ['x has shape of rank 3', {}, [8, 9, 3], FILTER],
   ['filter is shape \\[3,2,4,5\\]; allowed: shape\\[2\\] = 3', {}, X, [3, 2, 4, 5]],
-  ['filter is shape \\[0,2,3,5\\]', {}, X, [0, 2, 3, 5]],
+  ['filter is shape \\[3,-2,3,5\\]; allowed: integers of at least 0', {}, X, [3, -2, 3, 5]],
+  ['x is shape \\[1,8,NaN,3\\]', {}, [1, 8, Number.NaN, 3], FILTER],
+  ['pad is 9007199254740990; allowed: one with which', {pad: 2 ** 53 - 2}, X, FILTER],
   ['strides is 0', {strides: 0}, X, FILTER],
   ['strides is \\[1, 1.5\\]', {strides: [1, 1.5]}, X, FILTER],
   ['strides is \\[2\\]', {strides: [2] as unknown as [number, number]}, X, FILTER],
@@ -51,7 +53,7 @@ test('spreads an operand over the output as NumPy does', () => {
   expect(operandStrides('bias', [6, 8, 5], shape)).toEqual({batch: 0, row: 40, pixel: 5, channel: 1});
   expect(operandStrides('bias', [6, 1, 5], shape)).toEqual({batch: 0, row: 5, pixel: 0, channel: 1});
   expect(() => operandStrides('bias', [4], shape)).toThrow(
-    "im2win: bias has shape [4]; allowed: a shape that broadcasts to the output's, [1,6,8,5].",
+    "bias has shape [4]; allowed: a shape that broadcasts to the output's, [1,6,8,5].",
   );
   expect(() => operandStrides('bias', [1, 1, 6, 8, 5], shape)).toThrow('bias has shape [1,1,6,8,5]');
 });

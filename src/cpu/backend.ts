@@ -4,9 +4,11 @@ import type {BackendConvolution, RoutedCall} from '../routed.ts';
 import type {ConvInputs, Route} from '../routes.ts';
 import {runDepthwise} from './depthwise.ts';
 import type {CpuOperand} from './epilogue.ts';
-import {runFilterGradient, runTransposed} from './gradients.ts';
+import {FilterCache} from './filterCache.ts';
+import {runFilterGradient} from './filterGradient.ts';
 import {runIm2win} from './im2win.ts';
 import {packFilter} from './pack.ts';
+import {runTransposed} from './transposed.ts';
 import {packWinograd, runWinograd, winogradValues} from './winograd.ts';
 
 /** The parts of tfjs's `MathBackendCPU` that the kernel uses. */
@@ -17,7 +19,7 @@ interface TfjsCpuBackend {
 
 /** im2win on tfjs's cpu backend, in plain JavaScript. */
 export class CpuConvolution implements BackendConvolution {
-  private readonly packed = new WeakMap<DataId, Map<string, Float64Array>>();
+  private readonly filters = new FilterCache();
   private workspace = new Float64Array(0);
 
   context(_backend: unknown, wishes: PlanWishes): PlanContext {
@@ -32,7 +34,7 @@ export class CpuConvolution implements BackendConvolution {
     const {x, filter, dy, bias, preluActivationWeights} = inputs as Required<ConvInputs>;
     if (plan.algorithm === 'transposed') {
       const {inChannels, inHeight, inWidth, batchSize} = geometry;
-      const gradient = runTransposed(geometry, plan, values(dy), values(filter));
+      const gradient = runTransposed(plan, values(dy), values(filter));
       const sides = [inHeight, inWidth];
       const shape = geometry.dataFormat === 'NHWC' ? [...sides, inChannels] : [inChannels, ...sides];
       return instance.makeTensorInfo([batchSize, ...shape], 'float32', gradient);
@@ -60,11 +62,14 @@ export class CpuConvolution implements BackendConvolution {
       }
       const needed = plan.algorithm === 'winograd' ? winogradValues(plan) : plan.stripBytes / 8;
       if (this.workspace.length < needed) this.workspace = new Float64Array(needed);
-      const panels = this.panels(filter, plan.packing, () =>
-        plan.algorithm === 'winograd'
-          ? packWinograd(values(filter), geometry, plan)
-          : packFilter(values(filter), geometry),
-      );
+      const panels = this.filters.get(filter.dataId, values(filter), {
+        packing: plan.packing,
+        keptBytes: plan.keptBytes,
+        pack: () =>
+          plan.algorithm === 'winograd'
+            ? packWinograd(values(filter), geometry, plan)
+            : packFilter(values(filter), geometry),
+      });
       const conv = {...epilogue, x: values(x), panels, workspace: this.workspace};
       return plan.algorithm === 'winograd'
         ? runWinograd(geometry, plan, conv)
@@ -77,12 +82,5 @@ export class CpuConvolution implements BackendConvolution {
 
   release(): void {
     this.workspace = new Float64Array(0);
-  }
-
-  private panels(filter: TensorInfo, packing: string, pack: () => Float64Array): Float64Array {
-    const packings = this.packed.get(filter.dataId) ?? new Map<string, Float64Array>();
-    const panels = packings.get(packing) ?? pack();
-    this.packed.set(filter.dataId, packings.set(packing, panels));
-    return panels;
   }
 }

@@ -1,11 +1,12 @@
 import type {TensorInfo} from '@tensorflow/tfjs-core';
 import type {Activation} from '../activation.ts';
 import type {ConvGeometry} from '../geometry.ts';
+import {floatBytes} from '../limits.ts';
 import type {OperandStrides} from '../operand.ts';
 import type {ConvPlan} from '../plan.ts';
 import {depthwiseWorkspaceBytes, runDepthwise} from './depthwise.ts';
 import {EpilogueOperands} from './epilogue.ts';
-import {aligned} from './heap.ts';
+import {aligned, type Heap} from './heap.ts';
 import {im2winWorkspaceBytes, packIm2win, runIm2win} from './im2win.ts';
 import type {KernelExports} from './module.ts';
 import {denseOutput, type OutputPlace, planarOutput} from './output.ts';
@@ -64,13 +65,20 @@ export function runConv2d(
   const x = dataOffset(state, 'x', tensors.x);
   const bias = placedOperand(state, 'bias', tensors.bias);
   const slope = placedOperand(state, 'preluActivationWeights', tensors.slope);
+  const integers =
+    tensors.slope && tensors.slope.tensor.dtype !== 'float32' ? tensors.slope.tensor : undefined;
   const filter = dataOffset(state, 'filter', tensors.filter);
   const kept = keptFilter(state, geometry, plan, tensors.filter, filter);
   const block = scratchBytes(plan);
   const scratch = block + aligned(plan.blockBytes);
   const repacked = kept === undefined && plan.algorithm !== 'depthwise' ? plan.panelBytes : 0;
-  const workspace = state.workspace.reserve(scratch + repacked);
+  const floatSlopes = integers === undefined ? 0 : aligned(floatBytes(integers.shape));
+  const workspace = state.workspace.reserve(scratch + repacked + floatSlopes);
   const output = makeOutput(state, geometry.outShape);
+  const slopes =
+    slope && integers
+      ? {...slope, offset: writeFloats(state.heap, integers, slope.offset, workspace + scratch + repacked)}
+      : slope;
 
   const run: ConvRun = {
     kernels: state.kernels,
@@ -82,7 +90,7 @@ export function runConv2d(
       geometry.dataFormat === 'NHWC'
         ? denseOutput(output.offset, geometry)
         : planarOutput(output.offset, workspace + block, geometry),
-    epilogue: new EpilogueOperands(activation, leakyreluAlpha, bias, slope),
+    epilogue: new EpilogueOperands(activation, leakyreluAlpha, bias, slopes),
     ints: state.heap.int32(),
     floats: state.heap.float32(),
   };
@@ -91,6 +99,14 @@ export function runConv2d(
   else if (plan.algorithm === 'im2win') runIm2win(run, plan);
   else runDepthwise(run, plan);
   return output.tensor;
+}
+
+/** Integer or boolean values as floats. @returns Where they were written. */
+function writeFloats({memory}: Heap, {shape, dtype}: TensorInfo, from: number, to: number): number {
+  const count = floatBytes(shape) / 4;
+  const Values = dtype === 'bool' ? Uint8Array : Int32Array;
+  new Float32Array(memory.buffer, to >>> 0, count).set(new Values(memory.buffer, from >>> 0, count));
+  return to;
 }
 
 /** The filter as the kernel reads it, or `undefined` where the call has to pack it first. */
@@ -103,9 +119,12 @@ function keptFilter(
 ): number | undefined {
   if (plan.algorithm === 'depthwise') return filter;
   if (plan.repacks) return undefined;
-  return filters.get(dataId, plan.packing, plan.panelBytes, (offset) =>
-    packFilter(kernels, geometry, plan, offset, filter),
-  );
+  return filters.get(dataId, {
+    packing: plan.packing,
+    bytes: plan.panelBytes,
+    keptBytes: plan.keptBytes,
+    pack: (offset) => packFilter(kernels, geometry, plan, offset, filter),
+  });
 }
 
 /** Packs the filter at byte offset `filter` to `to`. */
@@ -152,8 +171,7 @@ export function makeOutput(state: WasmState, shape: readonly number[]): {tensor:
 /** Where a tensor's data lies; moves it here first if another backend has it. */
 export function dataOffset(state: WasmState, name: string, tensor: TensorInfo): number {
   const offset = state.backend.dataIdMap.get(tensor.dataId).memoryOffset;
-  const size = tensor.shape.reduce((a, b) => a * b, 1);
-  if (size > 0 && !offset) {
+  if (floatBytes(tensor.shape) > 0 && !offset) {
     throw new Error(
       `im2win: out of memory: ${name} of shape [${tensor.shape}] did not fit in tfjs's heap of ` +
         `${state.heap.memory.buffer.byteLength} bytes.`,

@@ -1,13 +1,24 @@
 import type {DataId} from '@tensorflow/tfjs-core';
+import {Packings} from '../packings.ts';
 import type {Allocation, Heap} from './heap.ts';
 import type {TfjsWasmBackend} from './tfjs.ts';
+
+/** A packed filter as it is wanted. */
+export interface WantedPacking {
+  readonly packing: string;
+  readonly bytes: number;
+  /** What all packings of the filter may take together. */
+  readonly keptBytes: number;
+  /** Writes the packing to a byte offset. */
+  pack(offset: number): void;
+}
 
 /**
  * Packed filters, by the filter's data id and packing, each kept until tfjs
  * frees the data it was made from.
  */
 export class FilterCache {
-  private readonly packed = new Map<DataId, Map<string, Allocation>>();
+  private readonly packings = new Map<DataId, Packings<Allocation>>();
   private readonly unhook: () => void;
   private readonly heap: Heap;
 
@@ -18,36 +29,36 @@ export class FilterCache {
 
   get bytes(): number {
     let bytes = 0;
-    for (const packings of this.packed.values()) {
-      for (const allocation of packings.values()) bytes += allocation.bytes;
-    }
+    for (const packings of this.packings.values()) bytes += packings.bytes;
     return bytes;
   }
 
   /**
-   * The byte offset of a filter in a packing; packed by `pack` on first use.
+   * The byte offset of a filter in a packing, which is made on first use; undefined where there is no room to keep it.
    *
-   * @throws Error if out of memory. The cache is as before then.
+   * @throws Error if out of memory. The filter's other packings may be gone then.
    */
-  get(dataId: DataId, packing: string, bytes: number, pack: (offset: number) => void): number {
-    const found = this.packed.get(dataId)?.get(packing);
+  get(dataId: DataId, {packing, bytes, keptBytes, pack}: WantedPacking): number | undefined {
+    const packings = this.packings.get(dataId) ?? new Packings<Allocation>();
+    const found = packings.get(packing);
     if (found !== undefined) return found.offset;
+    if (!packings.makeRoom(packing, bytes, keptBytes, (packed) => this.heap.free(packed))) return undefined;
     const allocation = this.heap.allocate(bytes, 'a packed filter');
     pack(allocation.offset);
-    const packings = this.packed.get(dataId) ?? new Map<string, Allocation>();
-    this.packed.set(dataId, packings.set(packing, allocation));
+    packings.keep(packing, allocation);
+    this.packings.set(dataId, packings);
     return allocation.offset;
   }
 
   /** Gives all memory back and stops watching the backend. */
   release(): void {
     this.unhook();
-    for (const dataId of [...this.packed.keys()]) this.drop(dataId);
+    for (const dataId of [...this.packings.keys()]) this.drop(dataId);
   }
 
   private drop(dataId: DataId): void {
-    for (const allocation of this.packed.get(dataId)?.values() ?? []) this.heap.free(allocation);
-    this.packed.delete(dataId);
+    for (const packed of this.packings.get(dataId) ?? []) this.heap.free(packed);
+    this.packings.delete(dataId);
   }
 }
 

@@ -1,6 +1,6 @@
 import type {TensorInfo} from '@tensorflow/tfjs-core';
 import type {ConvGeometry} from '../geometry.ts';
-import type {GradientPlan, TransposedPhase, TransposedPlan} from '../plan.ts';
+import type {GradientPlan, PhaseGroup, TransposedPlan} from '../plan.ts';
 import {dataOffset, makeOutput, packFilter} from './conv2d.ts';
 import {EpilogueOperands} from './epilogue.ts';
 import {aligned} from './heap.ts';
@@ -22,95 +22,99 @@ const LINEAR = new EpilogueOperands('linear', 0, undefined, undefined);
  */
 export function runTransposed(
   state: WasmState,
-  geometry: ConvGeometry,
-  {phases, zeros}: TransposedPlan,
+  {inHeight, inWidth, dataFormat}: ConvGeometry,
+  {geometry, phases, zeros}: TransposedPlan,
   dy: TensorInfo,
   filter: TensorInfo,
 ): TensorInfo {
-  const {batchSize, inHeight, inWidth, inChannels, outHeight, outWidth, outChannels} = geometry;
-  const {strideHeight, strideWidth, dataFormat} = geometry;
+  const {batchSize, inChannels, outHeight, outWidth, outChannels} = geometry;
   const planar = dataFormat === 'NCHW';
   const imageFloats = inHeight * inWidth * inChannels;
   const x = dataOffset(state, 'dy', dy);
   const filterOffset = dataOffset(state, 'filter', filter);
-  const flippedBytes = Math.max(0, ...phases.map((phase) => aligned(4 * filterValues(phase))));
-  const panelBytes = phases.map(({plan}) => aligned(plan.panelBytes));
+  const flippedBytes = Math.max(0, ...phases.map((group) => aligned(4 * filterValues(group))));
+  // All phases' filters are packed first: for channels first they serve image after image.
+  const panelBytes = phases.reduce((sum, {plan, row}) => sum + row.count * aligned(plan.panelBytes), 0);
   const imageBytes = planar ? aligned(4 * imageFloats) : 0;
   const workspaceBytes = Math.max(0, ...phases.map(({plan}) => scratchBytes(plan)));
-  const allPanelBytes = panelBytes.reduce((a, b) => a + b, 0);
-  const flipped = state.workspace.reserve(flippedBytes + allPanelBytes + imageBytes + workspaceBytes);
-  const image = flipped + flippedBytes + allPanelBytes;
+  const flipped = state.workspace.reserve(flippedBytes + panelBytes + imageBytes + workspaceBytes);
+  const panels = flipped + flippedBytes;
+  const image = panels + panelBytes;
   const {tensor, offset} = makeOutput(
     state,
     planar ? [batchSize, inChannels, inHeight, inWidth] : [batchSize, inHeight, inWidth, inChannels],
   );
-  const ints = state.heap.int32();
-  const floats = state.heap.float32();
-  const clear = (from: number, count: number) => floats.fill(0, from >>> 2, (from >>> 2) + count);
+  const clear = (from: number, count: number) =>
+    state.heap.float32().fill(0, from >>> 2, (from >>> 2) + count);
   const empty = batchSize * imageFloats === 0 || outChannels === 0 || geometry.outShape.includes(0);
   if (empty || (zeros && !planar)) clear(offset, batchSize * imageFloats);
   if (empty) return tensor;
 
-  const panels = panelBytes.map((_, i) =>
-    panelBytes.slice(0, i).reduce((a, b) => a + b, flipped + flippedBytes),
-  );
-  phases.forEach((phase, p) => {
-    phase.tapColumns.forEach((tapColumn, i) => {
+  let packed = panels;
+  for (const group of phases) {
+    for (let i = 0; i < group.row.count; ++i, packed += aligned(group.plan.panelBytes)) {
       state.kernels.im2win_flip(
-        flipped + 4 * i * inChannels,
+        flipped,
         filterOffset,
         geometry.filterWidth,
         inChannels,
         outChannels,
-        phase.tapRow,
-        strideHeight,
-        phase.geometry.filterHeight,
-        tapColumn,
-        strideWidth,
-        phase.geometry.filterWidth,
-        phase.geometry.outChannels,
+        group.row.firstTap + i,
+        geometry.strideHeight,
+        group.geometry.filterHeight,
+        group.column.firstTap,
+        geometry.strideWidth,
+        group.geometry.filterWidth,
+        group.geometry.outChannels,
       );
-    });
-    packFilter(state.kernels, phase.geometry, phase.plan, panels[p], flipped);
-  });
-
-  // Channels first: image by image, each spread over its planes when all phases are there.
-  for (let pass = 0; pass < (planar ? batchSize : 1); ++pass) {
-    const to = planar ? image : offset;
-    if (planar && zeros) clear(to, imageFloats);
-    phases.forEach(({geometry: own, plan, row, column}, p) => {
-      const run = {
-        kernels: state.kernels,
-        geometry: planar ? {...own, batchSize: 1} : own,
-        x: x + 4 * pass * outHeight * outWidth * outChannels,
-        filter: panels[p],
-        workspace: image + imageBytes,
-        output: {
-          offset: to + 4 * (row * inWidth + column) * inChannels,
-          image: imageFloats,
-          row: strideHeight * inWidth * inChannels,
-          pixel: strideWidth * inChannels, // All of a group's columns, or one of them.
-        },
-        epilogue: LINEAR,
-        ints,
-        floats,
-      };
-      if (plan.algorithm === 'winograd') runWinograd(run, plan);
-      else runIm2win(run, plan);
-    });
-    if (planar) {
-      const pixels = inHeight * inWidth;
-      state.kernels.im2win_spread_nchw(offset + 4 * pass * imageFloats, to, pixels, inChannels, pixels);
+      packFilter(state.kernels, group.geometry, group.plan, packed, flipped);
     }
+  }
+
+  const runPhases = (from: number, to: number) => {
+    let filters = panels;
+    for (const {geometry: own, plan, row, column} of phases) {
+      for (let i = 0; i < row.count; ++i, filters += aligned(plan.panelBytes)) {
+        const run = {
+          kernels: state.kernels,
+          geometry: planar ? {...own, batchSize: 1} : own,
+          x: from,
+          filter: filters,
+          workspace: image + imageBytes,
+          output: {
+            offset: to + 4 * ((row.first + i) * geometry.inWidth + column.first) * inChannels,
+            image: imageFloats,
+            row: geometry.strideHeight * geometry.inWidth * inChannels,
+            pixel: geometry.strideWidth * inChannels,
+          },
+          epilogue: LINEAR,
+          ints: state.heap.int32(),
+          floats: state.heap.float32(),
+        };
+        if (plan.algorithm === 'winograd') runWinograd(run, plan);
+        else runIm2win(run, plan);
+      }
+    }
+  };
+  if (!planar) {
+    runPhases(x, offset);
+    return tensor;
+  }
+  // Image by image, each spread over its planes when all phases are there.
+  const pixels = inHeight * inWidth;
+  for (let i = 0; i < batchSize; ++i) {
+    if (zeros) clear(image, imageFloats);
+    runPhases(x + 4 * i * outHeight * outWidth * outChannels, image);
+    state.kernels.im2win_spread_nchw(offset + 4 * i * imageFloats, image, pixels, inChannels, pixels);
   }
   return tensor;
 }
 
-function scratchBytes(plan: TransposedPhase['plan']): number {
+function scratchBytes(plan: PhaseGroup['plan']): number {
   return plan.algorithm === 'winograd' ? winogradWorkspaceBytes(plan) : im2winWorkspaceBytes(plan);
 }
 
-function filterValues({geometry}: TransposedPhase): number {
+function filterValues({geometry}: PhaseGroup): number {
   return geometry.filterHeight * geometry.filterWidth * geometry.inChannels * geometry.outChannels;
 }
 

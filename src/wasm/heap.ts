@@ -1,10 +1,8 @@
+import {HEAP_BYTES} from '../limits.ts';
 import type {TfjsWasmModule} from './tfjs.ts';
 
 // A cache line: no vector load from a panel crosses one.
 const ALIGNMENT = 64;
-
-// The heap's offsets have 32 bits; a larger size would wrap around in `_malloc`.
-const MOST_BYTES = 2 ** 32 - 1;
 
 /** A piece of tfjs's heap that is ours until it is given back. */
 export interface Allocation {
@@ -42,7 +40,7 @@ export class Heap {
    */
   allocate(bytes: number, purpose: string): Allocation {
     const total = bytes + ALIGNMENT;
-    const base = total > MOST_BYTES ? 0 : this.wasm._malloc(total) >>> 0;
+    const base = total >= HEAP_BYTES ? 0 : this.wasm._malloc(total) >>> 0;
     if (base === 0) {
       throw new Error(
         `im2win: out of memory: ${bytes} bytes for ${purpose} do not fit in tfjs's heap of ` +

@@ -46,8 +46,12 @@ export const problems: fc.Arbitrary<ConvCase> = fc
     filter: fc.oneof({weight: 4, arbitrary: pair(1, 4)}, pair(1, 9)),
     inChannels: channels(20),
     outChannels: channels(27),
-    strides: pair(1, 5),
-    dilations: fc.oneof({weight: 2, arbitrary: fc.constant<[number, number]>([1, 1])}, pair(1, 4)),
+    strides: fc.oneof({weight: 9, arbitrary: pair(1, 5)}, pair(1, 40)),
+    dilations: fc.oneof(
+      {weight: 8, arbitrary: fc.constant<[number, number]>([1, 1])},
+      {weight: 3, arbitrary: pair(1, 4)},
+      pair(1, 50),
+    ),
     pad: pads,
     rounding: fc.constantFrom('floor' as const, 'round' as const, 'ceil' as const, undefined),
   })

@@ -1,0 +1,63 @@
+import {InvalidArgument} from './describe.ts';
+import type {ConvGeometry} from './geometry.ts';
+
+/**
+ * The bytes of the largest heap that offsets of 32 bits reach. tfjs's `_malloc` takes a
+ * size modulo this, so that a larger tensor would get a smaller piece of memory.
+ */
+export const HEAP_BYTES = 2 ** 32;
+
+// What the rows, columns and steps of the kernels, signed and of 32 bits, may reach.
+const REACH = 2 ** 31;
+
+/** Four bytes for each value of a tensor. */
+export function floatBytes(shape: readonly number[]): number {
+  return shape.includes(0) ? 0 : shape.reduce((a, b) => a * b, 4);
+}
+
+/**
+ * Checks a convolution against what the wasm backend can hold and the kernels can count.
+ *
+ * @param shapes Of the tensors that the call takes and makes, by the names that errors give them.
+ * @throws InvalidArgument if a tensor is larger than any heap, or if the rows or columns that the windows reach
+ *     leave 32 bits.
+ */
+export function checkWasmLimits(
+  geometry: ConvGeometry,
+  shapes: Readonly<Record<string, readonly number[]>>,
+): void {
+  for (const [name, shape] of Object.entries(shapes)) {
+    const bytes = floatBytes(shape);
+    if (bytes >= HEAP_BYTES) {
+      throw new InvalidArgument(
+        `${name} of shape [${shape}] takes ${bytes} bytes; allowed: less than ${HEAP_BYTES}, ` +
+          "the largest heap of tfjs's wasm backend.",
+      );
+    }
+  }
+  if (geometry.outShape.includes(0)) return;
+  const {padTop, padBottom, padLeft, padRight} = geometry;
+  const {strideHeight, strideWidth, dilationHeight, dilationWidth} = geometry;
+  const reach = {
+    rows:
+      geometry.inHeight +
+      Math.abs(padTop) +
+      Math.abs(padBottom) +
+      geometry.outHeight * strideHeight +
+      geometry.filterHeight * dilationHeight,
+    columns:
+      geometry.inWidth +
+      Math.abs(padLeft) +
+      Math.abs(padRight) +
+      geometry.outWidth * strideWidth +
+      geometry.filterWidth * dilationWidth,
+  };
+  for (const [name, value] of Object.entries(reach)) {
+    if (value < REACH) continue;
+    throw new InvalidArgument(
+      `strides [${strideHeight},${strideWidth}], dilations [${dilationHeight},${dilationWidth}] and pads ` +
+        `[${padTop},${padBottom}], [${padLeft},${padRight}] reach over ${value} ${name}; ` +
+        `allowed: less than ${REACH}.`,
+    );
+  }
+}
