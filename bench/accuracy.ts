@@ -4,8 +4,8 @@ import * as tf from '@tensorflow/tfjs-core';
 import {candidatePlans} from '../src/candidates.ts';
 import type {ConvGeometry} from '../src/geometry.ts';
 import type {Flavour} from '../src/plan.ts';
-import {runConv2d} from '../src/wasm/conv2d.ts';
 import type {WasmState} from '../src/wasm/state.ts';
+import {runPlan} from './wasmState.ts';
 
 type Plan = ReturnType<typeof candidatePlans>[number];
 
@@ -100,7 +100,7 @@ export function relativeErrors(
   const places = Array.from({length: count}, (_, i) => (count === size ? i : Math.floor(random() * size)));
   const exact = places.map((place) => exactOutput(geometry, values.x, values.filter, place));
   const errors = plans.map((plan) => {
-    const info = runConv2d(state, geometry, plan, {x, filter}, {activation: 'linear', leakyreluAlpha: 0});
+    const info = runPlan(state, {geometry, plan, activation: 'linear'}, {x, filter, alpha: 0});
     const output = tf.engine().makeTensorFromTensorInfo(info);
     const result = output.dataSync<'float32'>();
     output.dispose();

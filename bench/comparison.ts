@@ -2,41 +2,52 @@
 // panels: what differs from im2win is the matrix alone. They run on tfjs's heap as the
 // library does, with its internals, and so from a checkout only.
 import * as tf from '@tensorflow/tfjs-core';
-import type {Activation} from '../src/activation.ts';
+import {candidatePlans} from '../src/candidates.ts';
 import type {Flavour} from '../src/plan.ts';
-import {CALL_BYTES, ConvCall} from '../src/wasm/convCall.ts';
-import {EpilogueOperands} from '../src/wasm/epilogue.ts';
 import type {Allocation} from '../src/wasm/heap.ts';
+import {CALL_BYTES, ConvJob} from '../src/wasm/job.ts';
 import type {WasmState} from '../src/wasm/state.ts';
 import {CannotRun, type Contender, type LayerOperands} from './contender.ts';
 import {geometryOf} from './geometry.ts';
 import type {Layer} from './layer.ts';
+import {loadBenchKernels} from './peaks.ts';
 import {openState} from './wasmState.ts';
 
 /** How a contender lays out a convolution's left matrix. */
 interface Layout {
   readonly bytes: number;
   /** Writes the matrix for one image from x to `to`; both are byte offsets. */
-  gather(to: number, x: number): void;
-  readonly windows: Pick<
-    Parameters<ConvCall['writeWindows']>[0],
-    'segmentLength' | 'segments' | 'segmentStride' | 'windowStride' | 'windowRowStride'
-  >;
-  /** The panel's rows in the order of a window's floats. */
-  readonly filterRows: readonly [filterHeight: number, filterWidth: number];
+  gather(kernels: ComparisonKernels, to: number, x: number): void;
+  /** Strides in floats. */
+  readonly windows: {
+    readonly segmentLength: number;
+    readonly segments: number;
+    readonly segmentStride: number;
+    readonly windowStride: number;
+    readonly windowRowStride: number;
+  };
+  /** The panel's rows lie in the order of strips, or of tfjs's filter. */
+  readonly source: 'strips' | 'rows';
 }
 
-type MakeLayout = (state: WasmState, layer: Layer) => Layout;
+/** The exports of bench/kernels/comparison.cpp. */
+interface ComparisonKernels {
+  strips(to: number, x: number, ...gather: number[]): void;
+  describe(to: number, panels: number, bias: number, ...call: number[]): void;
+  product(call: number, a: number, c: number, rows: number): void;
+}
+
+type MakeLayout = (layer: Layer) => Layout;
 
 /** Every window written out in full, as one matrix, then one product. */
-const im2col: MakeLayout = (state, layer) => {
+const im2col: MakeLayout = (layer) => {
   const g = geometryOf(layer);
   const depth = g.filterHeight * g.filterWidth * g.inChannels;
   const rowFloats = g.outWidth * depth;
   return {
     bytes: 4 * g.outHeight * rowFloats,
-    gather(to, x) {
-      state.kernels.im2win_strip(
+    gather(kernels, to, x) {
+      kernels.strips(
         to,
         x,
         g.inHeight,
@@ -62,12 +73,12 @@ const im2col: MakeLayout = (state, layer) => {
       windowStride: depth,
       windowRowStride: rowFloats,
     },
-    filterRows: [g.filterHeight, g.filterWidth],
+    source: 'strips',
   };
 };
 
 /** Windows read where they lie in the input, row by row of the filter; a padded copy first if there is padding. */
-const direct: MakeLayout = (state, layer) => {
+const direct: MakeLayout = (layer) => {
   const g = geometryOf(layer);
   const padded = g.padTop + g.padBottom + g.padLeft + g.padRight > 0;
   const width = g.inWidth + g.padLeft + g.padRight;
@@ -75,8 +86,8 @@ const direct: MakeLayout = (state, layer) => {
   const rowFloats = width * g.inChannels;
   return {
     bytes: padded ? 4 * height * rowFloats : 0,
-    gather(to, x) {
-      state.kernels.im2win_strip(
+    gather(kernels, to, x) {
+      kernels.strips(
         to,
         x,
         g.inHeight,
@@ -103,7 +114,7 @@ const direct: MakeLayout = (state, layer) => {
       windowRowStride: g.strideHeight * rowFloats,
     },
     // The filter as it is: its rows lie in the order of the input's.
-    filterRows: [1, g.filterHeight * g.filterWidth],
+    source: 'rows',
   };
 };
 
@@ -112,6 +123,7 @@ const BLOCK_BYTES = 128 * 1024;
 
 function contender(name: string, makeLayout: MakeLayout, flavour: Flavour): Contender {
   let state: WasmState | undefined;
+  let kernels: ComparisonKernels | undefined;
   let matrix: Allocation | undefined;
 
   const release = () => {
@@ -128,15 +140,17 @@ function contender(name: string, makeLayout: MakeLayout, flavour: Flavour): Cont
       if (layer.kernelName !== 'Conv2D' && layer.kernelName !== 'FusedConv2D') {
         throw new CannotRun(`${name} takes no ${layer.kernelName}.`);
       }
+      if (!(layer.activation in BOUNDS)) throw new CannotRun(`${name} takes no ${layer.activation}.`);
       release();
       state = await openState(flavour);
+      kernels = loadBenchKernels(flavour, state.heap.memory) as unknown as ComparisonKernels;
     },
     stop: release,
     run(layer, operands) {
-      if (state === undefined) throw new Error(`${name} was not started.`);
-      const layout = makeLayout(state, layer);
+      if (state === undefined || kernels === undefined) throw new Error(`${name} was not started.`);
+      const layout = makeLayout(layer);
       if (layout.bytes > 0) matrix ??= state.heap.allocate(layout.bytes, name);
-      return runProduct(state, layer, layout, operands, matrix?.offset ?? 0, flavour);
+      return runProduct(state, kernels, layer, layout, operands, matrix?.offset ?? 0);
     },
     ownBytes: () => ({
       workspace: (matrix?.bytes ?? 0) + (state?.workspace.bytes ?? 0),
@@ -145,49 +159,50 @@ function contender(name: string, makeLayout: MakeLayout, flavour: Flavour): Cont
   };
 }
 
+const BOUNDS: Readonly<Record<string, readonly [low: number, high: number]>> = {
+  linear: [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY],
+  relu: [0, Number.POSITIVE_INFINITY],
+  relu6: [0, 6],
+};
+
 function runProduct(
   state: WasmState,
+  kernels: ComparisonKernels,
   layer: Layer,
   layout: Layout,
   operands: LayerOperands,
   matrix: number,
-  flavour: Flavour,
 ): tf.Tensor {
-  const {backend, kernels, heap} = state;
+  const {backend} = state;
   const g = geometryOf(layer);
-  const offsetOf = (tensor: tf.TensorInfo) => backend.dataIdMap.get(tensor.dataId).memoryOffset ?? 0;
-  const place = (tensor: tf.Tensor | undefined) =>
-    tensor && {offset: offsetOf(tensor), strides: {batch: 0, row: 0, pixel: 0, channel: 1}};
+  const offsetOf = (tensor: tf.TensorInfo | undefined) =>
+    tensor ? (backend.dataIdMap.get(tensor.dataId).memoryOffset ?? 0) : 0;
   const depth = g.filterHeight * g.filterWidth * g.inChannels;
-  const panelBytes = 4 * depth * Math.ceil(g.outChannels / 8) * 8;
   const panels = state.filters.get(operands.filter.dataId, {
     packing: 'comparison',
-    bytes: panelBytes,
+    bytes: 4 * depth * Math.ceil(g.outChannels / 8) * 8,
     keptBytes: Number.POSITIVE_INFINITY,
-    pack: (to) =>
-      kernels.im2win_pack(to, offsetOf(operands.filter), ...layout.filterRows, g.inChannels, g.outChannels),
+    pack: (to) => packPanels(state, layer, layout, to, offsetOf(operands.filter)),
   }) as number;
-  const workspace = state.workspace.reserve(CALL_BYTES);
+  const call = state.workspace.reserve(CALL_BYTES);
   const output = backend.makeOutput([...g.outShape], 'float32');
-  const call = new ConvCall(workspace, heap.int32(), heap.float32());
-  const epilogue = new EpilogueOperands(
-    layer.activation as Activation,
-    0.2,
-    place(operands.bias),
-    place(operands.preluActivationWeights),
+  const {segmentLength, segments, segmentStride, windowStride, windowRowStride} = layout.windows;
+  const [low, high] = BOUNDS[layer.activation];
+  kernels.describe(
+    call,
+    panels,
+    offsetOf(operands.bias),
+    low,
+    high,
+    g.outChannels,
+    g.outWidth,
+    segmentLength,
+    segments,
+    segmentStride,
+    windowStride,
+    windowRowStride,
   );
   const outRowFloats = g.outWidth * g.outChannels;
-  epilogue.writeActivation(call);
-  epilogue.writeOperands(call, {image: 0, row: 0, pixel: 0, pixelStep: 1});
-  call.writeWindows({...layout.windows, panels});
-  call.writeOutput({
-    outChannels: g.outChannels,
-    rowLength: g.outWidth,
-    outPixelStride: g.outChannels,
-    outRowStride: outRowFloats,
-  });
-  const gemm = flavour === 'relaxed' ? kernels.im2win_gemm_6x8 : kernels.im2win_gemm_5x8;
-  const {windowRowStride} = layout.windows;
   const rowsPerBlock = Math.max(
     1,
     Math.floor(BLOCK_BYTES / (4 * windowRowStride)),
@@ -195,11 +210,11 @@ function runProduct(
   );
   for (let image = 0; image < g.batchSize; ++image) {
     const x = offsetOf(operands.x) + 4 * image * g.inHeight * g.inWidth * g.inChannels;
-    layout.gather(matrix, x);
+    layout.gather(kernels, matrix, x);
     const windows = matrix === 0 ? x : matrix;
     for (let row = 0; row < g.outHeight; row += rowsPerBlock) {
-      gemm?.(
-        call.offset,
+      kernels.product(
+        call,
         windows + 4 * row * windowRowStride,
         offsetOf(output) + 4 * outRowFloats * (image * g.outHeight + row),
         Math.min(rowsPerBlock, g.outHeight - row),
@@ -207,6 +222,37 @@ function runProduct(
     }
   }
   return tf.engine().makeTensorFromTensorInfo(output);
+}
+
+/** By the library's own packing, whose order is the plan's. */
+function packPanels(
+  {heap, kernels, jobs}: WasmState,
+  layer: Layer,
+  {source}: Layout,
+  to: number,
+  filter: number,
+) {
+  const geometry = geometryOf(layer);
+  const [plan] = candidatePlans(geometry, {
+    backend: 'cpu',
+    algorithm: 'im2win',
+    winograd: false,
+  });
+  const key = {};
+  const [job] = jobs.get(
+    key,
+    1,
+    (_, offset) =>
+      new ConvJob(heap, offset, {
+        geometry,
+        plan: {...plan, strip: {...plan.strip, source}},
+        activation: 'linear',
+      }),
+  );
+  job.set('filter', filter);
+  job.set('panels', to);
+  kernels.im2win_pack(job.offset, 0, Math.ceil(geometry.outChannels / 8), 0);
+  jobs.forget(key);
 }
 
 export const comparisonContenders = (flavour: Flavour): Contender[] => [

@@ -13,6 +13,7 @@ import {packWinograd, runWinograd, winogradValues} from '../src/cpu/winograd.ts'
 import type {ConvGeometry} from '../src/geometry.ts';
 import type {Flavour} from '../src/plan.ts';
 import {runConv2d} from '../src/wasm/conv2d.ts';
+import {ConvJob} from '../src/wasm/job.ts';
 import {everyPlan, planName} from './accuracy.ts';
 import {geometryOf} from './geometry.ts';
 import type {Layer} from './layer.ts';
@@ -54,13 +55,9 @@ async function wasmRunner(flavour: Flavour): Promise<MakeRunner> {
     const strides = {batch: 0, row: 0, pixel: 0, channel: 1};
     return {
       run(plan) {
-        const output = runConv2d(
-          state,
-          geometry,
-          plan,
-          {x, filter, bias: bias && {tensor: bias, strides}},
-          {activation: 'relu', leakyreluAlpha: 0},
-        );
+        const spec = {geometry, plan, activation: 'relu', bias: bias && strides} as const;
+        const [job] = state.jobs.get(plan, 1, (_, offset) => new ConvJob(state.heap, offset, spec));
+        const output = runConv2d(state, job, {x, filter, bias, alpha: 0});
         state.backend.disposeData(output.dataId);
       },
       release: () => tf.dispose(bias ? [x, filter, bias] : [x, filter]),

@@ -31,13 +31,20 @@ export function measurePeaks(): Peaks {
 type Peak = (steps: number, values: number) => number;
 
 function loadPeak(flavour: keyof typeof KERNEL_BYTES): Peak | undefined {
+  const peak = loadBenchKernels(flavour, new WebAssembly.Memory({initial: 2}))?.peak as Peak | undefined;
+  // A function is compiled anew after some calls, not while it runs.
+  for (let call = 0; call < 200; ++call) peak?.(1000, 0);
+  return peak;
+}
+
+/** The exports of bench/kernels; undefined if the engine does not have the flavour. */
+export function loadBenchKernels(
+  flavour: keyof typeof KERNEL_BYTES,
+  memory: WebAssembly.Memory,
+): WebAssembly.Exports | undefined {
   const bytes = new Uint8Array(inflateSync(Buffer.from(KERNEL_BYTES[flavour], 'base64')));
   if (!WebAssembly.validate(bytes)) return undefined;
-  const memory = new WebAssembly.Memory({initial: 2});
-  const peak = new WebAssembly.Instance(new WebAssembly.Module(bytes), {env: {memory}}).exports.peak as Peak;
-  // A function is compiled anew after some calls, not while it runs.
-  for (let call = 0; call < 200; ++call) peak(1000, 0);
-  return peak;
+  return new WebAssembly.Instance(new WebAssembly.Module(bytes), {env: {memory}}).exports;
 }
 
 function rate(peak: Peak): number {

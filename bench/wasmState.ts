@@ -1,6 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type {Flavour} from '../src/plan.ts';
+import {type ConvTensors, runConv2d} from '../src/wasm/conv2d.ts';
 import {EMBEDDED_KERNELS} from '../src/wasm/embedded.ts';
+import {ConvJob, type JobSpec} from '../src/wasm/job.ts';
 import type {KernelModules} from '../src/wasm/module.ts';
 import {openKernels} from '../src/wasm/source.ts';
 import {WasmState} from '../src/wasm/state.ts';
@@ -16,6 +18,20 @@ export async function openState(flavour: Flavour): Promise<WasmState> {
   const state = WasmState.create(backend, await kernelsOf(flavour));
   if (typeof state === 'string') throw new Error(state);
   return state;
+}
+
+/**
+ * A convolution by a plan of one's own, whose record is kept for this call alone.
+ *
+ * @returns A new tensor of the geometry's `outShape`, as the backend knows it.
+ */
+export function runPlan(state: WasmState, spec: JobSpec, tensors: ConvTensors): tf.TensorInfo {
+  try {
+    const [job] = state.jobs.get(spec, 1, (_, offset) => new ConvJob(state.heap, offset, spec));
+    return runConv2d(state, job, tensors);
+  } finally {
+    state.jobs.forget(spec);
+  }
 }
 
 /** The library's kernels of a flavour, compiled. */

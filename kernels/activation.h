@@ -6,7 +6,7 @@
 
 // linear, relu and relu6 are one clamp with different bounds; leakyrelu is a
 // prelu whose slope is the same everywhere. The numbers are shared with
-// src/wasm/convCall.ts.
+// src/wasm/job.ts.
 enum Activation : int32_t {
   kClamp = 0,
   kPrelu = 1,

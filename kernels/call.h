@@ -1,6 +1,5 @@
-// What a convolution's tiles need to know, written by the caller into memory it
-// owns, once a call: the kernels keep nothing of their own. Every field is four
-// bytes; src/wasm/convCall.ts writes them in this order.
+// What a convolution's tiles need to know, written once a block into a thread's
+// scratch: the kernels keep nothing of their own.
 #pragma once
 
 #include "activation.h"
@@ -37,7 +36,6 @@ struct ConvCall {
   float high;
   Operand bias;
   Operand slope;
-  float alpha;  // The one slope of leakyrelu, which `slope` then points to.
   // A tile's own, where it is not whole.
   const float* scratchWindows[8];
   float scratchSums[48];
@@ -48,5 +46,7 @@ IM2WIN_INLINE uint32_t depthOf(const ConvCall* call) {
   return call->segmentLength * call->segments;
 }
 
-static_assert(sizeof(ConvCall) == (22 + 8 + 48) * 4,
-              "src/wasm/convCall.ts counts fields");
+// What a call descriptor takes of a scratch, rounded up to a cache line.
+constexpr uint32_t kCallBytes = 320;
+
+static_assert(sizeof(ConvCall) <= kCallBytes, "a scratch begins with two");

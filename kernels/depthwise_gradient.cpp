@@ -1,7 +1,7 @@
 // The gradients of a depthwise convolution. They are bound by memory more than
 // by arithmetic, and written for every geometry alike: vectors of four channels
 // where the multiplier is 1, one channel at a time elsewhere.
-#include "simd.h"
+#include "gradient_rows.h"
 
 IM2WIN_NOINLINE void inputPixel(float* to, const float* dy, const float* filter,
                                 int32_t h, int32_t w, uint32_t inChannels,
@@ -45,23 +45,26 @@ IM2WIN_NOINLINE void inputPixel(float* to, const float* dy, const float* filter,
   }
 }
 
-// Writes one image's gradient with respect to the input, [inHeight, inWidth,
-// inChannels], from dy, [outHeight, outWidth, inChannels * multiplier], and the
-// filter, [filterHeight, filterWidth, inChannels, multiplier].
+// Computes tasks `first` to `last` (less one) of the gradient with respect to
+// the input, [batch, inHeight, inWidth, inChannels], from dy, [batch,
+// outHeight, outWidth, inChannels * multiplier], and the filter, [filterHeight,
+// filterWidth, inChannels, multiplier]: a task is one row.
 IM2WIN_EXPORT(im2win_depthwise_gradient_input)
-void im2win_depthwise_gradient_input(
-    float* gradient, const float* dy, const float* filter, int32_t inHeight,
-    int32_t inWidth, uint32_t inChannels, uint32_t multiplier,
-    int32_t outHeight, int32_t outWidth, int32_t filterHeight,
-    int32_t filterWidth, int32_t strideHeight, int32_t strideWidth,
-    int32_t dilationHeight, int32_t dilationWidth, int32_t padTop,
-    int32_t padLeft) {
-  for (int32_t h = 0; h < inHeight; ++h) {
-    for (int32_t w = 0; w < inWidth; ++w) {
-      inputPixel(gradient, dy, filter, h + padTop, w + padLeft, inChannels,
-                 multiplier, outHeight, outWidth, filterHeight, filterWidth,
-                 strideHeight, strideWidth, dilationHeight, dilationWidth);
-      gradient += inChannels;
+void im2win_depthwise_gradient_input(const ConvJob* job, uint32_t first,
+                                     uint32_t last) {
+  const int32_t inChannels = job->inChannels;
+  for (uint32_t row = first; row < last; ++row) {
+    const int32_t image = row / job->inHeight;
+    const int32_t h = row - image * job->inHeight;
+    const float* dy =
+        job->dy + image * job->outHeight * job->outWidth * job->outChannels;
+    float* to = job->output + row * job->inWidth * inChannels;
+    for (int32_t w = 0; w < job->inWidth; ++w) {
+      inputPixel(to, dy, job->filter, h + job->padTop, w + job->padLeft,
+                 inChannels, job->multiplier, job->outHeight, job->outWidth,
+                 job->filterHeight, job->filterWidth, job->strideHeight,
+                 job->strideWidth, job->dilationHeight, job->dilationWidth);
+      to += inChannels;
     }
   }
 }
@@ -93,42 +96,41 @@ IM2WIN_NOINLINE void filterTap(float* gradient, const float* x, const float* dy,
   }
 }
 
-// Adds one image's part of the gradient with respect to the filter,
-// [filterHeight, filterWidth, inChannels, multiplier].
+// Computes tasks `first` to `last` (less one) of the gradient with respect to
+// the filter, [filterHeight, filterWidth, inChannels, multiplier]: a task is
+// one filter row.
 IM2WIN_EXPORT(im2win_depthwise_gradient_filter)
-void im2win_depthwise_gradient_filter(
-    float* gradient, const float* x, const float* dy, int32_t inHeight,
-    int32_t inWidth, uint32_t inChannels, uint32_t multiplier,
-    int32_t outHeight, int32_t outWidth, int32_t filterHeight,
-    int32_t filterWidth, int32_t strideHeight, int32_t strideWidth,
-    int32_t dilationHeight, int32_t dilationWidth, int32_t padTop,
-    int32_t padLeft) {
-  const uint32_t outChannels = inChannels * multiplier;
-  for (int32_t kh = 0; kh < filterHeight; ++kh) {
-    const int32_t h = kh * dilationHeight - padTop;
-    int32_t top = 0;
-    while (top < outHeight && top * strideHeight + h < 0) ++top;
-    int32_t bottom = outHeight;
-    while (bottom > top && (bottom - 1) * strideHeight + h >= inHeight) {
-      --bottom;
-    }
-    for (int32_t kw = 0; kw < filterWidth; ++kw) {
-      const int32_t w = kw * dilationWidth - padLeft;
-      int32_t left = 0;
-      while (left < outWidth && left * strideWidth + w < 0) ++left;
-      int32_t right = outWidth;
-      while (right > left && (right - 1) * strideWidth + w >= inWidth) --right;
-      if (top < bottom && left < right) {
-        filterTap(
-            gradient,
-            x + ((top * strideHeight + h) * inWidth + left * strideWidth + w) *
-                    int32_t(inChannels),
-            dy + (top * outWidth + left) * int32_t(outChannels), bottom - top,
-            right - left, strideWidth * inChannels,
-            strideHeight * inWidth * inChannels, outWidth * outChannels,
-            inChannels, multiplier);
-      }
-      gradient += outChannels;
-    }
+void im2win_depthwise_gradient_filter(const ConvJob* job, uint32_t first,
+                                      uint32_t last, float* at) {
+  const int32_t inWidth = job->inWidth;
+  const int32_t inChannels = job->inChannels;
+  const int32_t outWidth = job->outWidth;
+  const int32_t outChannels = job->outChannels;
+  for (uint32_t kh = first; kh < last; ++kh) {
+    float* gradient = job->output + kh * job->filterWidth * outChannels;
+    clear(gradient, job->filterWidth * outChannels);
+    forEachRows(
+        job, at, [&](const ImageRows& rows) __attribute__((always_inline)) {
+          const int32_t h = int32_t(kh) * job->dilationHeight - rows.padTop;
+          const Inside down =
+              insideOf(h, job->strideHeight, rows.inRows, rows.outRows);
+          for (int32_t kw = 0; kw < job->filterWidth; ++kw) {
+            const int32_t w = kw * job->dilationWidth - job->padLeft;
+            const Inside across =
+                insideOf(w, job->strideWidth, inWidth, outWidth);
+            if (down.first >= down.last || across.first >= across.last)
+              continue;
+            filterTap(
+                gradient + kw * outChannels,
+                rows.x + ((down.first * job->strideHeight + h) * inWidth +
+                          across.first * job->strideWidth + w) *
+                             inChannels,
+                rows.dy + (down.first * outWidth + across.first) * outChannels,
+                down.last - down.first, across.last - across.first,
+                job->strideWidth * inChannels,
+                job->strideHeight * inWidth * inChannels,
+                outWidth * outChannels, inChannels, job->multiplier);
+          }
+        });
   }
 }

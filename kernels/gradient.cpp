@@ -1,49 +1,7 @@
-// The gradients of a convolution. With respect to the input it is convolutions
-// of dy, one for each phase of the strides, with filters that are flipped and
-// transposed here and packed like any other. With respect to the filter it is a
-// matrix product whose depth is the output's pixels.
-#include "simd.h"
-
-// rows x columns taps of a tfjs filter, [filterHeight, filterWidth, inChannels,
-// outChannels], as a filter of their own, [rows, columns, outChannels,
-// channels]: its last tap is (firstRow, firstColumn), the one before it a step
-// further. Its `channels` are those of one tap, or of several side by side.
-IM2WIN_EXPORT(im2win_flip)
-void im2win_flip(float* to, const float* filter, uint32_t filterWidth,
-                 uint32_t inChannels, uint32_t outChannels, uint32_t firstRow,
-                 uint32_t rowStep, uint32_t rows, uint32_t firstColumn,
-                 uint32_t columnStep, uint32_t columns, uint32_t channels) {
-  const uint32_t tapFloats = inChannels * outChannels;
-  for (uint32_t row = rows; row-- != 0;) {
-    for (uint32_t column = columns; column-- != 0;) {
-      const float* tap = filter + ((firstRow + row * rowStep) * filterWidth +
-                                   firstColumn + column * columnStep) *
-                                      tapFloats;
-      for (uint32_t ci = 0; ci < channels; ci += 4) {
-        const uint32_t lanes = channels - ci;
-        uint32_t co = 0;
-        for (; lanes >= 4 && co + 4 <= outChannels; co += 4) {
-          const float* from = tap + ci * outChannels + co;
-          float* out = to + co * channels + ci;
-          f32x4 v[4];
-          IM2WIN_UNROLL for (int i = 0; i < 4; ++i) {
-            v[i] = load(from + i * outChannels);
-          }
-          transpose(v);
-          IM2WIN_UNROLL for (int i = 0; i < 4; ++i) {
-            store(out + i * channels, v[i]);
-          }
-        }
-        for (; co < outChannels; ++co) {
-          for (uint32_t i = 0; i < lanes && i < 4; ++i) {
-            to[co * channels + ci + i] = tap[(ci + i) * outChannels + co];
-          }
-        }
-      }
-      to += outChannels * channels;
-    }
-  }
-}
+// The gradient of a convolution with respect to its filter: a matrix product
+// whose depth is the output's pixels. (That with respect to the input is
+// convolutions of dy: see src/gradientPlan.ts.)
+#include "gradient_rows.h"
 
 // Adds the sums over all pixels of x times dy to MR rows of the filter's
 // gradient, `stride` floats apart, 4 * NV output channels of each.
@@ -144,73 +102,86 @@ constexpr uint32_t kGradientRows = 4;
 // first-level cache while every tap, input and output channel meets it.
 constexpr uint32_t kGradientPixels = 128;
 
-// Adds one image's part of the gradient with respect to the filter,
-// [filterHeight, filterWidth, inChannels, outChannels], from the image x,
-// [inHeight, inWidth, inChannels], and dy, [outHeight, outWidth, outChannels].
-IM2WIN_EXPORT(im2win_gradient_filter)
-void im2win_gradient_filter(float* gradient, const float* x, const float* dy,
-                            int32_t inHeight, int32_t inWidth,
-                            uint32_t inChannels, int32_t outHeight,
-                            int32_t outWidth, uint32_t outChannels,
-                            int32_t filterHeight, int32_t filterWidth,
-                            int32_t strideHeight, int32_t strideWidth,
-                            int32_t padTop, int32_t padLeft) {
+// The part of one filter row and of input channels [first, last), from rows of
+// an image and of dy.
+IM2WIN_INLINE void filterRow(const ConvJob* job, const ImageRows& rows,
+                             int32_t kh, uint32_t first, uint32_t last) {
+  const int32_t outWidth = job->outWidth;
+  const uint32_t inChannels = job->inChannels;
+  const uint32_t outChannels = job->outChannels;
   const int32_t blockRows = (kGradientPixels + outWidth - 1) / outWidth;
-  const uint32_t xPixel = strideWidth * inChannels;
-  const uint32_t xRow = strideHeight * inWidth * inChannels;
+  const uint32_t xPixel = job->strideWidth * inChannels;
+  const uint32_t xRow = job->strideHeight * job->inWidth * inChannels;
   const uint32_t dyRow = outWidth * outChannels;
-  for (int32_t block = 0; block < outHeight; block += blockRows) {
-    const int32_t last =
-        block + blockRows < outHeight ? block + blockRows : outHeight;
-    for (int32_t kh = 0; kh < filterHeight; ++kh) {
-      // The block's rows [top, bottom) and pixels [left, right) whose tap is
-      // inside.
-      int32_t top = block;
-      while (top < last && top * strideHeight + kh - padTop < 0) ++top;
-      int32_t bottom = last;
-      while (bottom > top &&
-             (bottom - 1) * strideHeight + kh - padTop >= inHeight) {
-        --bottom;
-      }
-      if (bottom == top) continue;
-      for (int32_t kw = 0; kw < filterWidth; ++kw) {
-        int32_t left = 0;
-        while (left < outWidth && left * strideWidth + kw - padLeft < 0) ++left;
-        int32_t right = outWidth;
-        while (right > left &&
-               (right - 1) * strideWidth + kw - padLeft >= inWidth) {
-          --right;
+  const Inside down = insideOf(kh * job->dilationHeight - rows.padTop,
+                               job->strideHeight, rows.inRows, rows.outRows);
+  for (int32_t block = 0; block < rows.outRows; block += blockRows) {
+    const int32_t top = most(block, down.first);
+    const int32_t bottom = least(block + blockRows, down.last);
+    if (bottom <= top) continue;
+    for (int32_t kw = 0; kw < job->filterWidth; ++kw) {
+      const int32_t w = kw * job->dilationWidth - job->padLeft;
+      const Inside across =
+          insideOf(w, job->strideWidth, job->inWidth, outWidth);
+      const int32_t left = across.first;
+      const int32_t pixels = across.last - left;
+      if (pixels <= 0) continue;
+      const int32_t h = top * job->strideHeight + kh - rows.padTop;
+      const float* xAt =
+          rows.x + (h * job->inWidth + left * job->strideWidth + w) *
+                       int32_t(inChannels);
+      const float* dyAt =
+          rows.dy + (top * outWidth + left) * int32_t(outChannels);
+      float* tap =
+          job->output + (kh * job->filterWidth + kw) * inChannels * outChannels;
+      for (uint32_t ci = first; ci < last;) {
+        const uint32_t channels =
+            last - ci < kGradientRows ? last - ci : kGradientRows;
+        float* to = tap + ci * outChannels;
+        uint32_t n = 0;
+        for (; n + 8 <= outChannels; n += 8) {
+          gradientTileOf<2>(channels, to + n, xAt + ci, dyAt + n, bottom - top,
+                            pixels, xPixel, xRow, outChannels, dyRow,
+                            outChannels);
         }
-        if (right == left) continue;
-        const float* xAt = x + ((top * strideHeight + kh - padTop) * inWidth +
-                                left * strideWidth + kw - padLeft) *
-                                   int32_t(inChannels);
-        const float* dyAt = dy + (top * outWidth + left) * int32_t(outChannels);
-        float* tap =
-            gradient + (kh * filterWidth + kw) * inChannels * outChannels;
-        for (uint32_t ci = 0; ci < inChannels;) {
-          const uint32_t channels =
-              inChannels - ci < kGradientRows ? inChannels - ci : kGradientRows;
-          float* to = tap + ci * outChannels;
-          uint32_t n = 0;
-          for (; n + 8 <= outChannels; n += 8) {
-            gradientTileOf<2>(channels, to + n, xAt + ci, dyAt + n,
-                              bottom - top, right - left, xPixel, xRow,
-                              outChannels, dyRow, outChannels);
-          }
-          for (; n + 4 <= outChannels; n += 4) {
-            gradientTileOf<1>(channels, to + n, xAt + ci, dyAt + n,
-                              bottom - top, right - left, xPixel, xRow,
-                              outChannels, dyRow, outChannels);
-          }
-          if (n < outChannels) {
-            gradientRest(to + n, xAt + ci, dyAt + n, bottom - top, right - left,
-                         xPixel, xRow, outChannels, dyRow, outChannels,
-                         channels, outChannels - n);
-          }
-          ci += channels;
+        for (; n + 4 <= outChannels; n += 4) {
+          gradientTileOf<1>(channels, to + n, xAt + ci, dyAt + n, bottom - top,
+                            pixels, xPixel, xRow, outChannels, dyRow,
+                            outChannels);
         }
+        if (n < outChannels) {
+          gradientRest(to + n, xAt + ci, dyAt + n, bottom - top, pixels, xPixel,
+                       xRow, outChannels, dyRow, outChannels, channels,
+                       outChannels - n);
+        }
+        ci += channels;
       }
     }
+  }
+}
+
+// Computes tasks `first` to `last` (less one) of the gradient with respect to
+// the filter, [filterHeight, filterWidth, inChannels, outChannels]: a task is
+// one filter row of `channelsPerTask` input channels. Its sums go through
+// images and rows in their order, whatever the tasks are.
+IM2WIN_EXPORT(im2win_gradient_filter)
+void im2win_gradient_filter(const ConvJob* job, uint32_t first, uint32_t last,
+                            float* at) {
+  const uint32_t inChannels = job->inChannels;
+  const uint32_t perRow =
+      (inChannels + job->channelsPerTask - 1) / job->channelsPerTask;
+  for (uint32_t task = first; task < last; ++task) {
+    const int32_t kh = task / perRow;
+    const uint32_t from = (task - kh * perRow) * job->channelsPerTask;
+    const uint32_t to = least(inChannels, from + job->channelsPerTask);
+    for (int32_t kw = 0; kw < job->filterWidth; ++kw) {
+      clear(job->output + ((kh * job->filterWidth + kw) * inChannels + from) *
+                              job->outChannels,
+            (to - from) * job->outChannels);
+    }
+    forEachRows(job, at,
+                [&](const ImageRows& rows) __attribute__((always_inline)) {
+                  filterRow(job, rows, kh, from, to);
+                });
   }
 }

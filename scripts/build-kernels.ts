@@ -61,7 +61,7 @@ function readSources({folder, headers}: Target): Record<string, string> {
       .filter((name) => pattern.test(name))
       .sort()
       .map((name) => [name, readFileSync(new URL(from + name, ROOT), 'utf8')]);
-  return Object.fromEntries([...read(headers, /\.h$/), ...read(folder, /\.(h|cpp)$/)]);
+  return Object.fromEntries([...read(headers, /\.(h|def)$/), ...read(folder, /\.(h|cpp)$/)]);
 }
 
 async function compile(sources: Record<string, string>, flags: string[]): Promise<Uint8Array> {
@@ -94,6 +94,16 @@ function removeUnused(bytes: Uint8Array): Uint8Array {
   }
 }
 
+/** The places of a job's fields, in 32-bit words: what TypeScript has of kernels/job.def. */
+function jobFields(def: string): string {
+  const names = [...def.matchAll(/^FIELD\(.*, (\w+)\)$/gm)].map(([, name]) => name);
+  return (
+    `${HEAD}\n/** Where a job's fields are in its record, in 32-bit words: kernels/job.def. */\n` +
+    `export const JOB = {\n${names.map((name, i) => `  ${name}: ${i},`).join('\n')}\n} as const;\n\n` +
+    `export const JOB_WORDS = ${names.length};\n`
+  );
+}
+
 function fingerprint(...of: unknown[]): string {
   return createHash('sha256').update(JSON.stringify(of)).digest('hex').slice(0, 16);
 }
@@ -106,7 +116,9 @@ async function buildTarget(target: Target): Promise<void> {
   const output = new URL(target.output, ROOT);
   const file = (flavour: Flavour) => new URL(`im2win-${flavour}.wasm`, output);
   const shipped = target.shipped
-    ? [file('strict'), file('relaxed'), new URL('build.generated.ts', output)]
+    ? ['build.generated.ts', 'job.generated.ts']
+        .map((name) => new URL(name, output))
+        .concat(file('strict'), file('relaxed'))
     : [];
   if ([output, ...shipped].every((url) => existsSync(url)) && readFileSync(output, 'utf8').includes(stamp)) {
     console.log(`${target.name.padEnd(9)}up to date`);
@@ -124,6 +136,7 @@ async function buildTarget(target: Target): Promise<void> {
     lines.push(`  ${flavour}: '${deflateSync(bytes, {level: 9}).toString('base64')}',`);
   }
   if (target.shipped) {
+    writeFileSync(new URL('job.generated.ts', output), jobFields(sources['job.def']));
     writeFileSync(
       new URL('build.generated.ts', output),
       `${HEAD}\n/** The build that kernel files of this version name. */\nexport const KERNEL_BUILD = '${build}';\n`,

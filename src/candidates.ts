@@ -31,7 +31,7 @@ export const MAX_BLOCK_BYTES = 255 * 1024; // 256 KiB with the call's descriptor
 // A row that is so long that it does not fit may have this part of the matrix that
 // im2col would write.
 const MAX_BLOCK_SHARE = 0.1;
-// What kernels/strip.cpp may write behind a strip.
+// What kernels/strip.h may write behind a strip.
 const OVERHANG_BYTES = 16;
 // Tiles of a Winograd block after which more of them gain nothing.
 const WINOGRAD_TILES = 96;
@@ -212,8 +212,8 @@ function filterName({filterHeight, filterWidth, inChannels, outChannels}: ConvGe
   return `${filterHeight}×${filterWidth}×${inChannels}×${outChannels}`;
 }
 
-/** Whether the kernel takes a few windows at a time, whatever the block: as kernels/gemm.cpp has it. */
-function takesFewWindows(depth: number, outChannels: number): boolean {
+/** Whether the kernel takes a few windows at a time, whatever the block: as kernels/gemm.h has it. */
+export function takesFewWindows(depth: number, outChannels: number): boolean {
   const filterBytes = 4 * depth * outChannels;
   return filterBytes <= 16 * 1024 || (filterBytes <= 64 * 1024 && outChannels >= depth);
 }

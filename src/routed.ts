@@ -21,6 +21,8 @@ export interface BackendConvolution {
   /** Where a convolution would run, to plan it. */
   context(backend: KernelBackend, wishes: PlanWishes): PlanContext;
   compute(call: RoutedCall): TensorInfo;
+  /** Gives back what is kept of a route that no call will have again. */
+  forget(route: Route): void;
   /** Gives back what an instance holds; of all of them if none is named. */
   release(backend?: KernelBackend): void;
 }
@@ -42,7 +44,7 @@ export class RoutedBackend {
   /** Registers `Im2winConv2D` and reroutes the kernels that are there. */
   constructor(name: Im2winBackend, convolution: BackendConvolution, wishes: PlanWishes) {
     this.name = name;
-    this.routes = new Routes(name);
+    this.routes = new Routes(name, (route) => convolution.forget(route));
     this.convolution = convolution;
     this.wishes = wishes;
     this.restore = [OWN_KERNEL, ...CONV_KERNELS]

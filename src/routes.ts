@@ -90,10 +90,12 @@ export class Routes {
   private readonly signature = new CallSignature();
   private last: Seen | undefined;
   private readonly backend: Im2winBackend;
+  private readonly onForgotten: (route: Route) => void;
   private readonly limit: number;
 
-  constructor(backend: Im2winBackend, limit = 1000) {
+  constructor(backend: Im2winBackend, onForgotten: (route: Route) => void = () => {}, limit = 1000) {
     this.backend = backend;
+    this.onForgotten = onForgotten;
     this.limit = limit;
   }
 
@@ -132,6 +134,7 @@ export class Routes {
       forgotten.forgotten = true;
       forgotten.next = []; // Else one forgotten would keep the next.
       this.seen.delete(oldest);
+      this.onForgotten(forgotten.route);
     }
     const record = makeRecord(this.backend, kernel.name, inputs, attributes, route);
     const seen: Seen = {call, route, record: {...record, calls: 0}, next: []};

@@ -41,7 +41,7 @@ test('what differs in one attribute alone is another convolution', () => {
 });
 
 test('what was forgotten is planned, and counted, anew', () => {
-  const routes = new Routes('cpu', 2);
+  const routes = new Routes('cpu', undefined, 2);
   for (const width of [5, 6, 7, 5, 6, 7]) expect(find(routes, width).geometry.outWidth).toBe(width);
   expect(routes.report().map(({xShape, calls}) => [xShape[2], calls])).toEqual([
     [6, 1],

@@ -1,10 +1,9 @@
 // Every Winograd plan on every tail, also those that the cost model would not choose.
 import {everyPlan, planName} from '../bench/accuracy.ts';
-import {openState} from '../bench/wasmState.ts';
+import {openState, runPlan} from '../bench/wasmState.ts';
 import {convGeometry} from '../src/geometry.ts';
 import {operandStrides} from '../src/operand.ts';
 import type {Flavour} from '../src/plan.ts';
-import {runConv2d} from '../src/wasm/conv2d.ts';
 import type {WasmState} from '../src/wasm/state.ts';
 import {type ConvCase, convCase, type Epilogue, expectConvolution, freshWasm, operandsOf, tf} from './tf.ts';
 
@@ -71,22 +70,19 @@ describe.each(['relaxed', 'strict'] as const)('%s', (flavour: Flavour) => {
     const geometry = convGeometry(xShape, filterShape, {strides: [...problem.strides], pad});
     const plans = everyPlan(geometry, flavour);
     const operands = operandsOf(problem, epilogue, 1);
-    const placed = (name: string, tensor?: tf.Tensor) =>
-      tensor && {tensor, strides: operandStrides(name, tensor.shape, geometry)};
+    const {bias, preluActivationWeights: slope} = operands;
+    const spread = (name: string, tensor?: tf.Tensor) =>
+      tensor && operandStrides(name, tensor.shape, geometry);
     // Panels that are kept, and once panels that the call makes.
     for (const plan of [...plans, {...plans[plans.length - 1], repacks: true}]) {
-      const info = runConv2d(
-        state,
+      const spec = {
         geometry,
         plan,
-        {
-          x: operands.x,
-          filter: operands.filter,
-          bias: placed('bias', operands.bias),
-          slope: placed('slope', operands.preluActivationWeights),
-        },
-        {activation: epilogue.activation as 'linear', leakyreluAlpha: 0.2},
-      );
+        activation: epilogue.activation as 'linear',
+        bias: spread('bias', bias),
+        slope: spread('preluActivationWeights', slope),
+      };
+      const info = runPlan(state, spec, {x: operands.x, filter: operands.filter, bias, slope, alpha: 0.2});
       const output = tf.engine().makeTensorFromTensorInfo(info);
       const named = {...problem, name: `${problem.name} ${planName(plan)}`};
       expectConvolution(output, named, epilogue, operands, plan.algorithm);

@@ -80,6 +80,9 @@ export class CpuConvolution implements BackendConvolution {
     return instance.makeTensorInfo([...geometry.outShape], 'float32', output);
   }
 
+  /** It keeps nothing by routes. */
+  forget(): void {}
+
   release(): void {
     this.workspace = new Float64Array(0);
   }

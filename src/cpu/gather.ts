@@ -21,7 +21,7 @@ export function layoutStrides(
     : {batch, row: width, pixel: 1, channel: height * width};
 }
 
-/** Which input columns a strip holds: groups of `columns`, as in kernels/strip.cpp. */
+/** Which input columns a strip holds: groups of `columns`, as in kernels/strip.h. */
 export interface StripColumns {
   readonly first: number;
   readonly step: number;

@@ -2,8 +2,15 @@ import type {TensorInfo} from '@tensorflow/tfjs-core';
 import type {PlanContext, PlanWishes} from '../plan.ts';
 import type {BackendConvolution, RoutedCall} from '../routed.ts';
 import type {ConvInputs, Route} from '../routes.ts';
-import {type ConvOperand, runConv2d} from './conv2d.ts';
-import {runDepthwiseInputGradient, runFilterGradient, runTransposed} from './gradients.ts';
+import {runConv2d} from './conv2d.ts';
+import {
+  gradientJob,
+  phaseJob,
+  runDepthwiseInputGradient,
+  runFilterGradient,
+  runTransposed,
+} from './gradients.ts';
+import {ConvJob} from './job.ts';
 import type {KernelModules} from './module.ts';
 import {threadCount, WasmState} from './state.ts';
 import type {TfjsWasmBackend} from './tfjs.ts';
@@ -38,21 +45,30 @@ export class WasmConvolution implements BackendConvolution {
     switch (plan.algorithm) {
       case 'stock':
         throw new Error(`im2win: ${kernel.name} is planned for stock.`);
-      case 'transposed':
-        return runTransposed(state, geometry, plan, dy, filter);
-      case 'gradient':
+      case 'transposed': {
+        const {heap, jobs} = state;
+        const own = jobs.get(route, plan.phases.length, (i, at) => phaseJob(heap, at, plan, plan.phases[i]));
+        return runTransposed(state, geometry, plan, own, {dy, filter});
+      }
+      case 'gradient': {
+        const {heap, jobs} = state;
+        const [job] = jobs.get(route, 1, (_, at) => gradientJob(heap, at, geometry, plan));
         return kernel.computes === 'inputGradient'
-          ? runDepthwiseInputGradient(state, geometry, dy, filter)
-          : runFilterGradient(state, geometry, plan, x, dy);
-      default:
-        return runConv2d(
-          state,
-          geometry,
-          plan,
-          {x, filter, bias: operand(bias, route.bias), slope: operand(preluActivationWeights, route.slope)},
-          {activation: route.activation, leakyreluAlpha: attributes.leakyreluAlpha ?? 0.2},
-        );
+          ? runDepthwiseInputGradient(state, geometry, job, {dy, filter})
+          : runFilterGradient(state, geometry, plan, job, {x, dy});
+      }
+      default: {
+        // An empty output has no windows.
+        if (geometry.outShape.includes(0)) return state.backend.makeOutput([...geometry.outShape], 'float32');
+        const [job] = state.jobs.get(route, 1, (_, at) => new ConvJob(state.heap, at, {...route, plan}));
+        const alpha = attributes.leakyreluAlpha ?? 0.2;
+        return runConv2d(state, job, {x, filter, bias, slope: preluActivationWeights, alpha});
+      }
     }
+  }
+
+  forget(route: Route): void {
+    for (const state of this.liveStates()) state.jobs.forget(route);
   }
 
   release(backend?: unknown): void {
@@ -75,8 +91,4 @@ export class WasmConvolution implements BackendConvolution {
     this.states.set(backend, state);
     return state;
   }
-}
-
-function operand(tensor: TensorInfo | undefined, strides: Route['bias']): ConvOperand | undefined {
-  return tensor == null || strides === undefined ? undefined : {tensor, strides};
 }

@@ -1,164 +1,90 @@
 import type {TensorInfo} from '@tensorflow/tfjs-core';
-import type {Activation} from '../activation.ts';
-import type {ConvGeometry} from '../geometry.ts';
 import {floatBytes} from '../limits.ts';
-import type {OperandStrides} from '../operand.ts';
-import type {ConvPlan} from '../plan.ts';
-import {depthwiseWorkspaceBytes, runDepthwise} from './depthwise.ts';
-import {EpilogueOperands} from './epilogue.ts';
 import {aligned, type Heap} from './heap.ts';
-import {im2winWorkspaceBytes, packIm2win, runIm2win} from './im2win.ts';
-import type {KernelExports} from './module.ts';
-import {denseOutput, type OutputPlace, planarOutput} from './output.ts';
+import type {ConvJob} from './job.ts';
 import type {WasmState} from './state.ts';
-import {packWinograd, runWinograd, winogradWorkspaceBytes} from './winograd.ts';
-
-/** A bias or prelu slope, and how it is spread over the output. */
-export interface ConvOperand {
-  readonly tensor: TensorInfo;
-  readonly strides: OperandStrides;
-}
 
 export interface ConvTensors {
   readonly x: TensorInfo;
   readonly filter: TensorInfo;
-  readonly bias?: ConvOperand;
-  readonly slope?: ConvOperand;
-}
-
-export interface ConvEpilogue {
-  readonly activation: Activation;
-  readonly leakyreluAlpha: number;
-}
-
-/** A convolution whose memory is all there; offsets are in bytes. */
-export interface ConvRun {
-  readonly kernels: KernelExports;
-  readonly geometry: ConvGeometry;
-  readonly x: number;
-  /** Packed, where the plan says so. */
-  readonly filter: number;
-  readonly workspace: number;
-  readonly output: OutputPlace;
-  readonly epilogue: EpilogueOperands;
-  readonly ints: Int32Array;
-  readonly floats: Float32Array;
+  readonly bias?: TensorInfo;
+  /** Slopes of prelu. */
+  readonly slope?: TensorInfo;
+  /** The slope of leakyrelu. */
+  readonly alpha: number;
 }
 
 /**
- * Runs a planned convolution on the wasm backend's heap.
+ * Runs a convolution's job on the wasm backend's heap.
  *
  * @returns A new float32 tensor of the geometry's `outShape`.
  * @throws Error if out of memory; what the call had taken is given back, and
  *     the backend can be used on.
  */
-export function runConv2d(
-  state: WasmState,
-  geometry: ConvGeometry,
-  plan: ConvPlan,
-  tensors: ConvTensors,
-  {activation, leakyreluAlpha}: ConvEpilogue,
-): TensorInfo {
-  if (geometry.outShape.includes(0)) return state.backend.makeOutput([...geometry.outShape], 'float32');
-
+export function runConv2d(state: WasmState, job: ConvJob, tensors: ConvTensors): TensorInfo {
+  const {geometry, plan, tasks} = job;
   // Everything that allocates comes first: the heap may grow, and its views with it.
   const x = dataOffset(state, 'x', tensors.x);
-  const bias = placedOperand(state, 'bias', tensors.bias);
-  const slope = placedOperand(state, 'preluActivationWeights', tensors.slope);
-  const integers =
-    tensors.slope && tensors.slope.tensor.dtype !== 'float32' ? tensors.slope.tensor : undefined;
+  const bias = job.hasBias && tensors.bias ? dataOffset(state, 'bias', tensors.bias) : 0;
+  const slope = job.hasSlope ? tensors.slope : undefined;
+  const slopeData = slope ? dataOffset(state, 'preluActivationWeights', slope) : 0;
   const filter = dataOffset(state, 'filter', tensors.filter);
-  const kept = keptFilter(state, geometry, plan, tensors.filter, filter);
-  const block = scratchBytes(plan);
-  const scratch = block + aligned(plan.blockBytes);
-  const repacked = kept === undefined && plan.algorithm !== 'depthwise' ? plan.panelBytes : 0;
-  const floatSlopes = integers === undefined ? 0 : aligned(floatBytes(integers.shape));
-  const workspace = state.workspace.reserve(scratch + repacked + floatSlopes);
+  const kept = keptFilter(state, job, tensors.filter, filter);
+  const repacked = kept === undefined && plan.algorithm !== 'depthwise' ? aligned(plan.panelBytes) : 0;
+  const integers = slope && slope.dtype !== 'float32' ? slope : undefined;
+  const slopeBytes = integers === undefined ? 0 : aligned(floatBytes(integers.shape));
+  const workspace = state.workspace.reserve(job.scratchBytes + tasks.sharedBytes + repacked + slopeBytes);
+  const gathered = workspace + job.scratchBytes;
+  const panels = gathered + tasks.sharedBytes;
   const output = makeOutput(state, geometry.outShape);
-  const slopes =
-    slope && integers
-      ? {...slope, offset: writeFloats(state.heap, integers, slope.offset, workspace + scratch + repacked)}
-      : slope;
 
-  const run: ConvRun = {
-    kernels: state.kernels,
-    geometry,
-    x,
-    filter: kept ?? workspace + scratch,
-    workspace,
-    output:
-      geometry.dataFormat === 'NHWC'
-        ? denseOutput(output.offset, geometry)
-        : planarOutput(output.offset, workspace + block, geometry),
-    epilogue: new EpilogueOperands(activation, leakyreluAlpha, bias, slopes),
-    ints: state.heap.int32(),
-    floats: state.heap.float32(),
-  };
-  if (kept === undefined) packFilter(state.kernels, geometry, plan, run.filter, filter);
-  if (plan.algorithm === 'winograd') runWinograd(run, plan);
-  else if (plan.algorithm === 'im2win') runIm2win(run, plan);
-  else runDepthwise(run, plan);
+  if (integers !== undefined) writeFloats(state.heap, integers, slopeData, panels + repacked);
+  if (kept === undefined && repacked > 0) pack(state, job, panels, filter);
+  job.set('x', x);
+  job.set('filter', filter);
+  job.set('panels', kept ?? panels);
+  job.set('output', output.offset);
+  job.set('gathered', gathered);
+  job.set('bias', bias);
+  if (slope !== undefined) job.set('slope', integers === undefined ? slopeData : panels + repacked);
+  if (job.activation === 'leakyrelu') job.setFloat('alpha', tensors.alpha);
+  state.kernels.im2win_conv(job.offset, 0, tasks.count, workspace);
   return output.tensor;
 }
 
-/** Integer or boolean values as floats. @returns Where they were written. */
-function writeFloats({memory}: Heap, {shape, dtype}: TensorInfo, from: number, to: number): number {
-  const count = floatBytes(shape) / 4;
-  const Values = dtype === 'bool' ? Uint8Array : Int32Array;
-  new Float32Array(memory.buffer, to >>> 0, count).set(new Values(memory.buffer, from >>> 0, count));
-  return to;
-}
-
-/** The filter as the kernel reads it, or `undefined` where the call has to pack it first. */
-function keptFilter(
-  {filters, kernels}: WasmState,
-  geometry: ConvGeometry,
-  plan: ConvPlan,
-  {dataId}: TensorInfo,
-  filter: number,
-): number | undefined {
-  if (plan.algorithm === 'depthwise') return filter;
-  if (plan.repacks) return undefined;
-  return filters.get(dataId, {
+/** The filter as the kernel reads it, or `undefined` where the call has to pack it first, or packs none. */
+function keptFilter(state: WasmState, job: ConvJob, {dataId}: TensorInfo, filter: number) {
+  const {plan} = job;
+  if (plan.algorithm === 'depthwise' || plan.repacks) return undefined;
+  return state.filters.get(dataId, {
     packing: plan.packing,
     bytes: plan.panelBytes,
     keptBytes: plan.keptBytes,
-    pack: (offset) => packFilter(kernels, geometry, plan, offset, filter),
+    pack: (panels) => pack(state, job, panels, filter),
   });
 }
 
-/** Packs the filter at byte offset `filter` to `to`. */
-export function packFilter(
-  kernels: KernelExports,
-  geometry: ConvGeometry,
-  plan: ConvPlan,
-  to: number,
-  filter: number,
-): void {
-  if (plan.algorithm === 'winograd') packWinograd(kernels, geometry, plan, to, filter);
-  if (plan.algorithm === 'im2win') packIm2win(kernels, geometry, plan, to, filter);
+/** Packs the filter at byte offset `filter` to `panels`. */
+function pack({kernels}: WasmState, job: ConvJob, panels: number, filter: number): void {
+  const {plan, geometry} = job;
+  if (plan.algorithm === 'depthwise') return;
+  job.set('panels', panels);
+  job.set('filter', filter);
+  kernels.im2win_pack(job.offset, 0, Math.ceil(geometry.outChannels / plan.tile.nr), 0);
 }
 
-/** What the kernels need beside a block of NCHW's output. */
-function scratchBytes(plan: ConvPlan): number {
-  return aligned(
-    plan.algorithm === 'winograd'
-      ? winogradWorkspaceBytes(plan)
-      : plan.algorithm === 'im2win'
-        ? im2winWorkspaceBytes(plan)
-        : depthwiseWorkspaceBytes(plan),
-  );
-}
-
-function placedOperand(state: WasmState, name: string, operand: ConvOperand | undefined) {
-  return operand && {offset: dataOffset(state, name, operand.tensor), strides: operand.strides};
+/** Integer or boolean values as floats. */
+function writeFloats({memory}: Heap, {shape, dtype}: TensorInfo, from: number, to: number): void {
+  const count = floatBytes(shape) / 4;
+  const Values = dtype === 'bool' ? Uint8Array : Int32Array;
+  new Float32Array(memory.buffer, to >>> 0, count).set(new Values(memory.buffer, from >>> 0, count));
 }
 
 export function makeOutput(state: WasmState, shape: readonly number[]): {tensor: TensorInfo; offset: number} {
   const {backend, heap} = state;
   const tensor = backend.makeOutput([...shape], 'float32');
   const offset = backend.dataIdMap.get(tensor.dataId).memoryOffset ?? 0;
-  if (offset === 0) {
+  if (offset === 0 && floatBytes(shape) > 0) {
     backend.disposeData(tensor.dataId, true);
     throw new Error(
       `im2win: out of memory: an output of shape [${shape}] does not fit in tfjs's heap of ` +

@@ -1,22 +1,43 @@
 import type {TensorInfo} from '@tensorflow/tfjs-core';
 import type {ConvGeometry} from '../geometry.ts';
 import type {GradientPlan, PhaseGroup, TransposedPlan} from '../plan.ts';
-import {dataOffset, makeOutput, packFilter} from './conv2d.ts';
-import {EpilogueOperands} from './epilogue.ts';
-import {aligned} from './heap.ts';
-import {im2winWorkspaceBytes, runIm2win} from './im2win.ts';
-import {gatherRows, inputRowsOf} from './rows.ts';
+import {dataOffset, makeOutput} from './conv2d.ts';
+import {aligned, type Heap} from './heap.ts';
+import {ConvJob, geometryFields, Job} from './job.ts';
 import type {WasmState} from './state.ts';
-import {runWinograd, winogradWorkspaceBytes} from './winograd.ts';
 
 // Gradients see a fresh filter each step, so that packed filters are scratch.
 
-const LINEAR = new EpilogueOperands('linear', 0, undefined, undefined);
+/** The job of a group of phases, whose outputs are a stride apart. */
+export function phaseJob(heap: Heap, offset: number, {geometry}: TransposedPlan, group: PhaseGroup): ConvJob {
+  const {inHeight, inWidth, inChannels, strideHeight, strideWidth} = geometry;
+  const {row, column} = group;
+  return new ConvJob(heap, offset, {
+    geometry: group.geometry,
+    plan: group.plan,
+    activation: 'linear',
+    output: {
+      image: inHeight * inWidth * inChannels,
+      row: strideHeight * inWidth * inChannels,
+      pixel: strideWidth * inChannels,
+    },
+    repeats: {count: row.count, outputFloats: inWidth * inChannels},
+    flip: {
+      filterWidth: geometry.filterWidth,
+      inChannels,
+      firstRow: row.firstTap,
+      firstColumn: column.firstTap,
+      rowStep: strideHeight,
+      columnStep: strideWidth,
+    },
+  });
+}
 
 /**
  * The gradient of a convolution with respect to its input, and the transposed
  * convolution: a convolution of dy for each phase of the strides.
  *
+ * @param jobs Of the plan's phases, in their order.
  * @returns A new tensor of the input's shape.
  * @throws Error if out of memory, with nothing kept.
  */
@@ -24,22 +45,26 @@ export function runTransposed(
   state: WasmState,
   {inHeight, inWidth, dataFormat}: ConvGeometry,
   {geometry, phases, zeros}: TransposedPlan,
-  dy: TensorInfo,
-  filter: TensorInfo,
+  jobs: readonly ConvJob[],
+  tensors: {readonly dy: TensorInfo; readonly filter: TensorInfo},
 ): TensorInfo {
   const {batchSize, inChannels, outHeight, outWidth, outChannels} = geometry;
   const planar = dataFormat === 'NCHW';
   const imageFloats = inHeight * inWidth * inChannels;
-  const x = dataOffset(state, 'dy', dy);
-  const filterOffset = dataOffset(state, 'filter', filter);
-  const flippedBytes = Math.max(0, ...phases.map((group) => aligned(4 * filterValues(group))));
+  const dy = dataOffset(state, 'dy', tensors.dy);
+  const filter = dataOffset(state, 'filter', tensors.filter);
   // All phases' filters are packed first: for channels first they serve image after image.
-  const panelBytes = phases.reduce((sum, {plan, row}) => sum + row.count * aligned(plan.panelBytes), 0);
+  const panelBytes = phases.map(({plan, row}) => aligned(row.count * plan.panelBytes));
   const imageBytes = planar ? aligned(4 * imageFloats) : 0;
-  const workspaceBytes = Math.max(0, ...phases.map(({plan}) => scratchBytes(plan)));
-  const flipped = state.workspace.reserve(flippedBytes + panelBytes + imageBytes + workspaceBytes);
-  const panels = flipped + flippedBytes;
-  const image = panels + panelBytes;
+  const scratchBytes = Math.max(
+    0,
+    ...phases.map((group) => aligned(4 * filterValues(group))),
+    ...jobs.map((job) => job.scratchBytes + job.tasks.sharedBytes),
+  );
+  const allPanelBytes = panelBytes.reduce((a, b) => a + b, 0);
+  const panels = state.workspace.reserve(allPanelBytes + imageBytes + scratchBytes);
+  const image = panels + allPanelBytes;
+  const scratch = image + imageBytes;
   const {tensor, offset} = makeOutput(
     state,
     planar ? [batchSize, inChannels, inHeight, inWidth] : [batchSize, inHeight, inWidth, inChannels],
@@ -51,104 +76,67 @@ export function runTransposed(
   if (empty) return tensor;
 
   let packed = panels;
-  for (const group of phases) {
-    for (let i = 0; i < group.row.count; ++i, packed += aligned(group.plan.panelBytes)) {
-      state.kernels.im2win_flip(
-        flipped,
-        filterOffset,
-        geometry.filterWidth,
-        inChannels,
-        outChannels,
-        group.row.firstTap + i,
-        geometry.strideHeight,
-        group.geometry.filterHeight,
-        group.column.firstTap,
-        geometry.strideWidth,
-        group.geometry.filterWidth,
-        group.geometry.outChannels,
-      );
-      packFilter(state.kernels, group.geometry, group.plan, packed, flipped);
-    }
-  }
+  jobs.forEach((job, p) => {
+    job.set('filter', filter);
+    job.set('panels', packed);
+    job.set('gathered', scratch + job.scratchBytes);
+    state.kernels.im2win_pack(job.offset, 0, phases[p].row.count, scratch);
+    packed += panelBytes[p];
+  });
 
-  const runPhases = (from: number, to: number) => {
-    let filters = panels;
-    for (const {geometry: own, plan, row, column} of phases) {
-      for (let i = 0; i < row.count; ++i, filters += aligned(plan.panelBytes)) {
-        const run = {
-          kernels: state.kernels,
-          geometry: planar ? {...own, batchSize: 1} : own,
-          x: from,
-          filter: filters,
-          workspace: image + imageBytes,
-          output: {
-            offset: to + 4 * ((row.first + i) * geometry.inWidth + column.first) * inChannels,
-            image: imageFloats,
-            row: geometry.strideHeight * geometry.inWidth * inChannels,
-            pixel: geometry.strideWidth * inChannels,
-          },
-          epilogue: LINEAR,
-          ints: state.heap.int32(),
-          floats: state.heap.float32(),
-        };
-        if (plan.algorithm === 'winograd') runWinograd(run, plan);
-        else runIm2win(run, plan);
-      }
-    }
+  const runPhases = (x: number, to: number) => {
+    jobs.forEach((job, p) => {
+      const {row, column} = phases[p];
+      job.set('x', x);
+      job.set('output', to + 4 * (row.first * geometry.inWidth + column.first) * inChannels);
+      state.kernels.im2win_conv(job.offset, 0, job.tasks.count, scratch);
+    });
   };
   if (!planar) {
-    runPhases(x, offset);
+    runPhases(dy, offset);
     return tensor;
   }
   // Image by image, each spread over its planes when all phases are there.
-  const pixels = inHeight * inWidth;
   for (let i = 0; i < batchSize; ++i) {
     if (zeros) clear(image, imageFloats);
-    runPhases(x + 4 * i * outHeight * outWidth * outChannels, image);
-    state.kernels.im2win_spread_nchw(offset + 4 * i * imageFloats, image, pixels, inChannels, pixels);
+    runPhases(dy + 4 * i * outHeight * outWidth * outChannels, image);
+    state.kernels.im2win_spread(offset + 4 * i * imageFloats, image, inHeight * inWidth, inChannels);
   }
   return tensor;
-}
-
-function scratchBytes(plan: PhaseGroup['plan']): number {
-  return plan.algorithm === 'winograd' ? winogradWorkspaceBytes(plan) : im2winWorkspaceBytes(plan);
 }
 
 function filterValues({geometry}: PhaseGroup): number {
   return geometry.filterHeight * geometry.filterWidth * geometry.inChannels * geometry.outChannels;
 }
 
+// Input channels of a task, and dy's values of one that waits for memory.
+const CHANNELS_PER_TASK = 24;
+
+/** The job of every other gradient. */
+export function gradientJob(heap: Heap, offset: number, geometry: ConvGeometry, {block}: GradientPlan): Job {
+  return new Job(heap, offset, {
+    ...geometryFields(geometry),
+    rowsPerBlock: block.rows,
+    gatheredBytes: aligned(block.inputBytes),
+    channelsPerTask: CHANNELS_PER_TASK,
+  });
+}
+
 /** The gradient of a depthwise convolution with respect to its input. */
 export function runDepthwiseInputGradient(
   state: WasmState,
-  geometry: ConvGeometry,
-  dy: TensorInfo,
-  filter: TensorInfo,
+  {batchSize, inHeight, inWidth, inChannels}: ConvGeometry,
+  job: Job,
+  tensors: {readonly dy: TensorInfo; readonly filter: TensorInfo},
 ): TensorInfo {
-  const {batchSize, inHeight, inWidth, inChannels, outHeight, outWidth, outChannels} = geometry;
-  const dyOffset = dataOffset(state, 'dy', dy);
-  const filterOffset = dataOffset(state, 'filter', filter);
+  const dy = dataOffset(state, 'dy', tensors.dy);
+  const filter = dataOffset(state, 'filter', tensors.filter);
   const {tensor, offset} = makeOutput(state, [batchSize, inHeight, inWidth, inChannels]);
-  for (let image = 0; image < batchSize; ++image) {
-    state.kernels.im2win_depthwise_gradient_input(
-      offset + 4 * image * inHeight * inWidth * inChannels,
-      dyOffset + 4 * image * outHeight * outWidth * outChannels,
-      filterOffset,
-      inHeight,
-      inWidth,
-      inChannels,
-      geometry.channelMultiplier ?? 1,
-      outHeight,
-      outWidth,
-      geometry.filterHeight,
-      geometry.filterWidth,
-      geometry.strideHeight,
-      geometry.strideWidth,
-      geometry.dilationHeight,
-      geometry.dilationWidth,
-      geometry.padTop,
-      geometry.padLeft,
-    );
+  job.set('dy', dy);
+  job.set('filter', filter);
+  job.set('output', offset);
+  if (inWidth * inChannels > 0) {
+    state.kernels.im2win_depthwise_gradient_input(job.offset, 0, batchSize * inHeight);
   }
   return tensor;
 }
@@ -161,76 +149,28 @@ export function runFilterGradient(
   state: WasmState,
   geometry: ConvGeometry,
   {block}: GradientPlan,
-  x: TensorInfo,
-  dy: TensorInfo,
+  job: Job,
+  tensors: {readonly x: TensorInfo; readonly dy: TensorInfo},
 ): TensorInfo {
-  const {batchSize, inHeight, inWidth, inChannels, outHeight, outWidth, outChannels} = geometry;
-  const {filterHeight, filterWidth, strideHeight, padTop, channelMultiplier} = geometry;
+  const {filterHeight, filterWidth, inChannels, outChannels, channelMultiplier} = geometry;
   const {kernels, workspace, heap} = state;
-  const planar = geometry.dataFormat === 'NCHW';
-  const xOffset = dataOffset(state, 'x', x);
-  const dyOffset = dataOffset(state, 'dy', dy);
-  const last = channelMultiplier ?? outChannels;
-  const xBlock = planar ? workspace.reserve(block.inputBytes + block.outputBytes) : 0;
-  const dyBlock = xBlock + block.inputBytes;
-  const {tensor, offset} = makeOutput(state, [filterHeight, filterWidth, inChannels, last]);
-  const first = offset >>> 2;
-  heap.float32().fill(0, first, first + filterHeight * filterWidth * inChannels * last);
-
-  if (geometry.outShape.includes(0)) return tensor;
-
-  for (let image = 0; image < batchSize; ++image) {
-    const xImage = xOffset + 4 * image * inHeight * inWidth * inChannels;
-    const dyImage = dyOffset + 4 * image * outHeight * outWidth * outChannels;
-    for (let row = 0; row < outHeight; row += block.rows) {
-      const rows = Math.min(block.rows, outHeight - row);
-      const under = planar ? inputRowsOf(geometry, row, rows) : {first: 0, count: inHeight, padTop};
-      if (planar) {
-        gatherRows(kernels, xBlock, xImage, [inHeight, inWidth, inChannels], under.first, under.count);
-        gatherRows(kernels, dyBlock, dyImage, [outHeight, outWidth, outChannels], row, rows);
-      }
-      const xRows = planar ? xBlock : xImage;
-      const dyRows = planar ? dyBlock : dyImage;
-      if (channelMultiplier === undefined) {
-        kernels.im2win_gradient_filter(
-          offset,
-          xRows,
-          dyRows,
-          under.count,
-          inWidth,
-          inChannels,
-          rows,
-          outWidth,
-          outChannels,
-          filterHeight,
-          filterWidth,
-          strideHeight,
-          geometry.strideWidth,
-          under.padTop,
-          geometry.padLeft,
-        );
-      } else {
-        kernels.im2win_depthwise_gradient_filter(
-          offset,
-          xRows,
-          dyRows,
-          under.count,
-          inWidth,
-          inChannels,
-          channelMultiplier,
-          rows,
-          outWidth,
-          filterHeight,
-          filterWidth,
-          strideHeight,
-          geometry.strideWidth,
-          geometry.dilationHeight,
-          geometry.dilationWidth,
-          under.padTop,
-          geometry.padLeft,
-        );
-      }
-    }
+  const x = dataOffset(state, 'x', tensors.x);
+  const dy = dataOffset(state, 'dy', tensors.dy);
+  const scratch = workspace.reserve(aligned(block.inputBytes) + block.outputBytes);
+  const shape = [filterHeight, filterWidth, inChannels, channelMultiplier ?? outChannels];
+  const {tensor, offset} = makeOutput(state, shape);
+  if (geometry.outShape.includes(0) || geometry.inHeight * geometry.inWidth === 0) {
+    heap.float32().fill(0, offset >>> 2, (offset >>> 2) + shape.reduce((a, b) => a * b, 1));
+    return tensor;
+  }
+  job.set('x', x);
+  job.set('dy', dy);
+  job.set('output', offset);
+  if (channelMultiplier === undefined) {
+    const tasks = filterHeight * Math.ceil(inChannels / CHANNELS_PER_TASK);
+    kernels.im2win_gradient_filter(job.offset, 0, tasks, scratch);
+  } else {
+    kernels.im2win_depthwise_gradient_filter(job.offset, 0, filterHeight, scratch);
   }
   return tensor;
 }

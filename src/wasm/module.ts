@@ -1,169 +1,20 @@
 import type {Flavour} from '../plan.ts';
 
-/** The exports of `kernels/`; byte offsets and counts are 32-bit integers. */
+/**
+ * The exports of `kernels/`. All but the last compute tasks `first` to `last` (less one) of the job at a byte offset,
+ * with a scratch of the caller's at another; what a task is, the entry's header says.
+ */
 export interface KernelExports {
-  im2win_pack(
-    panels: number,
-    filter: number,
-    filterHeight: number,
-    filterWidth: number,
-    inChannels: number,
-    outChannels: number,
-  ): void;
-  im2win_strip: StripKernel;
-  im2win_strip_nchw: StripKernel;
-  im2win_spread_nchw(to: number, block: number, pixels: number, channels: number, planeFloats: number): void;
-  im2win_winograd_pack(
-    panels: number,
-    filter: number,
-    filterHeight: number,
-    filterWidth: number,
-    inChannels: number,
-    outChannels: number,
-    rowPhases: number,
-    strideWidth: number,
-    rowPoints: number,
-    points: number,
-  ): void;
-  im2win_winograd_input(
-    to: number,
-    rows: number,
-    rowStride: number,
-    tiles: number,
-    outputs: number,
-    columnFloats: number,
-    tileStride: number,
-    pointStride: number,
-    rowPoints: number,
-    points: number,
-  ): void;
-  im2win_depthwise(
-    call: number,
-    x: number,
-    filter: number,
-    c: number,
-    outHeight: number,
-    inHeight: number,
-    inWidth: number,
-    inChannels: number,
-    multiplier: number,
-    filterHeight: number,
-    filterWidth: number,
-    strideHeight: number,
-    strideWidth: number,
-    dilationHeight: number,
-    dilationWidth: number,
-    padTop: number,
-    padLeft: number,
-  ): void;
-  im2win_flip(
-    to: number,
-    filter: number,
-    filterWidth: number,
-    inChannels: number,
-    outChannels: number,
-    firstRow: number,
-    rowStep: number,
-    rows: number,
-    firstColumn: number,
-    columnStep: number,
-    columns: number,
-    stride: number,
-  ): void;
-  im2win_gradient_filter(
-    gradient: number,
-    x: number,
-    dy: number,
-    inHeight: number,
-    inWidth: number,
-    inChannels: number,
-    outHeight: number,
-    outWidth: number,
-    outChannels: number,
-    filterHeight: number,
-    filterWidth: number,
-    strideHeight: number,
-    strideWidth: number,
-    padTop: number,
-    padLeft: number,
-  ): void;
-  im2win_depthwise_gradient_input(
-    gradient: number,
-    dy: number,
-    filter: number,
-    inHeight: number,
-    inWidth: number,
-    inChannels: number,
-    multiplier: number,
-    outHeight: number,
-    outWidth: number,
-    filterHeight: number,
-    filterWidth: number,
-    strideHeight: number,
-    strideWidth: number,
-    dilationHeight: number,
-    dilationWidth: number,
-    padTop: number,
-    padLeft: number,
-  ): void;
-  im2win_depthwise_gradient_filter(
-    gradient: number,
-    x: number,
-    dy: number,
-    inHeight: number,
-    inWidth: number,
-    inChannels: number,
-    multiplier: number,
-    outHeight: number,
-    outWidth: number,
-    filterHeight: number,
-    filterWidth: number,
-    strideHeight: number,
-    strideWidth: number,
-    dilationHeight: number,
-    dilationWidth: number,
-    padTop: number,
-    padLeft: number,
-  ): void;
-  im2win_gemm_6x8?(call: number, a: number, c: number, rows: number): void;
-  im2win_gemm_5x8?(call: number, a: number, c: number, rows: number): void;
-  im2win_winograd_6x8?: WinogradKernel;
-  im2win_winograd_5x8?: WinogradKernel;
+  im2win_conv: Tasks;
+  im2win_pack: Tasks;
+  im2win_gradient_filter: Tasks;
+  im2win_depthwise_gradient_filter: Tasks;
+  im2win_depthwise_gradient_input(job: number, first: number, last: number): void;
+  /** Writes an image [pixels, channels] as planes [channels, pixels]. */
+  im2win_spread(to: number, image: number, pixels: number, channels: number): void;
 }
 
-type StripKernel = (
-  to: number,
-  x: number,
-  inHeight: number,
-  inWidth: number,
-  inChannels: number,
-  filterHeight: number,
-  firstRow: number,
-  rowStep: number,
-  firstColumn: number,
-  columnStep: number,
-  columns: number,
-  groupStep: number,
-  groups: number,
-  strips: number,
-  stripStride: number,
-  stripStep: number,
-) => void;
-
-type WinogradKernel = (
-  call: number,
-  gemm: number,
-  a: number,
-  c: number,
-  rows: number,
-  outputs: number,
-  outWidth: number,
-  products: number,
-  points: number,
-  group: number,
-  rowPoints: number,
-  rowOutputs: number,
-) => void;
+type Tasks = (job: number, first: number, last: number, scratch: number) => void;
 
 /** A flavour, compiled for both kinds of memory that tfjs's builds use. */
 export interface KernelModules {

@@ -1,5 +1,6 @@
 import {FilterCache} from './filterCache.ts';
 import {findMemory, Heap} from './heap.ts';
+import {JobCache} from './job.ts';
 import {instantiateKernels, type KernelExports, type KernelModules} from './module.ts';
 import type {TfjsWasmBackend} from './tfjs.ts';
 import {Workspace} from './workspace.ts';
@@ -8,6 +9,7 @@ import {Workspace} from './workspace.ts';
 export class WasmState {
   readonly workspace: Workspace;
   readonly filters: FilterCache;
+  readonly jobs: JobCache;
   readonly backend: TfjsWasmBackend;
   readonly heap: Heap;
   readonly kernels: KernelExports;
@@ -18,6 +20,7 @@ export class WasmState {
     this.kernels = kernels;
     this.workspace = new Workspace(heap);
     this.filters = new FilterCache(heap, backend);
+    this.jobs = new JobCache(heap);
   }
 
   /** @returns The state, or the reason why this backend cannot be used. */
@@ -33,6 +36,7 @@ export class WasmState {
   /** Gives every byte back; the backend lives on. */
   release(): void {
     this.filters.release();
+    this.jobs.release();
     this.workspace.release();
   }
 }

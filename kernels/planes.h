@@ -1,6 +1,8 @@
 // Channels first: strips are gathered from planes, and finished blocks of
 // output pixels are spread over planes. All between is as for NHWC.
-#include "simd.h"
+#pragma once
+
+#include "strip.h"
 
 // Four channels of a strip column at a time: `lanes` (1 to 4) planes from x on.
 IM2WIN_INLINE f32x4 pixelOf(const float* x, uint32_t planeFloats,
@@ -45,42 +47,37 @@ IM2WIN_NOINLINE void stripRow(float* strip, uint32_t stride, const float* x,
   }
 }
 
-// As im2win_strip, from the image [inChannels, inHeight, inWidth] at x.
-IM2WIN_EXPORT(im2win_strip_nchw)
-void im2win_strip_nchw(float* to, const float* x, int32_t inHeight,
-                       int32_t inWidth, int32_t inChannels,
-                       int32_t filterHeight, int32_t firstRow, int32_t rowStep,
-                       int32_t firstColumn, int32_t columnStep, int32_t columns,
-                       int32_t groupStep, int32_t groups, int32_t strips,
-                       int32_t stripStride, int32_t stripStep) {
-  const uint32_t stride = filterHeight * inChannels;
-  const uint32_t planeFloats = inHeight * inWidth;
-  for (; strips > 0; --strips) {
+// As gatherStrips, from the image [inChannels, inHeight, inWidth] at x.
+IM2WIN_INLINE void gatherStripsOfPlanes(float* to, const float* x, Gather g) {
+  const uint32_t stride = g.filterHeight * g.inChannels;
+  const uint32_t planeFloats = g.inHeight * g.inWidth;
+  for (; g.strips > 0; --g.strips) {
     float* strip = to;
-    for (int32_t g = 0; g < groups; ++g) {
-      for (int32_t kh = 0; kh < filterHeight; ++kh) {
-        const int32_t h = firstRow + kh * rowStep;
-        const bool inside = h >= 0 && h < inHeight;
-        for (int32_t ci = 0; ci < inChannels; ci += 4) {
-          const uint32_t lanes = inChannels - ci < 4 ? inChannels - ci : 4;
-          stripRow(strip + kh * inChannels + ci, stride,
-                   inside ? x + ci * planeFloats + h * inWidth : nullptr,
-                   planeFloats, lanes, inWidth, firstColumn + g * groupStep,
-                   columnStep, columns);
+    for (int32_t group = 0; group < g.groups; ++group) {
+      for (int32_t kh = 0; kh < g.filterHeight; ++kh) {
+        const int32_t h = g.firstRow + kh * g.rowStep;
+        const bool inside = h >= 0 && h < g.inHeight;
+        for (int32_t ci = 0; ci < g.inChannels; ci += 4) {
+          const uint32_t lanes = g.inChannels - ci < 4 ? g.inChannels - ci : 4;
+          stripRow(strip + kh * g.inChannels + ci, stride,
+                   inside ? x + ci * planeFloats + h * g.inWidth : nullptr,
+                   planeFloats, lanes, g.inWidth,
+                   g.firstColumn + group * g.groupStep, g.columnStep,
+                   g.columns);
         }
       }
-      strip += columns * stride;
+      strip += g.columns * stride;
     }
-    to += stripStride;
-    firstRow += stripStep;
+    to += g.stripStride;
+    g.firstRow += g.stripStep;
   }
 }
 
 // Writes `pixels` pixels of a block, [pixels, channels], to planes that are
 // planeFloats apart.
-IM2WIN_EXPORT(im2win_spread_nchw)
-void im2win_spread_nchw(float* to, const float* block, uint32_t pixels,
-                        uint32_t channels, uint32_t planeFloats) {
+IM2WIN_NOINLINE void spreadOverPlanes(float* to, const float* block,
+                                      uint32_t pixels, uint32_t channels,
+                                      uint32_t planeFloats) {
   for (uint32_t n = 0; n < channels; n += 4) {
     const uint32_t lanes = channels - n < 4 ? channels - n : 4;
     const float* from = block + n;

@@ -2,6 +2,8 @@
 // `multiplier` filters, of its own. Nothing is packed or gathered: neighbouring
 // output pixels share all but a stride's columns of the input, so a tile of
 // them is summed in registers while one column after the other is loaded once.
+#pragma once
+
 #include "epilogue.h"
 
 // Eight channels. A column of them is addressed once for its two vectors.
@@ -305,14 +307,12 @@ IM2WIN_INLINE void depthwiseRow(const ConvCall* call, const float* x,
 // filterWidth, inChannels, multiplier]. Output channel c * multiplier + m is
 // input channel c times filter m of it. Of the call it reads outChannels,
 // rowLength, the output's strides and the epilogue.
-IM2WIN_EXPORT(im2win_depthwise)
-void im2win_depthwise(const ConvCall* call, const float* x, const float* filter,
-                      float* c, uint32_t outHeight, int32_t inHeight,
-                      int32_t inWidth, uint32_t inChannels, uint32_t multiplier,
-                      int32_t filterHeight, int32_t filterWidth,
-                      int32_t strideHeight, int32_t strideWidth,
-                      int32_t dilationHeight, int32_t dilationWidth,
-                      int32_t padTop, int32_t padLeft) {
+IM2WIN_NOINLINE void depthwiseRows(
+    const ConvCall* call, const float* x, const float* filter, float* c,
+    uint32_t outHeight, int32_t inHeight, int32_t inWidth, uint32_t inChannels,
+    uint32_t multiplier, int32_t filterHeight, int32_t filterWidth,
+    int32_t strideHeight, int32_t strideWidth, int32_t dilationHeight,
+    int32_t dilationWidth, int32_t padTop, int32_t padLeft) {
   const int32_t outWidth = call->rowLength;
   const uint32_t outChannels = call->outChannels;
   const uint32_t rowFloats = inWidth * inChannels;

@@ -1,8 +1,9 @@
-// The three steps of a Winograd convolution: pack the filter's transform,
-// transform an input row, multiply and transform back a block of output rows.
-#include "winograd.h"
+// Two steps of a Winograd convolution: transform an input row, multiply and
+// transform back a block of output rows. The filter's is in winograd_pack.h.
+#pragma once
 
 #include "rows.h"
+#include "winograd.h"
 
 // A stride s along the width is a stride of 1 over an image whose columns are s
 // columns of the input, s * inChannels channels deep (`columnFloats`), with
@@ -12,81 +13,6 @@
 // F(rowOutputs, row taps) along the height is nested in it where `rowPoints` is
 // not 1. Where it is 1 nothing is transformed along the height, and each filter
 // row is a phase of its own.
-
-// The transform of TAPS taps, of which the filter has `own` and the others are
-// zero: `rows` rows of a panel at each of POINTS points. Taps are `tapStride`
-// floats apart, a row's from the next row's `rowStep`, points `pointStride`.
-// May write over its taps.
-template <int POINTS, int TAPS>
-IM2WIN_NOINLINE void packTaps(float* to, uint32_t pointStride,
-                              const float* taps, uint32_t tapStride,
-                              uint32_t own, uint32_t rowStep, uint32_t rows,
-                              uint32_t width) {
-  for (; rows != 0; --rows) {
-    for (uint32_t v = 0; v < kNR; v += 4) {
-      f32x4 tap[TAPS];
-      IM2WIN_UNROLL for (uint32_t q = 0; q < TAPS; ++q) {
-        tap[q] = q < own && width > v
-                     ? loadLanes(taps + q * tapStride + v, width - v)
-                     : splat(0.0f);
-      }
-      float* at = to + v;
-      store(at, wasm_f32x4_mul(tap[0], splat(filterScale(POINTS, -1))));
-      at += pointStride;
-      IM2WIN_UNROLL for (int k = 0; k < POINTS / 2 - 1; ++k) {
-        const float p = pairPoint(POINTS, k);
-        const float scale = filterScale(POINTS, k);
-        f32x4 even = wasm_f32x4_mul(tap[0], splat(scale));
-        f32x4 odd = wasm_f32x4_mul(tap[1], splat(scale * p));
-        float power = scale * p;
-        IM2WIN_UNROLL for (int q = 2; q < TAPS; ++q) {
-          power *= p;
-          if (q % 2 == 0) {
-            even = mulAdd(tap[q], splat(power), even);
-          } else {
-            odd = mulAdd(tap[q], splat(power), odd);
-          }
-        }
-        store(at, wasm_f32x4_add(even, odd));
-        at += pointStride;
-        store(at, wasm_f32x4_sub(even, odd));
-        at += pointStride;
-      }
-      store(at, tap[TAPS - 1]);
-    }
-    taps += rowStep;
-    to += kNR;
-  }
-}
-
-IM2WIN_INLINE void packTapsOf(uint32_t points, uint32_t tapCount, float* to,
-                              uint32_t pointStride, const float* taps,
-                              uint32_t tapStride, uint32_t own,
-                              uint32_t rowStep, uint32_t rows, uint32_t width) {
-#define IM2WIN_TAPS(POINTS, TAPS)                                        \
-  if (points == POINTS && tapCount == TAPS)                              \
-    return packTaps<POINTS, TAPS>(to, pointStride, taps, tapStride, own, \
-                                  rowStep, rows, width);
-  IM2WIN_TAPS(4, 2)
-  IM2WIN_TAPS(4, 3)
-  IM2WIN_TAPS(6, 2)
-  IM2WIN_TAPS(6, 3)
-  IM2WIN_TAPS(6, 4)
-  IM2WIN_TAPS(6, 5)
-  IM2WIN_TAPS(8, 2)
-  IM2WIN_TAPS(8, 3)
-  IM2WIN_TAPS(8, 4)
-  IM2WIN_TAPS(8, 5)
-  IM2WIN_TAPS(8, 6)
-  IM2WIN_TAPS(8, 7)
-#undef IM2WIN_TAPS
-}
-
-// Taps of a phase: every stride-th one from `phase` on.
-IM2WIN_INLINE uint32_t phaseTaps(uint32_t size, uint32_t stride,
-                                 uint32_t phase) {
-  return phase < size ? (size - phase + stride - 1) / stride : 0;
-}
 
 // Transforms one row of gathered columns: `tiles` tiles of POINTS columns, each
 // tile `outputs` columns behind the one before. A tile's transform is written
@@ -291,13 +217,19 @@ IM2WIN_NOINLINE void outputRows(const ConvCall* call, const float* products,
   }
 }
 
-// The products of `group` panels are made before they are transformed back:
-// the windows are read once for all of them, and whole cache lines written.
-IM2WIN_INLINE void winograd(const ConvCall* call, const ConvCall* gemm,
-                            const float* a, float* c, uint32_t rows,
-                            uint32_t outputs, uint32_t outWidth,
-                            float* products, uint32_t points, uint32_t group,
-                            uint32_t rowPoints, uint32_t rowOutputs) {
+// Multiplies and transforms back `rows` output rows of `outWidth` pixels to c,
+// spaced as `call` says, which has the epilogue too. `gemm` describes one
+// point's product: its windows are the transformed columns at `a`, its output
+// is products: [group][rowPoints][points][window][NR], which are the caller's
+// to give. The products of `group` panels are made before they are transformed
+// back: the windows are read once for all of them, and whole cache lines
+// written.
+IM2WIN_NOINLINE void winogradProducts(const ConvCall* call,
+                                      const ConvCall* gemm, const float* a,
+                                      float* c, uint32_t rows, uint32_t outputs,
+                                      uint32_t outWidth, float* products,
+                                      uint32_t points, uint32_t group,
+                                      uint32_t rowPoints, uint32_t rowOutputs) {
   const uint32_t tiles = (outWidth + outputs - 1) / outputs;
   const uint32_t windows = (rows + rowOutputs - 1) / rowOutputs * tiles;
   const uint32_t aPointStride = gemm->rowLength * gemm->windowStride;
@@ -351,66 +283,15 @@ IM2WIN_INLINE void winograd(const ConvCall* call, const ConvCall* gemm,
   }
 }
 
-// Writes ceil(outChannels / NR) panels, [panel][rowPoints][points][rowPhases]
-// [strideWidth][inChannels][NR], from a tfjs filter. `rowPhases` is the stride
-// along the height, or the filter's height where `rowPoints` is 1.
-IM2WIN_EXPORT(im2win_winograd_pack)
-void im2win_winograd_pack(float* panels, const float* filter,
-                          uint32_t filterHeight, uint32_t filterWidth,
-                          uint32_t inChannels, uint32_t outChannels,
-                          uint32_t rowPhases, uint32_t strideWidth,
-                          uint32_t rowPoints, uint32_t points) {
-  const uint32_t taps = phaseTaps(filterWidth, strideWidth, 0);
-  const uint32_t rowTaps = phaseTaps(filterHeight, rowPhases, 0);
-  const uint32_t phaseFloats = inChannels * kNR;
-  const uint32_t pointStride = rowPhases * strideWidth * phaseFloats;
-  const uint32_t rowPointStride = points * pointStride;
-  const uint32_t tapFloats = inChannels * outChannels;
-  const uint32_t rowFloats = filterWidth * tapFloats;
-  for (uint32_t n = 0; n < outChannels; n += kNR) {
-    const uint32_t width = outChannels - n < kNR ? outChannels - n : kNR;
-    float* to = panels;
-    for (uint32_t rowPhase = 0; rowPhase < rowPhases; ++rowPhase) {
-      const uint32_t ownRows = phaseTaps(filterHeight, rowPhases, rowPhase);
-      for (uint32_t phase = 0; phase < strideWidth; ++phase) {
-        const uint32_t own = phaseTaps(filterWidth, strideWidth, phase);
-        const float* from =
-            filter + n + rowPhase * rowFloats + phase * tapFloats;
-        if (rowPoints == 1) {
-          packTapsOf(points, taps, to, pointStride, from,
-                     strideWidth * tapFloats, own, outChannels, inChannels,
-                     width);
-        } else {
-          // Along the height first, to the places of the first points.
-          for (uint32_t q = 0; q < own; ++q) {
-            packTapsOf(rowPoints, rowTaps, to + q * pointStride, rowPointStride,
-                       from + q * strideWidth * tapFloats,
-                       rowPhases * rowFloats, ownRows, outChannels, inChannels,
-                       width);
-          }
-          for (uint32_t u = 0; u < rowPoints; ++u) {
-            float* row = to + u * rowPointStride;
-            packTapsOf(points, taps, row, pointStride, row, pointStride, own,
-                       kNR, inChannels, kNR);
-          }
-        }
-        to += phaseFloats;
-      }
-    }
-    panels += rowPoints * rowPointStride;
-  }
-}
-
 // Transforms `rowPoints` gathered rows of `columnFloats` floats a column, which
 // are `rowStride` floats apart and padded to whole vectors; along the height
 // (in place, unless `rowPoints` is 1), then along the width, to points
 // `pointStride` floats apart whose tiles are `tileStride` floats apart.
-IM2WIN_EXPORT(im2win_winograd_input)
-void im2win_winograd_input(float* to, float* rows, uint32_t rowStride,
-                           uint32_t tiles, uint32_t outputs,
-                           uint32_t columnFloats, uint32_t tileStride,
-                           uint32_t pointStride, uint32_t rowPoints,
-                           uint32_t points) {
+IM2WIN_NOINLINE void winogradInput(float* to, float* rows, uint32_t rowStride,
+                                   uint32_t tiles, uint32_t outputs,
+                                   uint32_t columnFloats, uint32_t tileStride,
+                                   uint32_t pointStride, uint32_t rowPoints,
+                                   uint32_t points) {
   if (rowPoints == 4) inputColumns<4>(rows, rowStride, rowStride);
   if (rowPoints == 6) inputColumns<6>(rows, rowStride, rowStride);
   if (rowPoints == 8) inputColumns<8>(rows, rowStride, rowStride);
@@ -425,30 +306,3 @@ void im2win_winograd_input(float* to, float* rows, uint32_t rowStride,
     to += points * pointStride;
   }
 }
-
-// Multiplies and transforms back `rows` output rows of `outWidth` pixels to c,
-// spaced as `call` says, which has the epilogue too. `gemm` describes one
-// point's product: its windows are the transformed columns at `a`, its output
-// is products: [group][rowPoints][points][window][NR], which are the caller's
-// to give.
-#ifdef IM2WIN_RELAXED
-IM2WIN_EXPORT(im2win_winograd_6x8)
-void im2win_winograd_6x8(const ConvCall* call, const ConvCall* gemm,
-                         const float* a, float* c, uint32_t rows,
-                         uint32_t outputs, uint32_t outWidth, float* products,
-                         uint32_t points, uint32_t group, uint32_t rowPoints,
-                         uint32_t rowOutputs) {
-  winograd(call, gemm, a, c, rows, outputs, outWidth, products, points, group,
-           rowPoints, rowOutputs);
-}
-#else
-IM2WIN_EXPORT(im2win_winograd_5x8)
-void im2win_winograd_5x8(const ConvCall* call, const ConvCall* gemm,
-                         const float* a, float* c, uint32_t rows,
-                         uint32_t outputs, uint32_t outWidth, float* products,
-                         uint32_t points, uint32_t group, uint32_t rowPoints,
-                         uint32_t rowOutputs) {
-  winograd(call, gemm, a, c, rows, outputs, outWidth, products, points, group,
-           rowPoints, rowOutputs);
-}
-#endif

@@ -1,4 +1,6 @@
 // One block of output rows: every panel times every window of the block.
+#pragma once
+
 #include "rows.h"
 
 // A filter that stays in the first-level cache as a whole is multiplied by a
@@ -16,8 +18,8 @@ IM2WIN_INLINE bool takesFewWindows(uint32_t depth, uint32_t outChannels) {
 
 // A few windows after the other times all whole panels of such a filter.
 // False, and nothing done, where windows do not go on evenly for long enough.
-IM2WIN_INLINE bool fewWindows(const ConvCall* call, const float* a, float* c,
-                              uint32_t rows) {
+IM2WIN_NOINLINE bool fewWindows(const ConvCall* call, const float* a, float* c,
+                                uint32_t rows) {
   const uint32_t rowLength = call->rowLength;
   const bool together = goesOnEvenly(call, 0, rows * rowLength);
   const uint32_t length = together ? rows * rowLength : rowLength;
@@ -72,8 +74,11 @@ IM2WIN_INLINE bool fewWindows(const ConvCall* call, const float* a, float* c,
 // second. A panel of at most four channels takes one vector for each window,
 // and so more windows at a time: fewer than eight sums would wait for each
 // other.
-IM2WIN_INLINE void gemm(const ConvCall* call, const float* a, float* c,
-                        uint32_t rows) {
+//
+// Writes `rows` output rows to c: [rows, rowLength, outChannels], spaced as the
+// call says, from the windows at a. Operand rows count from the block's first.
+IM2WIN_NOINLINE void gemm(const ConvCall* call, const float* a, float* c,
+                          uint32_t rows) {
   uint32_t windows = rows * call->rowLength;
   if (windows == 0) return;
   const uint32_t outChannels = call->outChannels;
@@ -106,20 +111,3 @@ IM2WIN_INLINE void gemm(const ConvCall* call, const float* a, float* c,
     windows -= count;
   }
 }
-
-// Writes `rows` output rows to c: [rows, rowLength, outChannels], spaced as the
-// call says, from the windows at a. Operand rows count from the block's first.
-// An entry point is named for its tile, MRxNR.
-#ifdef IM2WIN_RELAXED
-IM2WIN_EXPORT(im2win_gemm_6x8)
-void im2win_gemm_6x8(const ConvCall* call, const float* a, float* c,
-                     uint32_t rows) {
-  gemm(call, a, c, rows);
-}
-#else
-IM2WIN_EXPORT(im2win_gemm_5x8)
-void im2win_gemm_5x8(const ConvCall* call, const float* a, float* c,
-                     uint32_t rows) {
-  gemm(call, a, c, rows);
-}
-#endif

@@ -1,6 +1,8 @@
 // The window strip (Lu, Chu and Liu, "Im2win: Memory Efficient Convolution on
 // SIMD Architectures", HPEC 2022, section III): the input rows under one output
 // row, interleaved column by column, so that a window is contiguous.
+#pragma once
+
 #include "simd.h"
 
 IM2WIN_INLINE float* copy(float* to, const float* from, uint32_t count) {
@@ -22,12 +24,12 @@ IM2WIN_INLINE float* zero(float* to, uint32_t count) {
   return to;
 }
 
-IM2WIN_INLINE void writeStrip(float* strip, const float* x, int32_t inHeight,
-                              int32_t inWidth, int32_t inChannels,
-                              int32_t filterHeight, int32_t firstRow,
-                              int32_t rowStep, int32_t firstColumn,
-                              int32_t columnStep, int32_t columns,
-                              int32_t groupStep, int32_t groups) {
+IM2WIN_NOINLINE void writeStrip(float* strip, const float* x, int32_t inHeight,
+                                int32_t inWidth, int32_t inChannels,
+                                int32_t filterHeight, int32_t firstRow,
+                                int32_t rowStep, int32_t firstColumn,
+                                int32_t columnStep, int32_t columns,
+                                int32_t groupStep, int32_t groups) {
   // The filter rows [top, bottom) that lie inside the image.
   int32_t top = 0;
   while (top < filterHeight && firstRow + top * rowStep < 0) ++top;
@@ -78,24 +80,30 @@ IM2WIN_INLINE void writeStrip(float* strip, const float* x, int32_t inHeight,
   }
 }
 
-// Writes `strips` strips, stripStride floats apart, each stripStep input rows
-// below the one before: groups * columns columns,
-// [column][filterHeight][inChannels], with zeros for what lies outside the
-// image, which is [inHeight, inWidth, inChannels] at x. Column t of group g is
-// input column
-//   firstColumn + g * groupStep + t * columnStep,
-// the rows of the first strip are firstRow + kh * rowStep. Both may lie
-// anywhere, the padding too. May write three floats beyond a strip's end.
-IM2WIN_EXPORT(im2win_strip)
-void im2win_strip(float* to, const float* x, int32_t inHeight, int32_t inWidth,
-                  int32_t inChannels, int32_t filterHeight, int32_t firstRow,
-                  int32_t rowStep, int32_t firstColumn, int32_t columnStep,
-                  int32_t columns, int32_t groupStep, int32_t groups,
-                  int32_t strips, int32_t stripStride, int32_t stripStep) {
-  for (; strips > 0; --strips) {
-    writeStrip(to, x, inHeight, inWidth, inChannels, filterHeight, firstRow,
-               rowStep, firstColumn, columnStep, columns, groupStep, groups);
-    to += stripStride;
-    firstRow += stripStep;
+// Which columns and rows of an image are gathered, one strip for each of
+// `strips` output rows: groups * columns columns, [column][filterHeight]
+// [inChannels], with zeros for what lies outside the image, [inHeight, inWidth,
+// inChannels]. Column t of group g is input column firstColumn + g * groupStep
+// + t * columnStep, the rows of the first strip are firstRow + kh * rowStep,
+// those of the next stripStep further down. Both may lie anywhere, the padding
+// too.
+struct Gather {
+  int32_t inHeight, inWidth, inChannels;
+  int32_t filterHeight;
+  int32_t firstRow, rowStep;
+  int32_t firstColumn, columnStep, columns;
+  int32_t groupStep, groups;
+  int32_t strips, stripStride, stripStep;
+};
+
+// Writes strips, stripStride floats apart. May write three floats beyond a
+// strip's end.
+IM2WIN_INLINE void gatherStrips(float* to, const float* x, Gather g) {
+  for (; g.strips > 0; --g.strips) {
+    writeStrip(to, x, g.inHeight, g.inWidth, g.inChannels, g.filterHeight,
+               g.firstRow, g.rowStep, g.firstColumn, g.columnStep, g.columns,
+               g.groupStep, g.groups);
+    to += g.stripStride;
+    g.firstRow += g.stripStep;
   }
 }

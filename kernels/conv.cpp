@@ -1,0 +1,431 @@
+// The forward algorithms: the tasks of a convolution's job.
+#include "depthwise.h"
+#include "gemm.h"
+#include "job.h"
+#include "planes.h"
+#include "winograd_steps.h"
+
+// A thread's scratch: the descriptors of a block and of Winograd's products,
+// then gathered columns, a block's windows or transformed rows, products, and
+// output pixels on their way to planes.
+struct Scratch {
+  ConvCall* call;
+  ConvCall* product;
+  float* columns;
+  float* gathered;
+  float* products;
+  float* pixels;
+};
+
+IM2WIN_INLINE Scratch scratchAt(const ConvJob* job, char* at) {
+  char* columns = at + 2 * kCallBytes;
+  // Gathered by tasks of their own, for all threads, or by each thread.
+  char* own = columns + job->columnBytes;
+  char* products = own + (job->gatherTasks ? 0 : job->gatheredBytes);
+  return {reinterpret_cast<ConvCall*>(at),
+          reinterpret_cast<ConvCall*>(at + kCallBytes),
+          reinterpret_cast<float*>(columns),
+          job->gatherTasks ? job->gathered : reinterpret_cast<float*>(own),
+          reinterpret_cast<float*>(products),
+          reinterpret_cast<float*>(products + job->productBytes)};
+}
+
+IM2WIN_INLINE const float* imageOf(const ConvJob* job, int32_t image) {
+  return job->x + image * job->inHeight * job->inWidth * job->inChannels;
+}
+
+// Input rows that the windows of `rows` output rows span.
+IM2WIN_INLINE int32_t rowsUnder(const ConvJob* job, int32_t rows) {
+  return (rows - 1) * job->strideHeight +
+         (job->filterHeight - 1) * job->dilationHeight + 1;
+}
+
+IM2WIN_INLINE void gather(const ConvJob* job, float* to, const float* x,
+                          Gather g) {
+  g.inHeight = job->inHeight;
+  g.inWidth = job->inWidth;
+  g.inChannels = job->inChannels;
+  if (job->planar) {
+    gatherStripsOfPlanes(to, x, g);
+  } else {
+    gatherStrips(to, x, g);
+  }
+}
+
+// Where a block's output pixels go: to the output, or for planes to the
+// scratch, and from there to the planes when all are there.
+struct Place {
+  float* at;
+  int32_t row;
+  int32_t pixel;
+};
+
+IM2WIN_INLINE Place placeOf(const ConvJob* job, const Scratch& scratch,
+                            float* output, const Block& block,
+                            Channels channels) {
+  if (job->outPlanes) {
+    return {scratch.pixels, job->outWidth * channels.count, channels.count};
+  }
+  return {output + block.image * job->outImageStride +
+              block.row * job->outRowStride + channels.first,
+          job->outRowStride, job->outPixelStride};
+}
+
+IM2WIN_INLINE void finishPlace(const ConvJob* job, const Scratch& scratch,
+                               const Block& block, Channels channels) {
+  if (!job->outPlanes) return;
+  const int32_t planeFloats = job->outHeight * job->outWidth;
+  spreadOverPlanes(
+      job->output +
+          (block.image * job->outChannels + channels.first) * planeFloats +
+          block.row * job->outWidth,
+      scratch.pixels, block.rows * job->outWidth, channels.count, planeFloats);
+}
+
+// im2win.
+
+// Output pixels of a row that have a strip: those of a phase of the dilation,
+// or a part of them. None where a phase has fewer parts than others.
+struct Strip {
+  int32_t firstPixel;
+  int32_t pixels;
+};
+
+IM2WIN_INLINE Strip stripOf(const ConvJob* job, int32_t number) {
+  const int32_t phase = number / job->stripsPerPhase;
+  const int32_t first =
+      (number - phase * job->stripsPerPhase) * job->pixelsPerStrip;
+  const int32_t length =
+      (job->outWidth - phase + job->phases - 1) / job->phases;
+  return {phase + first * job->phases,
+          most(0, least(job->pixelsPerStrip, length - first))};
+}
+
+IM2WIN_INLINE int32_t stripColumns(const ConvJob* job, int32_t pixels) {
+  return job->grouped ? job->filterWidth
+                      : (pixels - 1) * (job->windowStep / job->columnStep) +
+                            job->filterWidth;
+}
+
+// Floats from one output row's windows to the next row's of strips, else from
+// one input row to the next.
+IM2WIN_INLINE int32_t stripRowFloats(const ConvJob* job, int32_t pixels) {
+  if (job->source == kFromInput) return job->inWidth * job->inChannels;
+  return stripColumns(job, pixels) * (job->grouped ? pixels : 1) *
+         job->inChannels * (job->source == kFromStrips ? job->filterHeight : 1);
+}
+
+// The rows of a block that are gathered: strips, or input rows.
+IM2WIN_INLINE int32_t rowsToGather(const ConvJob* job, const Block& block) {
+  return job->source == kFromStrips ? block.rows : rowsUnder(job, block.rows);
+}
+
+// Gathers rows [first, last) of a block for the windows of a strip.
+IM2WIN_INLINE void gatherBlock(const ConvJob* job, const Block& block,
+                               Strip strip, float* to, int32_t first,
+                               int32_t last) {
+  const bool byStrips = job->source == kFromStrips;
+  const int32_t rowFloats = stripRowFloats(job, strip.pixels);
+  Gather g = {};
+  g.filterHeight = byStrips ? job->filterHeight : 1;
+  g.rowStep = job->dilationHeight;
+  g.firstColumn = strip.firstPixel * job->strideWidth - job->padLeft;
+  g.columnStep = job->columnStep;
+  g.columns = stripColumns(job, strip.pixels);
+  g.groupStep = job->windowStep;
+  g.groups = job->grouped ? strip.pixels : 1;
+  g.stripStride = rowFloats;
+  g.stripStep = byStrips ? job->strideHeight : 1;
+  while (first < last) {
+    // Rows of strips may go on from image to image.
+    const int32_t own = block.row + first;
+    const int32_t further = byStrips ? own / job->outHeight : 0;
+    const int32_t ownRow = own - further * job->outHeight;
+    g.strips =
+        byStrips ? least(last - first, job->outHeight - ownRow) : last - first;
+    g.firstRow = byStrips ? ownRow * job->strideHeight - job->padTop
+                          : block.row * job->strideHeight - job->padTop + first;
+    gather(job, to + first * rowFloats, imageOf(job, block.image + further), g);
+    first += g.strips;
+  }
+}
+
+IM2WIN_INLINE void multiplyStrip(const ConvJob* job, const Scratch& scratch,
+                                 const float* panels, const Block& block,
+                                 Strip strip, Place place, Channels channels) {
+  ConvCall* call = scratch.call;
+  const bool byStrips = job->source == kFromStrips;
+  const int32_t rowFloats = stripRowFloats(job, strip.pixels);
+  call->segmentLength =
+      byStrips ? job->depth : job->filterWidth * job->inChannels;
+  call->segments = byStrips ? 1 : job->filterHeight;
+  call->segmentStride = job->dilationHeight * rowFloats;
+  call->outChannels = channels.count;
+  call->panels = panels + channels.first * job->depth;
+  call->rowLength = strip.pixels;
+  call->windowStride = job->windowStride;
+  call->windowRowStride = byStrips ? rowFloats : job->strideHeight * rowFloats;
+  call->outPixelStride = job->phases * place.pixel;
+  call->outRowStride = place.row;
+  writeEpilogue(call, job, block, strip.firstPixel, job->phases, channels);
+  const float* windows = job->source == kFromInput
+                             ? imageOf(job, block.image) +
+                                   block.row * job->strideHeight * rowFloats +
+                                   strip.firstPixel * job->windowStride
+                             : scratch.gathered;
+  gemm(call, windows, place.at + strip.firstPixel * place.pixel, block.rows);
+}
+
+// Winograd.
+
+// Tiles of a part of an output row.
+struct Part {
+  int32_t firstTile;
+  int32_t tiles;
+};
+
+IM2WIN_INLINE Part partOf(const ConvJob* job, int32_t number) {
+  const int32_t first = number * job->tilesPerPart;
+  return {first, least(job->tilesPerPart, job->tiles - first)};
+}
+
+// How the transformed input of a block lies in memory; strides in floats.
+// Nested, [row point][point][group of output rows][tile][phase][columnFloats],
+// where a window is one segment; along the width alone, [input row][point]
+// [tile][columnFloats], where it has one for each filter row.
+struct Transformed {
+  int32_t count, phases, rowStep;
+  int32_t columnFloats, depth, rowFloats, pointStride;
+};
+
+IM2WIN_INLINE Transformed transformedOf(const ConvJob* job, int32_t rows,
+                                        int32_t tiles) {
+  const int32_t columnFloats = job->strideWidth * job->inChannels;
+  if (job->rowPoints == 1) {
+    return {rowsUnder(job, rows),
+            1,
+            1,
+            columnFloats,
+            columnFloats,
+            job->points * tiles * columnFloats,
+            tiles * columnFloats};
+  }
+  const int32_t count = (rows + job->rowOutputs - 1) / job->rowOutputs;
+  const int32_t depth = job->rowPhases * columnFloats;
+  return {count,
+          job->rowPhases,
+          job->rowOutputs * job->strideHeight,
+          columnFloats,
+          depth,
+          tiles * depth,
+          count * tiles * depth};
+}
+
+// Gathers and transforms rows [first, last) of a block: input rows, or those
+// under a group of output rows. A few tiles at a time.
+IM2WIN_INLINE void transformBlock(const ConvJob* job, const Block& block,
+                                  Part part, float* columns, float* to,
+                                  int32_t first, int32_t last) {
+  const Transformed t = transformedOf(job, block.rows, part.tiles);
+  const int32_t tileColumns = job->outputs * job->strideWidth;
+  for (int32_t r = first; r < last; ++r) {
+    for (int32_t phase = 0; phase < t.phases; ++phase) {
+      for (int32_t tile = 0; tile < part.tiles; tile += job->tilesPerGather) {
+        const int32_t some = least(job->tilesPerGather, part.tiles - tile);
+        Gather g = {};
+        g.filterHeight = 1;
+        g.firstRow =
+            block.row * job->strideHeight - job->padTop + r * t.rowStep + phase;
+        g.rowStep = 1;
+        g.firstColumn = (part.firstTile + tile) * tileColumns - job->padLeft;
+        g.columnStep = 1;
+        g.columns = (some * job->outputs + job->taps - 1) * job->strideWidth;
+        g.groups = 1;
+        g.strips = job->rowPoints;
+        g.stripStride = (g.columns * job->inChannels + 3) & ~3;
+        g.stripStep = t.phases;
+        gather(job, columns, imageOf(job, block.image), g);
+        winogradInput(
+            to + r * t.rowFloats + tile * t.depth + phase * t.columnFloats,
+            columns, g.stripStride, some, job->outputs, t.columnFloats, t.depth,
+            t.pointStride, job->rowPoints, job->points);
+      }
+    }
+  }
+}
+
+IM2WIN_INLINE void multiplyPart(const ConvJob* job, const Scratch& scratch,
+                                const float* panels, const Block& block,
+                                Part part, Place place, Channels channels) {
+  const Transformed t = transformedOf(job, block.rows, part.tiles);
+  const bool nested = job->rowPoints > 1;
+  const int32_t pixel = part.firstTile * job->outputs;
+  const int32_t pixels =
+      least(part.tiles * job->outputs, job->outWidth - pixel);
+  const int32_t rowLength = nested ? t.count * part.tiles : part.tiles;
+
+  ConvCall* product = scratch.product;
+  product->segmentLength = t.depth;
+  product->segments = nested ? 1 : job->filterHeight;
+  product->segmentStride = t.rowFloats;
+  product->outChannels = kNR;
+  // A window of all points, NR channels wide, is a panel.
+  const int32_t panelDepth =
+      job->rowPoints * job->points * (nested ? 1 : job->filterHeight) * t.depth;
+  product->panels = panels + channels.first * panelDepth;
+  product->rowLength = rowLength;
+  product->windowStride = t.depth;
+  product->windowRowStride = nested ? 0 : job->strideHeight * t.rowFloats;
+  product->outPixelStride = kNR;
+  product->outRowStride = rowLength * kNR;
+  product->activation = kClamp;
+  product->low = -__builtin_inff();
+  product->high = __builtin_inff();
+  product->bias = {nullptr, 0, 0, 0};
+  product->slope = {nullptr, 0, 0, 0};
+
+  ConvCall* call = scratch.call;
+  call->outChannels = channels.count;
+  call->rowLength = pixels;
+  call->outPixelStride = place.pixel;
+  call->outRowStride = place.row;
+  writeEpilogue(call, job, block, pixel, 1, channels);
+  winogradProducts(call, product, scratch.gathered,
+                   place.at + pixel * place.pixel, block.rows, job->outputs,
+                   pixels, scratch.products, job->points, job->group,
+                   job->rowPoints, job->rowOutputs);
+}
+
+// Depthwise.
+
+IM2WIN_INLINE void depthwiseBlock(const ConvJob* job, const Scratch& scratch,
+                                  const Block& block, Place place) {
+  ConvCall* call = scratch.call;
+  call->outChannels = job->outChannels;
+  call->rowLength = job->outWidth;
+  call->outPixelStride = place.pixel;
+  call->outRowStride = place.row;
+  writeEpilogue(call, job, block, 0, 1, {0, job->outChannels});
+  const float* x = imageOf(job, block.image);
+  const int32_t top = block.row * job->strideHeight - job->padTop;
+  int32_t firstRow = 0;
+  int32_t inRows = job->inHeight;
+  if (job->planar) {
+    // The input rows under the block, as far as there are any.
+    firstRow = most(0, least(job->inHeight, top));
+    const int32_t end =
+        most(0, least(job->inHeight, top + rowsUnder(job, block.rows)));
+    inRows = most(0, end - firstRow);
+    Gather g = {};
+    g.filterHeight = 1;
+    g.firstRow = firstRow;
+    g.rowStep = 1;
+    g.columnStep = 1;
+    g.columns = job->inWidth;
+    g.groups = 1;
+    g.strips = inRows;
+    g.stripStride = job->inWidth * job->inChannels;
+    g.stripStep = 1;
+    gather(job, scratch.gathered, x, g);
+    x = scratch.gathered;
+  }
+  depthwiseRows(call, x, job->filter, place.at, block.rows, inRows,
+                job->inWidth, job->inChannels, job->multiplier,
+                job->filterHeight, job->filterWidth, job->strideHeight,
+                job->strideWidth, job->dilationHeight, job->dilationWidth,
+                firstRow - top, job->padLeft);
+}
+
+// Tasks.
+
+IM2WIN_INLINE void gatherTask(const ConvJob* job, const Scratch& scratch,
+                              const Block& block, int32_t task) {
+  const int32_t first = task * job->rowsPerGather;
+  if (job->algorithm == kWinograd) {
+    const Part part = partOf(job, block.strip);
+    const int32_t count = transformedOf(job, block.rows, part.tiles).count;
+    transformBlock(job, block, part, scratch.columns, scratch.gathered, first,
+                   least(first + job->rowsPerGather, count));
+  } else {
+    gatherBlock(job, block, stripOf(job, block.strip), scratch.gathered, first,
+                least(first + job->rowsPerGather, rowsToGather(job, block)));
+  }
+}
+
+// The channels of a block that are a task's. What the thread's scratch holds of
+// this block already is not gathered again.
+IM2WIN_INLINE void multiplyTask(const ConvJob* job, const Scratch& scratch,
+                                const float* panels, float* output,
+                                const Block& block, Channels channels,
+                                bool gathered) {
+  const Place place = placeOf(job, scratch, output, block, channels);
+  if (job->algorithm == kDepthwise) {
+    depthwiseBlock(job, scratch, block, place);
+  } else {
+    for (int32_t s = block.strip; s < block.strip + job->stripsPerBlock; ++s) {
+      if (job->algorithm == kWinograd) {
+        const Part part = partOf(job, s);
+        if (!gathered) {
+          transformBlock(job, block, part, scratch.columns, scratch.gathered, 0,
+                         transformedOf(job, block.rows, part.tiles).count);
+        }
+        multiplyPart(job, scratch, panels, block, part, place, channels);
+      } else {
+        const Strip strip = stripOf(job, s);
+        if (strip.pixels == 0) continue;
+        if (!gathered && job->source != kFromInput) {
+          gatherBlock(job, block, strip, scratch.gathered, 0,
+                      rowsToGather(job, block));
+        }
+        multiplyStrip(job, scratch, panels, block, strip, place, channels);
+      }
+    }
+  }
+  finishPlace(job, scratch, block, channels);
+}
+
+// Computes tasks `first` to `last` (less one) of a convolution. `at` is a
+// scratch of the thread's own, aligned to 64 bytes, of as many bytes as
+// src/tasks.ts says; what it holds does not matter.
+//
+// Tasks are numbered block by block. A block has `gatherTasks` tasks that
+// gather (or gather and transform) its rows for all threads, which must be done
+// before the `repeats` times `panelTasks` begin that multiply them; and these
+// before the next block's gathering. Where there are no gather tasks, all tasks
+// are independent.
+IM2WIN_EXPORT(im2win_conv)
+void im2win_conv(const ConvJob* job, uint32_t first, uint32_t last, char* at) {
+  const Scratch scratch = scratchAt(job, at);
+  const uint32_t gathers = job->gatherTasks;
+  const uint32_t panelTasks = job->panelTasks;
+  const uint32_t perBlock = gathers + job->repeats * panelTasks;
+  const int32_t channelsPerTask = job->channelsPerTask;
+  // What the scratch holds is not gathered again, if it is one strip's.
+  const bool holds = job->stripsPerBlock == 1;
+  uint32_t held = ~0u;
+  for (uint32_t task = first; task < last; ++task) {
+    const uint32_t number = task / perBlock;
+    const uint32_t own = task - number * perBlock;
+    const Block block = blockOf(job, number);
+    if (own < gathers) {
+      gatherTask(job, scratch, block, own);
+      continue;
+    }
+    const uint32_t repeat = (own - gathers) / panelTasks;
+    const int32_t channel =
+        (own - gathers - repeat * panelTasks) * channelsPerTask;
+    const Channels channels = {
+        channel, least(channelsPerTask, job->outChannels - channel)};
+    multiplyTask(job, scratch, job->panels + repeat * job->repeatPanelFloats,
+                 job->output + repeat * job->repeatOutputFloats, block,
+                 channels, gathers != 0 || (holds && held == number));
+    held = number;
+  }
+}
+
+// Writes an image [pixels, channels] as planes [channels, pixels].
+IM2WIN_EXPORT(im2win_spread)
+void im2win_spread(float* to, const float* image, uint32_t pixels,
+                   uint32_t channels) {
+  spreadOverPlanes(to, image, pixels, channels, pixels);
+}

@@ -1,0 +1,82 @@
+// What the gradients with respect to a filter go through: images, and of planes
+// blocks of gathered rows.
+#pragma once
+
+#include "job.h"
+#include "planes.h"
+
+// Rows of an image and of dy, in NHWC, that belong together: the first of dy's
+// windows begins `padTop` rows above the first of x.
+struct ImageRows {
+  const float* x;
+  const float* dy;
+  int32_t inRows;
+  int32_t outRows;
+  int32_t padTop;
+};
+
+// Image after image; of planes block after block, gathered to `at`.
+template <typename Run>
+IM2WIN_INLINE void forEachRows(const ConvJob* job, float* at, Run run) {
+  const int32_t xRow = job->inWidth * job->inChannels;
+  const int32_t dyRow = job->outWidth * job->outChannels;
+  for (int32_t image = 0; image < job->batchSize; ++image) {
+    const float* x = job->x + image * job->inHeight * xRow;
+    const float* dy = job->dy + image * job->outHeight * dyRow;
+    if (!job->planar) {
+      run({x, dy, job->inHeight, job->outHeight, job->padTop});
+      continue;
+    }
+    for (int32_t row = 0; row < job->outHeight; row += job->rowsPerBlock) {
+      const int32_t rows = least(job->rowsPerBlock, job->outHeight - row);
+      const int32_t top = row * job->strideHeight - job->padTop;
+      const int32_t span = (rows - 1) * job->strideHeight +
+                           (job->filterHeight - 1) * job->dilationHeight + 1;
+      const int32_t first = most(0, least(job->inHeight, top));
+      const int32_t count = most(0, least(job->inHeight, top + span) - first);
+      float* dyRows = at + job->gatheredBytes / 4;
+      Gather g = {};
+      g.filterHeight = 1;
+      g.rowStep = 1;
+      g.columnStep = 1;
+      g.groups = 1;
+      g.stripStep = 1;
+      g.inHeight = job->inHeight;
+      g.inWidth = g.columns = job->inWidth;
+      g.inChannels = job->inChannels;
+      g.firstRow = first;
+      g.strips = count;
+      g.stripStride = xRow;
+      gatherStripsOfPlanes(at, x, g);
+      g.inHeight = job->outHeight;
+      g.inWidth = g.columns = job->outWidth;
+      g.inChannels = job->outChannels;
+      g.firstRow = row;
+      g.strips = rows;
+      g.stripStride = dyRow;
+      gatherStripsOfPlanes(dyRows, dy, g);
+      run({at, dyRows, count, rows, first - top});
+    }
+  }
+}
+
+// Output positions [first, last) whose input position, position * stride +
+// offset, is inside.
+struct Inside {
+  int32_t first;
+  int32_t last;
+};
+
+IM2WIN_INLINE Inside insideOf(int32_t offset, int32_t stride, int32_t input,
+                              int32_t output) {
+  const int32_t first = offset >= 0 ? 0 : (stride - 1 - offset) / stride;
+  const int32_t last =
+      input > offset ? (input - offset + stride - 1) / stride : 0;
+  return {first, least(output, last)};
+}
+
+IM2WIN_INLINE void clear(float* to, uint32_t count) {
+  for (uint32_t i = 0; i < count; i += 4) {
+    storeLanes(to + i, splat(0.0f), count - i);
+  }
+}

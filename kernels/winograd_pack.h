@@ -1,0 +1,136 @@
+// The transform of a filter, packed.
+#pragma once
+
+#include "job.h"
+#include "panel.h"
+#include "winograd.h"
+
+// The transform of TAPS taps, of which the filter has `own` and the others are
+// zero: `rows` rows of a panel at each of POINTS points. Taps are `tapStride`
+// floats apart, a row's from the next row's `rowStep`, points `pointStride`.
+// May write over its taps.
+template <int POINTS, int TAPS>
+IM2WIN_NOINLINE void packTaps(float* to, uint32_t pointStride,
+                              const float* taps, uint32_t tapStride,
+                              uint32_t own, uint32_t rowStep, uint32_t rows,
+                              uint32_t width) {
+  for (; rows != 0; --rows) {
+    for (uint32_t v = 0; v < kNR; v += 4) {
+      f32x4 tap[TAPS];
+      IM2WIN_UNROLL for (uint32_t q = 0; q < TAPS; ++q) {
+        tap[q] = q < own && width > v
+                     ? loadLanes(taps + q * tapStride + v, width - v)
+                     : splat(0.0f);
+      }
+      float* at = to + v;
+      store(at, wasm_f32x4_mul(tap[0], splat(filterScale(POINTS, -1))));
+      at += pointStride;
+      IM2WIN_UNROLL for (int k = 0; k < POINTS / 2 - 1; ++k) {
+        const float p = pairPoint(POINTS, k);
+        const float scale = filterScale(POINTS, k);
+        f32x4 even = wasm_f32x4_mul(tap[0], splat(scale));
+        f32x4 odd = wasm_f32x4_mul(tap[1], splat(scale * p));
+        float power = scale * p;
+        IM2WIN_UNROLL for (int q = 2; q < TAPS; ++q) {
+          power *= p;
+          if (q % 2 == 0) {
+            even = mulAdd(tap[q], splat(power), even);
+          } else {
+            odd = mulAdd(tap[q], splat(power), odd);
+          }
+        }
+        store(at, wasm_f32x4_add(even, odd));
+        at += pointStride;
+        store(at, wasm_f32x4_sub(even, odd));
+        at += pointStride;
+      }
+      store(at, tap[TAPS - 1]);
+    }
+    taps += rowStep;
+    to += kNR;
+  }
+}
+
+IM2WIN_INLINE void packTapsOf(uint32_t points, uint32_t tapCount, float* to,
+                              uint32_t pointStride, const float* taps,
+                              uint32_t tapStride, uint32_t own,
+                              uint32_t rowStep, uint32_t rows, uint32_t width) {
+#define IM2WIN_TAPS(POINTS, TAPS)                                        \
+  if (points == POINTS && tapCount == TAPS)                              \
+    return packTaps<POINTS, TAPS>(to, pointStride, taps, tapStride, own, \
+                                  rowStep, rows, width);
+  IM2WIN_TAPS(4, 2)
+  IM2WIN_TAPS(4, 3)
+  IM2WIN_TAPS(6, 2)
+  IM2WIN_TAPS(6, 3)
+  IM2WIN_TAPS(6, 4)
+  IM2WIN_TAPS(6, 5)
+  IM2WIN_TAPS(8, 2)
+  IM2WIN_TAPS(8, 3)
+  IM2WIN_TAPS(8, 4)
+  IM2WIN_TAPS(8, 5)
+  IM2WIN_TAPS(8, 6)
+  IM2WIN_TAPS(8, 7)
+#undef IM2WIN_TAPS
+}
+
+// Taps of a phase: every stride-th one from `phase` on.
+IM2WIN_INLINE uint32_t phaseTaps(uint32_t size, uint32_t stride,
+                                 uint32_t phase) {
+  return phase < size ? (size - phase + stride - 1) / stride : 0;
+}
+
+// Writes panels [first, last), [panel][rowPoints][points][rowPhases]
+// [strideWidth][inChannels][NR], from a tfjs filter. `rowPhases` is the stride
+// along the height, or the filter's height where `rowPoints` is 1.
+IM2WIN_INLINE void packWinograd(const ConvJob* job, float* panels,
+                                const float* filter, uint32_t first,
+                                uint32_t last) {
+  const uint32_t filterWidth = job->filterWidth;
+  const uint32_t filterHeight = job->filterHeight;
+  const uint32_t inChannels = job->inChannels;
+  const uint32_t outChannels = job->outChannels;
+  const uint32_t strideWidth = job->strideWidth;
+  const uint32_t rowPhases = job->rowPhases;
+  const uint32_t rowPoints = job->rowPoints;
+  const uint32_t points = job->points;
+  const uint32_t taps = phaseTaps(filterWidth, strideWidth, 0);
+  const uint32_t rowTaps = phaseTaps(filterHeight, rowPhases, 0);
+  const uint32_t phaseFloats = inChannels * kNR;
+  const uint32_t pointStride = rowPhases * strideWidth * phaseFloats;
+  const uint32_t rowPointStride = points * pointStride;
+  const uint32_t tapFloats = inChannels * outChannels;
+  const uint32_t rowFloats = filterWidth * tapFloats;
+  for (uint32_t panel = first; panel < last; ++panel) {
+    const uint32_t n = panel * kNR;
+    const uint32_t width = outChannels - n < kNR ? outChannels - n : kNR;
+    float* to = panels + panel * rowPoints * rowPointStride;
+    for (uint32_t rowPhase = 0; rowPhase < rowPhases; ++rowPhase) {
+      const uint32_t ownRows = phaseTaps(filterHeight, rowPhases, rowPhase);
+      for (uint32_t phase = 0; phase < strideWidth; ++phase) {
+        const uint32_t own = phaseTaps(filterWidth, strideWidth, phase);
+        const float* from =
+            filter + n + rowPhase * rowFloats + phase * tapFloats;
+        if (rowPoints == 1) {
+          packTapsOf(points, taps, to, pointStride, from,
+                     strideWidth * tapFloats, own, outChannels, inChannels,
+                     width);
+        } else {
+          // Along the height first, to the places of the first points.
+          for (uint32_t q = 0; q < own; ++q) {
+            packTapsOf(rowPoints, rowTaps, to + q * pointStride, rowPointStride,
+                       from + q * strideWidth * tapFloats,
+                       rowPhases * rowFloats, ownRows, outChannels, inChannels,
+                       width);
+          }
+          for (uint32_t u = 0; u < rowPoints; ++u) {
+            float* row = to + u * rowPointStride;
+            packTapsOf(points, taps, row, pointStride, row, pointStride, own,
+                       kNR, inChannels, kNR);
+          }
+        }
+        to += phaseFloats;
+      }
+    }
+  }
+}

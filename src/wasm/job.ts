@@ -1,0 +1,290 @@
+import type {Activation} from '../activation.ts';
+import type {ConvGeometry} from '../geometry.ts';
+import type {OperandStrides} from '../operand.ts';
+import type {ConvPlan, Im2winPlan, WinogradPlan} from '../plan.ts';
+import {type ConvTasks, convTasks, scratchBytes} from '../tasks.ts';
+import type {Allocation, Heap} from './heap.ts';
+import {JOB, JOB_WORDS} from './job.generated.ts';
+
+/** The bytes of a scratch's two call descriptors: kernels/call.h. */
+export const CALL_BYTES = 320;
+
+const ALGORITHMS = {im2win: 0, winograd: 1, depthwise: 2} as const;
+const SOURCES = {input: 0, rows: 1, strips: 2} as const;
+/** The numbers of kernels/activation.h. */
+const ACTIVATIONS: Record<Activation, number> = {
+  linear: 0,
+  relu: 0,
+  relu6: 0,
+  prelu: 1,
+  leakyrelu: 1,
+  sigmoid: 2,
+  elu: 3,
+};
+
+type Field = keyof typeof JOB;
+type Fields = Partial<Record<Field, number>>;
+
+/** Floats from one image, row and pixel of the output to the next. */
+export interface OutputStrides {
+  readonly image: number;
+  readonly row: number;
+  readonly pixel: number;
+}
+
+/** What a job is made from; all of it is the same in each call of a route. */
+export interface JobSpec {
+  readonly geometry: ConvGeometry;
+  readonly plan: ConvPlan;
+  readonly activation: Activation;
+  readonly bias?: OperandStrides;
+  readonly slope?: OperandStrides;
+  /** Where output pixels lie; missing for a tensor of their own. */
+  readonly output?: OutputStrides;
+  /** Convolutions that differ in their filter, and in the place of their output by so many floats. */
+  readonly repeats?: {readonly count: number; readonly outputFloats: number};
+  /** A filter that is flipped before it is packed: where its taps are in tfjs's. */
+  readonly flip?: {
+    readonly filterWidth: number;
+    readonly inChannels: number;
+    readonly firstRow: number;
+    readonly firstColumn: number;
+    readonly rowStep: number;
+    readonly columnStep: number;
+  };
+}
+
+/** A record in the heap, as kernels/job.def has it: written once, patched at each call. */
+export class Job {
+  /** In bytes. */
+  readonly offset: number;
+  private readonly word: number;
+  private readonly heap: Heap;
+
+  constructor(heap: Heap, offset: number, fields: Fields) {
+    this.heap = heap;
+    this.offset = offset;
+    this.word = offset >>> 2;
+    heap.int32().fill(0, this.word, this.word + JOB_WORDS);
+    for (const [name, value] of Object.entries(fields)) this.set(name as Field, value);
+  }
+
+  set(field: Field, value: number): void {
+    this.heap.int32()[this.word + JOB[field]] = value;
+  }
+
+  setFloat(field: Field, value: number): void {
+    this.heap.float32()[this.word + JOB[field]] = value;
+  }
+
+  /** Where a field lies, for a field that points to another. */
+  at(field: Field): number {
+    return this.offset + 4 * JOB[field];
+  }
+}
+
+/** A convolution's job. */
+export class ConvJob extends Job {
+  readonly geometry: ConvGeometry;
+  readonly plan: ConvPlan;
+  readonly tasks: ConvTasks;
+  readonly activation: Activation;
+  readonly hasBias: boolean;
+  readonly hasSlope: boolean;
+  /** Of a thread. */
+  readonly scratchBytes: number;
+
+  constructor(heap: Heap, offset: number, spec: JobSpec) {
+    const {geometry, plan, activation, bias, slope} = spec;
+    const tasks = convTasks(geometry, plan, {
+      imagesGoOn: imagesGoOn(spec),
+      repeats: spec.repeats?.count ?? 1,
+    });
+    super(heap, offset, {
+      ...geometryFields(geometry),
+      ...planFields(plan),
+      ...taskFields(tasks),
+      ...outputFields(spec),
+      ...operandFields('bias', bias),
+      ...operandFields('slope', slope),
+      ...flipFields(spec.flip),
+      activation: ACTIVATIONS[activation],
+      repeats: spec.repeats?.count ?? 1,
+      repeatOutputFloats: spec.repeats?.outputFloats ?? 0,
+      repeatPanelFloats: plan.algorithm === 'depthwise' ? 0 : plan.panelBytes / 4,
+    });
+    this.setFloat('low', activation === 'linear' ? Number.NEGATIVE_INFINITY : 0);
+    this.setFloat('high', activation === 'relu6' ? 6 : Number.POSITIVE_INFINITY);
+    // A leakyrelu is a prelu of one slope.
+    if (activation === 'leakyrelu') this.set('slope', this.at('alpha'));
+    this.geometry = geometry;
+    this.plan = plan;
+    this.tasks = tasks;
+    this.activation = activation;
+    this.hasBias = bias !== undefined;
+    this.hasSlope = slope !== undefined && activation !== 'leakyrelu';
+    this.scratchBytes = 2 * CALL_BYTES + scratchBytes(tasks);
+  }
+}
+
+/** Whether output rows, bias and slopes of all images can be counted through as if they were one image's. */
+function imagesGoOn({geometry, bias, slope, output}: JobSpec): boolean {
+  const {outHeight} = geometry;
+  return (
+    (output === undefined || output.image === outHeight * output.row) &&
+    [bias, slope].every((strides) => strides === undefined || strides.batch === outHeight * strides.row)
+  );
+}
+
+export function geometryFields(geometry: ConvGeometry): Fields {
+  return {
+    batchSize: geometry.batchSize,
+    inHeight: geometry.inHeight,
+    inWidth: geometry.inWidth,
+    inChannels: geometry.inChannels,
+    outHeight: geometry.outHeight,
+    outWidth: geometry.outWidth,
+    outChannels: geometry.outChannels,
+    filterHeight: geometry.filterHeight,
+    filterWidth: geometry.filterWidth,
+    strideHeight: geometry.strideHeight,
+    strideWidth: geometry.strideWidth,
+    dilationHeight: geometry.dilationHeight,
+    dilationWidth: geometry.dilationWidth,
+    padTop: geometry.padTop,
+    padLeft: geometry.padLeft,
+    multiplier: geometry.channelMultiplier ?? 0,
+    planar: geometry.dataFormat === 'NCHW' ? 1 : 0,
+  };
+}
+
+function planFields(plan: ConvPlan): Fields {
+  const algorithm = ALGORITHMS[plan.algorithm];
+  if (plan.algorithm === 'depthwise') return {algorithm};
+  return {algorithm, ...(plan.algorithm === 'winograd' ? winogradFields(plan) : stripFields(plan))};
+}
+
+function stripFields({strip, pixelsPerStrip}: Im2winPlan): Fields {
+  return {
+    source: SOURCES[strip.source],
+    depth: strip.depth,
+    phases: strip.phases,
+    windowStride: strip.windowStride,
+    columnStep: strip.columnStep,
+    windowStep: strip.windowStep,
+    grouped: strip.grouped ? 1 : 0,
+    pixelsPerStrip,
+  };
+}
+
+function winogradFields(plan: WinogradPlan): Fields {
+  return {
+    points: plan.points,
+    outputs: plan.outputs,
+    taps: plan.taps,
+    rowPoints: plan.rowPoints,
+    rowOutputs: plan.rowOutputs,
+    rowPhases: plan.rowPhases,
+    tiles: plan.tiles,
+    tilesPerPart: plan.tilesPerPart,
+    tilesPerGather: plan.tilesPerGather,
+    group: plan.group,
+  };
+}
+
+function taskFields(tasks: ConvTasks): Fields {
+  return {
+    images: tasks.images,
+    rowsPerImage: tasks.rowsPerImage,
+    rowsPerBlock: tasks.rowsPerBlock,
+    rowBlocks: tasks.rowBlocks,
+    pixelsPerStrip: tasks.pixelsPerStrip,
+    stripsPerPhase: tasks.stripsPerPhase,
+    strips: tasks.strips,
+    stripsPerBlock: tasks.stripsPerBlock,
+    gatherTasks: tasks.gatherTasks,
+    rowsPerGather: tasks.rowsPerGather,
+    panelTasks: tasks.panelTasks,
+    channelsPerTask: tasks.channelsPerTask,
+    columnBytes: tasks.columnBytes,
+    gatheredBytes: tasks.gatheredBytes,
+    productBytes: tasks.productBytes,
+  };
+}
+
+function outputFields({geometry, output}: JobSpec): Fields {
+  const {outHeight, outWidth, outChannels, dataFormat} = geometry;
+  const {
+    image = outHeight * outWidth * outChannels,
+    row = outWidth * outChannels,
+    pixel = outChannels,
+  } = output ?? {};
+  return {
+    outImageStride: image,
+    outRowStride: row,
+    outPixelStride: pixel,
+    outPlanes: output === undefined && dataFormat === 'NCHW' ? 1 : 0,
+  };
+}
+
+function operandFields(name: 'bias' | 'slope', strides: OperandStrides | undefined): Fields {
+  if (strides === undefined) return {};
+  const {batch, row, pixel, channel} = strides;
+  return {
+    [`${name}Batch`]: batch,
+    [`${name}Row`]: row,
+    [`${name}Pixel`]: pixel,
+    [`${name}Channel`]: channel,
+  };
+}
+
+function flipFields(flip: JobSpec['flip']): Fields {
+  if (flip === undefined) return {};
+  return {
+    tapWidth: flip.filterWidth,
+    tapChannels: flip.inChannels,
+    firstTapRow: flip.firstRow,
+    firstTapColumn: flip.firstColumn,
+    tapRowStep: flip.rowStep,
+    tapColumnStep: flip.columnStep,
+  };
+}
+
+/** The records of an instance's routes, each kept until its route is forgotten. */
+export class JobCache {
+  private readonly kept = new Map<object, {readonly allocation: Allocation; readonly jobs: readonly Job[]}>();
+  private readonly heap: Heap;
+
+  constructor(heap: Heap) {
+    this.heap = heap;
+  }
+
+  /**
+   * The jobs of a route, made on its first call.
+   *
+   * @param count How many it has; `make` is given where each is to be.
+   * @throws Error if out of memory.
+   */
+  get<T extends Job>(route: object, count: number, make: (i: number, offset: number) => T): readonly T[] {
+    const known = this.kept.get(route);
+    // A route's jobs are of one kind.
+    if (known !== undefined) return known.jobs as readonly T[];
+    const allocation = this.heap.allocate(count * RECORD_BYTES, 'the records of a convolution');
+    const jobs = Array.from({length: count}, (_, i) => make(i, allocation.offset + i * RECORD_BYTES));
+    this.kept.set(route, {allocation, jobs});
+    return jobs;
+  }
+
+  forget(route: object): void {
+    const known = this.kept.get(route);
+    if (known === undefined) return;
+    this.heap.free(known.allocation);
+    this.kept.delete(route);
+  }
+
+  release(): void {
+    for (const route of [...this.kept.keys()]) this.forget(route);
+  }
+}
+
+const RECORD_BYTES = Math.ceil((4 * JOB_WORDS) / 64) * 64;
