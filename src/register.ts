@@ -113,7 +113,7 @@ export async function registerWith(
     return held.registration;
   }
   const mine: Held = {
-    options: structuredClone(options),
+    options: {...options, backends: options.backends && [...options.backends]},
     registration: register(source, options, () => letGo(mine)),
   };
   globals[HELD] = mine;

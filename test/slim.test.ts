@@ -216,13 +216,6 @@ describe('refuses', () => {
     // A module that the host compiled needs none of that.
     expect(await flavourTaken({module: MODULES.strict})).toBe('strict');
   });
-
-  test('embedded kernels where nothing inflates them', async () => {
-    const own = globalThis.DecompressionStream;
-    Reflect.deleteProperty(globalThis, 'DecompressionStream');
-    await expect(registerEmbedded()).rejects.toThrow("'tfjs-im2win/slim' does without");
-    globalThis.DecompressionStream = own;
-  });
 });
 
 test('the embedded kernels are the files', async () => {

@@ -1,5 +1,5 @@
 import type {Flavour} from '../plan.ts';
-import {identify, type KernelCode, PREAMBLE, withSharedMemory} from './binary.ts';
+import {identify, type KernelCode, PREAMBLE, textOf, withSharedMemory} from './binary.ts';
 import {KERNEL_BUILD} from './build.generated.ts';
 import {supportedFlavours} from './detect.ts';
 import type {KernelModules} from './module.ts';
@@ -78,7 +78,7 @@ function whatItIs(code: KernelCode): string {
     return 'it is another module, or one that was cut short or stripped of its custom sections';
   }
   // Often a page that says what is wrong: it shows in the first bytes.
-  return `it begins with ${JSON.stringify(new TextDecoder('latin1').decode(code.subarray(0, 16)))}`;
+  return `it begins with ${JSON.stringify(textOf(code.subarray(0, 16)))}`;
 }
 
 async function compileKernels(
