@@ -1,7 +1,8 @@
 // The machine's peaks, measured in the same run as everything else.
 import {performance} from 'node:perf_hooks';
-import {inflateRawSync} from 'node:zlib';
-import {KERNEL_BYTES} from './peak.generated.ts';
+import type {Flavour} from '../src/plan.ts';
+import {unpackKernels} from '../src/wasm/packed.ts';
+import {KERNELS} from './peak.generated.ts';
 import {medianInterval} from './statistics.ts';
 
 export interface Peaks {
@@ -30,8 +31,8 @@ export function measurePeaks(): Peaks {
 
 type Peak = (steps: number, values: number) => number;
 
-function loadPeak(flavour: keyof typeof KERNEL_BYTES): Peak | undefined {
-  const bytes = new Uint8Array(inflateRawSync(Buffer.from(KERNEL_BYTES[flavour], 'base64')));
+function loadPeak(flavour: Flavour): Peak | undefined {
+  const bytes = unpackKernels(KERNELS, flavour);
   if (!WebAssembly.validate(bytes)) return undefined;
   const memory = new WebAssembly.Memory({initial: 2});
   const peak = new WebAssembly.Instance(new WebAssembly.Module(bytes), {env: {memory}}).exports.peak as Peak;

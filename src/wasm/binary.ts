@@ -96,8 +96,8 @@ export function withSharedMemory(bytes: Uint8Array<ArrayBuffer>): Uint8Array<Arr
   return Uint8Array.from(result);
 }
 
-// LEB128, section 5.2.2.
-function readUnsigned(bytes: Uint8Array, at: number): [value: number, next: number] {
+/** A number in LEB128, section 5.2.2, and where it ends. */
+export function readUnsigned(bytes: Uint8Array, at: number): [value: number, next: number] {
   let value = 0;
   for (let shift = 0; ; shift += 7) {
     const byte = bytes[at++] ?? 0;
