@@ -2,7 +2,7 @@
 import {getKernel, type KernelConfig, registerKernel, unregisterKernel} from '@tensorflow/tfjs-core';
 import type * as Im2win from '../src/index.ts';
 import {IM2WIN_CONV_2D, registerIm2win} from '../src/index.ts';
-import {currentWasm, engineWithout, freshWasm, tf} from './tf.ts';
+import {currentWasm, engineWithout, freshWasm, hostThatCompilesNothing, tf} from './tf.ts';
 
 const STOCK = {
   Conv2D: getKernel('Conv2D', 'wasm'),
@@ -196,9 +196,7 @@ describe('a backend that is imported later', () => {
 });
 
 describe('where the host compiles no WebAssembly', () => {
-  beforeEach(() => {
-    jest.spyOn(WebAssembly, 'compile').mockRejectedValue(new WebAssembly.CompileError('disallowed'));
-  });
+  beforeEach(hostThatCompilesNothing);
 
   test('cpu is served, and the reason told', async () => {
     const registration = await registerIm2win();

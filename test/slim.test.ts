@@ -12,7 +12,7 @@ import {kernelsAt} from '../src/wasm/location.ts';
 import type {KernelModules} from '../src/wasm/module.ts';
 import {openKernels} from '../src/wasm/source.ts';
 import {WasmState} from '../src/wasm/state.ts';
-import {currentWasm, engineWithout, freshWasm, tf} from './tf.ts';
+import {currentWasm, engineWithout, freshWasm, hostThatCompilesNothing, tf} from './tf.ts';
 
 const file = (flavour: string) =>
   new Uint8Array(readFileSync(path.join(__dirname, `../src/wasm/im2win-${flavour}.wasm`)));
@@ -210,7 +210,7 @@ describe('refuses', () => {
   });
 
   test('a host that compiles nothing, where wasm was asked for', async () => {
-    jest.spyOn(WebAssembly, 'compile').mockRejectedValue(new WebAssembly.CompileError('refused'));
+    hostThatCompilesNothing();
     const message =
       /page's Content-Security-Policy: .*'wasm-unsafe-eval'; in an edge worker.*slim'. \(refused\)/;
     await expect(registerIm2win({wasmBinary: BYTES.strict, backends: ['wasm']})).rejects.toThrow(message);

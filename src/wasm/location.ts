@@ -104,10 +104,10 @@ async function fetchKernels(name: string, url: string | URL, bytesNeeded: boolea
   // The only type that engines compile while it arrives, and not with parameters.
   const type = response.headers.get('Content-Type')?.trim().toLowerCase();
   if (type === 'application/wasm' && !bytesNeeded) {
-    return WebAssembly.compileStreaming(response).catch(async (cause) => {
+    return WebAssembly.compileStreaming(response).catch((cause) => {
       // What ends in the middle is no error of the module's.
       if ((cause as Error).name === 'TypeError') throw unfetched(reason(cause), cause);
-      throw await compileError(name, cause);
+      throw compileError(name, cause);
     });
   }
   const buffer = await response.arrayBuffer().catch((cause) => {

@@ -85,12 +85,12 @@ function whatItIs(code: KernelCode): string {
   return `it begins with ${JSON.stringify(textOf(code.subarray(0, 16)))}`;
 }
 
-async function compileKernels(
+function compileKernels(
   file: KernelFile,
   code: KernelCode,
   flavour: Flavour,
   shared: boolean,
-): Promise<KernelModules> {
+): KernelModules {
   if (!(code instanceof Uint8Array)) {
     return {
       flavour,
@@ -101,18 +101,19 @@ async function compileKernels(
   }
   return {
     flavour,
-    unshared: await compile(file, code),
+    unshared: compile(file, code),
     shared: shared
-      ? await compile(file, withSharedMemory(code))
+      ? compile(file, withSharedMemory(code))
       : 'its memory is shared, and this engine has no shared memory for im2win',
   };
 }
 
-async function compile(file: KernelFile, bytes: Uint8Array<ArrayBuffer>): Promise<WebAssembly.Module> {
+// Not WebAssembly.compile: its promise is never settled where workerd loads a worker's modules.
+function compile(file: KernelFile, bytes: Uint8Array<ArrayBuffer>): WebAssembly.Module {
   try {
-    return await WebAssembly.compile(bytes);
+    return new WebAssembly.Module(bytes);
   } catch (cause) {
-    throw await compileError(file.name, cause);
+    throw compileError(file.name, cause);
   }
 }
 
@@ -131,9 +132,9 @@ export class CompilationForbidden extends Error {
 }
 
 /** Why a file did not compile: it, or the host. */
-export async function compileError(name: string, cause: unknown): Promise<Error> {
+export function compileError(name: string, cause: unknown): Error {
   try {
-    await WebAssembly.compile(Uint8Array.from(PREAMBLE));
+    new WebAssembly.Module(Uint8Array.from(PREAMBLE));
   } catch (forbidden) {
     return new CompilationForbidden(forbidden as Error);
   }
