@@ -10,7 +10,7 @@ import type {Im2winRegistration} from './registration.ts';
 import {type KernelLocation, kernelsAt} from './wasm/location.ts';
 
 export * from './api.ts';
-export type {KernelLocation, OneOrEach} from './wasm/location.ts';
+export type {CompiledModule, KernelLocation, OneOrEach, UrlLike} from './wasm/location.ts';
 
 /** The options of `registerIm2win`, and where the kernels are. */
 export type SlimOptions = Im2winOptions & KernelLocation;

@@ -3,6 +3,7 @@ import {readFileSync} from 'node:fs';
 import {createServer, type Server} from 'node:http';
 import type {AddressInfo} from 'node:net';
 import path from 'node:path';
+import {pathToFileURL} from 'node:url';
 import {registerIm2win as registerEmbedded} from '../src/index.ts';
 import {registerIm2win, type SlimOptions} from '../src/slim.ts';
 import {identitySection} from '../src/wasm/binary.ts';
@@ -187,6 +188,20 @@ describe('refuses', () => {
     await expect(registerIm2win({wasmUrl: 'http://127.0.0.1:1/im2win.wasm'})).rejects.toThrow(
       "wasmUrl 'http://127.0.0.1:1/im2win.wasm' cannot be fetched: fetch failed",
     );
+  });
+
+  test('a file: URL, which Node does not fetch, and a host without fetch', async () => {
+    const url = pathToFileURL(path.join(__dirname, '../src/wasm/im2win-strict.wasm'));
+    for (const wasmUrl of [url, url.href]) {
+      await expect(registerIm2win({wasmUrl})).rejects.toThrow(
+        `wasmUrl '${url}' cannot be fetched: fetch reads no file: URLs here, in Node as on pages. Give the file's ` +
+          'bytes as wasmBinary instead, in Node with readFileSync(',
+      );
+    }
+    const own = globalThis.fetch;
+    Reflect.deleteProperty(globalThis, 'fetch');
+    await expect(registerIm2win({wasmUrl: 'a'})).rejects.toThrow('this host has no fetch. Give the bytes');
+    globalThis.fetch = own;
   });
 
   test('a module that is not ours, and one of another build', async () => {
