@@ -164,14 +164,14 @@ export class Registration {
 
   private adviceOnBackend(): string[] {
     const current: string | undefined = getBackend();
-    const names = this.handle.backends;
-    if (names.some((name) => name === current)) return [];
+    const names: readonly string[] = this.handle.backends;
+    if (current !== undefined && names.includes(current)) return [];
     const running =
       current === undefined ? 'tfjs has no backend yet' : `tfjs runs on '${current}', which is not served`;
+    // What keeps tfjs's own backends from being served stands below; another of them may be slower by far.
+    const isReasonBelow = BACKENDS.some((name) => name === current) || names.length === 0;
     return [
-      names.length === 0
-        ? `${running}, and none is.`
-        : `${running}: nothing is routed until await tf.setBackend('${names.join("') or ('")}').`,
+      `${running}: nothing is routed${isReasonBelow ? '' : ` until await tf.setBackend('${names.join("') or ('")}')`}.`,
     ];
   }
 
@@ -179,7 +179,10 @@ export class Registration {
     const backend = this.served.get(name);
     if (backend !== undefined) return backend.flavour ? `served, ${backend.flavour} SIMD` : 'served';
     const {backends} = this.options;
-    const excluded = backends !== undefined && !backends.includes(name);
-    return `not served: ${this.reasons.get(name) ?? (excluded ? 'it is not in the option backends' : 'it was imported after the last call of registerIm2win(), and another adds it')}`;
+    const reason =
+      backends === undefined || backends.includes(name)
+        ? 'it was imported after the last call of registerIm2win(), and another adds it'
+        : 'it is not in the option backends';
+    return `not served: ${this.reasons.get(name) ?? reason}`;
   }
 }

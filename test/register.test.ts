@@ -240,13 +240,15 @@ describe('status', () => {
     );
     await tf.setBackend('cpu');
     tf.removeBackend('other');
-    expect(registration.status()).toMatch(/^tfjs runs on 'cpu', which is not served/);
+    expect(registration.status()).toMatch(
+      /^tfjs runs on 'cpu', which is not served: nothing is routed\.\n.*\ncpu: not served: it is not in the option/,
+    );
   });
 
   test('on an engine without SIMD', async () => {
     engineWithout('relaxed', 'strict');
     expect((await registerIm2win({backends: ['wasm']})).status().split('\n').slice(0, 2)).toEqual([
-      "tfjs runs on 'wasm', which is not served, and none is.",
+      "tfjs runs on 'wasm', which is not served: nothing is routed.",
       'wasm: not served: this engine has no SIMD.',
     ]);
   });
