@@ -9,7 +9,8 @@ import {bestFlavour, supports} from './wasm/detect.ts';
 import type {KernelModules} from './wasm/module.ts';
 import {CompilationForbidden, type KernelSource, openKernels} from './wasm/source.ts';
 
-// tfjs's kernel registry is global, and this module may be loaded twice.
+// tfjs's kernel registry is global, and this module may be loaded twice. The number is another once copies of this
+// version and of the one before cannot share a Registration.
 const HELD = Symbol.for('tfjs-im2win.registration.2');
 const globals = globalThis as {[HELD]?: Registration};
 

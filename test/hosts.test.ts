@@ -59,6 +59,11 @@ const SERVED = {same: true, backends: ['wasm', 'cpu'], simd: 'relaxed', algorith
 
 test.each([
   ['tfjs-im2win', "const registration = await require('tfjs-im2win').registerIm2win({simd: 'auto'});"],
+  [
+    'tfjs-im2win/auto where a promise of WebAssembly is never settled, as while workerd loads modules',
+    `WebAssembly.compile = WebAssembly.instantiate = () => new Promise(() => {});
+     const registration = await require('tfjs-im2win/auto').ready;`,
+  ],
   ['tfjs-im2win/auto', "const registration = await require('tfjs-im2win/auto').ready;"],
   [
     'tfjs-im2win/slim',
