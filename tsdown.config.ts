@@ -1,5 +1,8 @@
 import {readFileSync} from 'node:fs';
 import {defineConfig} from 'tsdown';
+import {licensesPlugin} from './scripts/licenses.ts';
+
+const licenses = licensesPlugin('dist/LICENSES.txt');
 
 // No source maps: what is shipped for bundlers is not minified, and names what it does; a map of
 // dist/im2win.min.js would be larger than the script.
@@ -11,6 +14,7 @@ export default defineConfig([
     target: 'es2022',
     dts: true,
     copy: ['src/wasm/*.wasm'],
+    plugins: [licenses],
     logLevel: 'warn',
     checks: {pluginTimings: false},
   },
@@ -45,6 +49,7 @@ export default defineConfig([
       onlyBundle: false,
     },
     minify: true,
+    plugins: [licenses],
     clean: false,
     dts: false,
     logLevel: 'warn',

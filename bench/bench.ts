@@ -12,8 +12,8 @@ export interface BenchResult {
   readonly machine: {
     readonly cpu: string;
     readonly cores: number;
-    readonly node: string;
-    readonly v8: string;
+    /** What runs JavaScript, with its version. */
+    readonly engine: string;
     readonly tfjs: string;
     readonly date: string;
   };
@@ -62,8 +62,17 @@ export async function runBench({
 }
 
 async function loadBackend(backend: string): Promise<void> {
-  if (backend === 'cpu') await import('@tensorflow/tfjs-backend-cpu');
-  else await import('@tensorflow/tfjs-backend-wasm');
+  const name = `@tensorflow/tfjs-backend-${backend}`;
+  try {
+    await import(name);
+  } catch (error) {
+    const {code, message} = error as NodeJS.ErrnoException;
+    if (code !== 'ERR_MODULE_NOT_FOUND' || !message.includes(name)) throw error;
+    throw new Error(
+      `--backend ${backend} needs ${name}, which is not installed beside tfjs-im2win: npm install ${name}\n` +
+        `Or, without a project: npx -p tfjs-im2win -p ${name} tfjs-im2win bench`,
+    );
+  }
   await tf.setBackend(backend);
 }
 
@@ -72,9 +81,14 @@ export function describeMachine(): BenchResult['machine'] {
   return {
     cpu: os.cpus()[0].model,
     cores: os.cpus().length,
-    node: process.versions.node,
-    v8: process.versions.v8,
+    engine: describeEngine(process.versions),
     tfjs: require('@tensorflow/tfjs-core/package.json').version,
     date: new Date().toISOString().slice(0, 10),
   };
+}
+
+/** Bun and Deno name a version of Node, too, whose place they take. */
+export function describeEngine({bun, deno, node, v8}: NodeJS.Dict<string>): string {
+  if (bun !== undefined) return `Bun ${bun}`;
+  return `${deno === undefined ? `Node ${node}` : `Deno ${deno}`}, V8 ${v8}`;
 }

@@ -197,9 +197,9 @@ function print(rows: readonly ModelRow[]): string {
       ]);
     }
   }
-  const {cpu, node, v8, tfjs, date} = describeMachine();
+  const {cpu, engine, tfjs, date} = describeMachine();
   const mean = geometricMean(rows.map(({speedup}) => speedup.median));
-  return `${table}\ngeometric mean ${mean.toFixed(2)}× stock over ${rows.length} networks\n${cpu}, Node ${node}, V8 ${v8}, tfjs-backend-wasm ${tfjs}, ${date}`;
+  return `${table}\ngeometric mean ${mean.toFixed(2)}× stock over ${rows.length} networks\n${cpu}, ${engine}, tfjs-backend-wasm ${tfjs}, ${date}`;
 }
 
 const bar = new SingleBar({

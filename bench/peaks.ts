@@ -1,7 +1,8 @@
 // The machine's peaks, measured in the same run as everything else.
 import {performance} from 'node:perf_hooks';
-import {inflateSync} from 'node:zlib';
-import {KERNEL_BYTES} from './peak.generated.ts';
+import type {Flavour} from '../src/plan.ts';
+import {unpackKernels} from '../src/wasm/packed.ts';
+import {KERNELS} from './peak.generated.ts';
 import {medianInterval} from './statistics.ts';
 
 export interface Peaks {
@@ -30,7 +31,7 @@ export function measurePeaks(): Peaks {
 
 type Peak = (steps: number, values: number) => number;
 
-function loadPeak(flavour: keyof typeof KERNEL_BYTES): Peak | undefined {
+function loadPeak(flavour: Flavour): Peak | undefined {
   const peak = loadBenchKernels(flavour, new WebAssembly.Memory({initial: 2}))?.peak as Peak | undefined;
   // A function is compiled anew after some calls, not while it runs.
   for (let call = 0; call < 200; ++call) peak?.(1000, 0);
@@ -39,10 +40,10 @@ function loadPeak(flavour: keyof typeof KERNEL_BYTES): Peak | undefined {
 
 /** The exports of bench/kernels; undefined if the engine does not have the flavour. */
 export function loadBenchKernels(
-  flavour: keyof typeof KERNEL_BYTES,
+  flavour: Flavour,
   memory: WebAssembly.Memory,
 ): WebAssembly.Exports | undefined {
-  const bytes = new Uint8Array(inflateSync(Buffer.from(KERNEL_BYTES[flavour], 'base64')));
+  const bytes = unpackKernels(KERNELS, flavour);
   if (!WebAssembly.validate(bytes)) return undefined;
   return new WebAssembly.Instance(new WebAssembly.Module(bytes), {env: {memory}}).exports;
 }

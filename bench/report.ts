@@ -106,7 +106,7 @@ export function htmlReport(result: BenchResult): string {
   div { overflow-x: auto; }
 </style>
 <h1>tfjs-im2win benchmark</h1>
-<p>${escapeHtml(`${machine.cpu}, ${machine.cores} cores; Node ${machine.node}, V8 ${machine.v8}; tfjs ${machine.tfjs}; ${machine.date}. One thread, ${result.simd} SIMD, medians of ${result.repetitions} interleaved repetitions.`)}</p>
+<p>${escapeHtml(`${machine.cpu}, ${machine.cores} cores; ${machine.engine}; tfjs ${machine.tfjs}; ${machine.date}. One thread, ${result.simd} SIMD, medians of ${result.repetitions} interleaved repetitions.`)}</p>
 <ul>${summary(rows)
     .map((line) => `<li>${escapeHtml(line)}</li>`)
     .join('')}</ul>

@@ -34,7 +34,7 @@ export function printResult({rows, skipped, peaks, machine}: BenchResult, over =
     table.toString(),
     ...summary(rows, over),
     `peaks: ${peaks.fma?.toFixed(1) ?? '–'} GFLOP/s fused, ${peaks.mulAdd.toFixed(1)} multiply and add`,
-    `${machine.cpu}, Node ${machine.node}, V8 ${machine.v8}, tfjs ${machine.tfjs}, ${machine.date}`,
+    `${machine.cpu}, ${machine.engine}, tfjs ${machine.tfjs}, ${machine.date}`,
     ...(rows.some(({contender, ownBytes}) => contender === 'stock' && ownBytes)
       ? ["stock's bytes: 2 × filter and a pointer for each tap of each output pixel, by its source"]
       : []),

@@ -1,13 +1,13 @@
 // Compiles kernels/ to WebAssembly, one module a flavour, checks that each is
-// stateless, and writes it as a .wasm file and, deflated, into
+// stateless, and writes it as a .wasm file and, packed, into
 // src/wasm/kernels.generated.ts; and the benchmark's own kernels beside the benchmark.
 import {createHash} from 'node:crypto';
 import {existsSync, readdirSync, readFileSync, writeFileSync} from 'node:fs';
-import {deflateSync} from 'node:zlib';
 import {commands} from '@yowasp/clang';
 import binaryen from 'binaryen';
 import type {Flavour} from '../src/plan.ts';
 import {identitySection} from '../src/wasm/binary.ts';
+import {packKernels} from './pack-kernels.ts';
 import {assertStateless} from './stateless.ts';
 
 const ROOT = new URL('../', import.meta.url);
@@ -124,7 +124,7 @@ async function buildTarget(target: Target): Promise<void> {
     console.log(`${target.name.padEnd(9)}up to date`);
     return;
   }
-  const lines: string[] = [];
+  const kernels: Partial<Record<Flavour, Uint8Array>> = {};
   for (const flavour of ['strict', 'relaxed'] as const) {
     const stateless = removeUnused(await compile(sources, FLAVOURS[flavour]));
     assertStateless(stateless, flavour);
@@ -133,7 +133,7 @@ async function buildTarget(target: Target): Promise<void> {
       `${target.name.padEnd(9)}${flavour.padEnd(9)}${bytes.length.toLocaleString('en').padStart(7)} bytes`,
     );
     if (target.shipped) writeFileSync(file(flavour), bytes);
-    lines.push(`  ${flavour}: '${deflateSync(bytes, {level: 9}).toString('base64')}',`);
+    kernels[flavour] = bytes;
   }
   if (target.shipped) {
     writeFileSync(new URL('job.generated.ts', output), jobFields(sources['job.def']));
@@ -142,12 +142,12 @@ async function buildTarget(target: Target): Promise<void> {
       `${HEAD}\n/** The build that kernel files of this version name. */\nexport const KERNEL_BUILD = '${build}';\n`,
     );
   }
+  const {relaxed, strict} = packKernels(kernels as Record<Flavour, Uint8Array>);
   // Last: its stamp says that all is there.
   writeFileSync(
     output,
     `${HEAD}${stamp}\n\n` +
-      '/** The compiled kernels of each flavour, deflated (zlib), in base64. */\n' +
-      `export const KERNEL_BYTES = {\n${lines.join('\n')}\n};\n`,
+      `/** To be unpacked by src/wasm/packed.ts. */\nexport const KERNELS = {\n  relaxed: '${relaxed}',\n  strict: '${strict}',\n};\n`,
   );
 }
 

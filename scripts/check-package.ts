@@ -20,6 +20,7 @@ const FILES = [
   /^dist\/im2win\.min\.js$/,
   /^dist\/im2win-(strict|relaxed)\.wasm$/,
   /^dist\/cli\.mjs$/,
+  /^dist\/LICENSES\.txt$/,
 ];
 
 /** The most bytes that an import may come to, minified and gzipped, without tfjs. */

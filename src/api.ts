@@ -2,7 +2,8 @@
 export type {Activation} from './activation.ts';
 export type {ConvAttributes} from './geometry.ts';
 export {type Im2winConv2dOptions, im2winConv2d} from './op.ts';
+export type {Im2winOptions} from './options.ts';
 export type {Algorithm, Flavour} from './plan.ts';
-export type {Im2winMemory, Im2winOptions, Im2winRegistration} from './register.ts';
+export type {Im2winMemory, Im2winRegistration} from './registration.ts';
 export type {ConvInputs, ConvolutionRecord, FusedConvAttributes} from './routes.ts';
 export {IM2WIN_CONV_2D, type Im2winBackend} from './tfjsKernels.ts';

@@ -36,13 +36,13 @@ export function kernelsRegistered(backendName: Im2winBackend): boolean {
 export class RoutedBackend {
   readonly name: Im2winBackend;
   readonly routes: Routes;
-  wishes: PlanWishes;
+  private readonly wishes: () => PlanWishes;
   private readonly convolution: BackendConvolution;
   private readonly restore: (() => void)[];
   private active = true;
 
   /** Registers `Im2winConv2D` and reroutes the kernels that are there. */
-  constructor(name: Im2winBackend, convolution: BackendConvolution, wishes: PlanWishes) {
+  constructor(name: Im2winBackend, convolution: BackendConvolution, wishes: () => PlanWishes) {
     this.name = name;
     this.routes = new Routes(name, (route) => convolution.forget(route));
     this.convolution = convolution;
@@ -75,7 +75,7 @@ export class RoutedBackend {
       backendName: this.name,
       kernelFunc: (args) => {
         if (!this.active) throw new Error(`im2win: ${kernel.name} was unregistered.`);
-        const {wishes} = this;
+        const wishes = this.wishes();
         const result = this.run(
           kernel,
           args,
@@ -97,7 +97,7 @@ export class RoutedBackend {
       ...stock,
       // Another library may hold on to this config longer than we are registered.
       kernelFunc: (args) => {
-        const result = this.active ? this.run(kernel, args, this.wishes) : 'unregistered';
+        const result = this.active ? this.run(kernel, args, this.wishes()) : 'unregistered';
         return typeof result === 'string' ? stock.kernelFunc(args) : result;
       },
     };

@@ -380,11 +380,15 @@ function makeRecord(
     outShape: [...geometry.outShape],
     strides: [geometry.strideHeight, geometry.strideWidth],
     dilations: [geometry.dilationHeight, geometry.dilationWidth],
-    pad: structuredClone(pad),
+    pad: copyOf(pad),
     dataFormat: geometry.dataFormat,
     activation,
     bias: bias != null,
     algorithm: plan.algorithm,
     ...(plan.algorithm === 'stock' ? {reason: plan.reason} : {}),
   };
+}
+
+function copyOf(pad: ConvAttributes['pad']): ConvAttributes['pad'] {
+  return typeof pad === 'object' ? (pad.map((side) => [...side]) as typeof pad) : pad;
 }

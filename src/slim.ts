@@ -4,11 +4,13 @@
  *
  * @module tfjs-im2win/slim
  */
-import {type Im2winOptions, type Im2winRegistration, registerWith} from './register.ts';
+import type {Im2winOptions} from './options.ts';
+import {registerWith} from './register.ts';
+import type {Im2winRegistration} from './registration.ts';
 import {type KernelLocation, kernelsAt} from './wasm/location.ts';
 
 export * from './api.ts';
-export type {KernelLocation, OneOrEach} from './wasm/location.ts';
+export type {CompiledModule, KernelLocation, OneOrEach, UrlLike} from './wasm/location.ts';
 
 /** The options of `registerIm2win`, and where the kernels are. */
 export type SlimOptions = Im2winOptions & KernelLocation;
@@ -20,7 +22,7 @@ export type SlimOptions = Im2winOptions & KernelLocation;
  * the engine has is loaded. Where an engine has no flavour of those given, nothing is routed on wasm,
  * and `simd` of the registration is `'none'`.
  *
- * Where there is a registration already, that is returned, and its kernels stay.
+ * Where there is a registration already, that is returned. If wasm is served already, its kernels stay.
  *
  * @throws Error as `registerIm2win` of `tfjs-im2win` does; if not exactly one of the three is given;
  *     if a file cannot be fetched, is not of this version, does not compile, or is not of the flavour

@@ -1,9 +1,9 @@
 // The benchmark judges others; this judges the benchmark.
 import {execFileSync} from 'node:child_process';
-import {mkdtempSync, readFileSync, writeFileSync} from 'node:fs';
+import {cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync} from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import type {BenchResult} from '../bench/bench.ts';
+import {type BenchResult, describeEngine} from '../bench/bench.ts';
 import {CannotRun, type Contender} from '../bench/contender.ts';
 import {measureLayer} from '../bench/measure.ts';
 import {geometricMean, medianInterval} from '../bench/statistics.ts';
@@ -85,6 +85,30 @@ describe('the command', () => {
       run('dist/cli.mjs', 'bench', '--layers', layers, '--reps', '1', '--json', '-'),
     );
     expect(result.rows.map(({contender}) => contender)).toEqual(['stock', 'im2win', 'winograd', 'auto']);
+  });
+
+  test('of the package names the backend that is not installed', () => {
+    const home = mkdtempSync(path.join(os.tmpdir(), 'im2win-bench-'));
+    const root = path.join(__dirname, '..');
+    cpSync(path.join(root, 'dist'), path.join(home, 'dist'), {recursive: true});
+    cpSync(path.join(root, 'package.json'), path.join(home, 'package.json'));
+    mkdirSync(path.join(home, 'node_modules/@tensorflow'), {recursive: true});
+    const core = 'node_modules/@tensorflow/tfjs-core';
+    symlinkSync(path.join(root, core), path.join(home, core));
+    const run = () =>
+      execFileSync(process.execPath, [path.join(home, 'dist/cli.mjs'), 'bench'], {stdio: 'pipe'});
+    expect(run).toThrow(
+      'error: --backend wasm needs @tensorflow/tfjs-backend-wasm, which is not installed beside tfjs-im2win: ' +
+        'npm install @tensorflow/tfjs-backend-wasm',
+    );
+    rmSync(home, {recursive: true});
+  });
+
+  test('names what runs it', () => {
+    const node = {node: '24.3.0', v8: '13.6'};
+    expect(describeEngine(node)).toBe('Node 24.3.0, V8 13.6');
+    expect(describeEngine({...node, bun: '1.4.5', webkit: 'abc'})).toBe('Bun 1.4.5');
+    expect(describeEngine({...node, deno: '2.9.6'})).toBe('Deno 2.9.6, V8 13.6');
   });
 
   test('says what is wrong with its options', () => {

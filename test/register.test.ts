@@ -2,7 +2,7 @@
 import {getKernel, type KernelConfig, registerKernel, unregisterKernel} from '@tensorflow/tfjs-core';
 import type * as Im2win from '../src/index.ts';
 import {IM2WIN_CONV_2D, registerIm2win} from '../src/index.ts';
-import {currentWasm, engineWithout, freshWasm, tf} from './tf.ts';
+import {currentWasm, engineWithout, freshWasm, hostThatCompilesNothing, tf} from './tf.ts';
 
 const STOCK = {
   Conv2D: getKernel('Conv2D', 'wasm'),
@@ -102,6 +102,155 @@ describe('one registration', () => {
     expect(await registerIm2win()).toBe(first);
     first.unregister();
     expect((await registerIm2win({simd: 'relaxed'})).simd).toBe('relaxed');
+  });
+});
+
+describe('a backend that is imported later', () => {
+  const NAMES = Object.keys(STOCK);
+  const withoutWasm = () => {
+    for (const name of NAMES) unregisterKernel(name, 'wasm');
+  };
+  const importWasm = () => {
+    for (const name of NAMES) registerKernel(STOCK[name as keyof typeof STOCK]);
+  };
+
+  test.each<[Im2win.Im2winOptions | undefined]>([
+    [undefined],
+    [{backends: ['wasm', 'cpu']}],
+    [{backends: ['wasm']}],
+  ])('is added to the one registration by a call with %j', async (options) => {
+    withoutWasm();
+    const registration = await registerIm2win();
+    expect(registration).toMatchObject({backends: ['cpu'], simd: 'none'});
+    importWasm();
+    expect(registration.status()).toContain('wasm: not served: it was imported after the last call');
+    const calls = await Promise.all([registerIm2win(options), registerIm2win(options), registerIm2win()]);
+    for (const call of calls) expect(call).toBe(registration);
+    expect(registration).toMatchObject({backends: ['wasm', 'cpu'], simd: 'relaxed'});
+    conv(image(), kernel());
+    expect(registration.report()).toMatchObject([{backend: 'wasm', algorithm: 'im2win', calls: 1}]);
+    expect(registration.memory().ownBytes).toBeGreaterThan(0);
+    registration.unregister();
+    expect(registration.memory().ownBytes).toBe(0);
+  });
+
+  test('by another copy of the module, with its own kernels', async () => {
+    withoutWasm();
+    const registration = await registerIm2win();
+    importWasm();
+    let copy: typeof Im2win | undefined;
+    jest.isolateModules(() => {
+      jest.doMock('@tensorflow/tfjs-core', () => tf);
+      copy = require('../src/index.ts');
+    });
+    expect(await copy?.registerIm2win()).toBe(registration);
+    registration.setAlgorithm('stock');
+    conv(image(), kernel());
+    expect(registration.report()).toMatchObject([{backend: 'wasm', algorithm: 'stock'}]);
+  });
+
+  test('has the options of the first call, and the algorithm of now', async () => {
+    withoutWasm();
+    const registration = await registerIm2win({simd: 'strict', winograd: false});
+    registration.setAlgorithm('stock');
+    importWasm();
+    await expect(registerIm2win({simd: 'relaxed'})).rejects.toThrow("is registered with 'strict'");
+    expect(registration.backends).toEqual(['cpu']);
+    await registerIm2win();
+    expect(registration).toMatchObject({backends: ['wasm', 'cpu'], simd: 'strict'});
+    expect(() => registration.setAlgorithm('winograd')).toThrow('winograd is false');
+    conv(image(), kernel());
+    expect(registration.report()).toMatchObject([{algorithm: 'stock'}]);
+  });
+
+  test('is not added to a list of backends', async () => {
+    const registration = await registerIm2win({backends: ['cpu']});
+    expect(await registerIm2win()).toBe(registration);
+    await expect(registerIm2win({backends: ['wasm']})).rejects.toThrow(
+      "backends is ['wasm'], but im2win is registered with ['cpu']",
+    );
+    expect(registration.backends).toEqual(['cpu']);
+    expect(registration.status()).toContain('wasm: not served: it is not in the option backends');
+  });
+
+  test('is not served by what was unregistered while it was added', async () => {
+    withoutWasm();
+    const first = await registerIm2win();
+    importWasm();
+    const second = registerIm2win();
+    first.unregister();
+    expect(getKernel(IM2WIN_CONV_2D, 'wasm')).toBeUndefined();
+    expect(await second).not.toBe(first);
+    expect(first.backends).toEqual(['cpu']);
+    expect((await second).backends).toEqual(['wasm', 'cpu']);
+  });
+
+  test('after a call that failed, which leaves nothing to later ones', async () => {
+    engineWithout('relaxed');
+    const failed = registerIm2win({simd: 'relaxed'});
+    const next = registerIm2win();
+    await expect(failed).rejects.toThrow('this engine does not have it');
+    expect(await next).toMatchObject({simd: 'strict'});
+    expect(await registerIm2win()).toBe(await next);
+  });
+});
+
+describe('where the host compiles no WebAssembly', () => {
+  beforeEach(hostThatCompilesNothing);
+
+  test('cpu is served, and the reason told', async () => {
+    const registration = await registerIm2win();
+    expect(registration).toMatchObject({backends: ['cpu'], simd: 'none'});
+    expect(getKernel(IM2WIN_CONV_2D, 'wasm')).toBeUndefined();
+    expect(registration.status()).toContain('wasm: not served: this host forbids WebAssembly to be compiled');
+    jest.restoreAllMocks();
+    expect(await registerIm2win()).toBe(registration);
+    expect(registration.status()).toContain('wasm: served, relaxed SIMD.');
+  });
+
+  test('it is an error if there is nothing else to serve', async () => {
+    const cpu = tf.getKernelsForBackend('cpu');
+    for (const {kernelName} of cpu) unregisterKernel(kernelName, 'cpu');
+    await expect(registerIm2win()).rejects.toThrow('this host forbids WebAssembly');
+    for (const config of cpu) registerKernel(config);
+  });
+});
+
+describe('status', () => {
+  test('tells what is served, and counts', async () => {
+    const registration = await registerIm2win();
+    conv(image(), kernel());
+    registration.setAlgorithm('stock');
+    conv(image(), kernel());
+    expect(registration.status().split('\n')).toEqual([
+      'wasm: served, relaxed SIMD.',
+      'cpu: served.',
+      'Distinct convolutions seen: 1 routed, 1 on stock; report() has the reasons.',
+    ]);
+    registration.unregister();
+    expect(registration.status()).toBe("im2win is unregistered: every convolution is tfjs's own.");
+  });
+
+  test('says first that tfjs runs on another backend', async () => {
+    const registration = await registerIm2win({backends: ['wasm']});
+    tf.registerBackend('other', () => Object.assign(new tf.KernelBackend(), {dispose() {}}));
+    await tf.setBackend('other');
+    expect(registration.status()).toMatch(
+      /^tfjs runs on 'other', which is not served: nothing is routed until await tf.setBackend\('wasm'\)\.\n/,
+    );
+    await tf.setBackend('cpu');
+    tf.removeBackend('other');
+    expect(registration.status()).toMatch(
+      /^tfjs runs on 'cpu', which is not served: nothing is routed\.\n.*\ncpu: not served: it is not in the option/,
+    );
+  });
+
+  test('on an engine without SIMD', async () => {
+    engineWithout('relaxed', 'strict');
+    expect((await registerIm2win({backends: ['wasm']})).status().split('\n').slice(0, 2)).toEqual([
+      "tfjs runs on 'wasm', which is not served: nothing is routed.",
+      'wasm: not served: this engine has no SIMD.',
+    ]);
   });
 });
 

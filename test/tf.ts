@@ -41,6 +41,15 @@ export function engineWithout(...flavours: Flavour[]): void {
     .mockImplementation((bytes) => !refused.includes(`${bytes}`) && validate(bytes));
 }
 
+/** A host that compiles no WebAssembly, but has modules that were compiled before. */
+export function hostThatCompilesNothing(): void {
+  const {customSections} = WebAssembly.Module;
+  const refusing = jest.spyOn(WebAssembly, 'Module').mockImplementation(() => {
+    throw new WebAssembly.CompileError('refused');
+  });
+  Object.assign(refusing, {customSections});
+}
+
 /** A repeatable stream of floats in [-1, 1): a linear congruential generator. */
 export function floats(count: number, seed: number): Float32Array {
   const values = new Float32Array(count);

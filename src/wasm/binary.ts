@@ -37,7 +37,7 @@ const IDENTITY = 'im2win';
 
 /** A custom section (5.5.3) that names a kernel file's flavour and build. */
 export function identitySection({flavour, build}: KernelIdentity): Uint8Array {
-  const encode = (text: string) => [...new TextEncoder().encode(text)];
+  const encode = (text: string) => Array.from(text, (character) => character.charCodeAt(0));
   const body = [IDENTITY.length, ...encode(IDENTITY), ...encode(`${flavour} ${build}`)];
   return Uint8Array.from([0, ...unsigned(body.length), ...body]);
 }
@@ -46,22 +46,27 @@ export function identitySection({flavour, build}: KernelIdentity): Uint8Array {
 export function identify(code: KernelCode): KernelIdentity | undefined {
   const written = code instanceof Uint8Array ? identityIn(code) : identityOf(code);
   if (written === undefined) return undefined;
-  const [flavour, build] = new TextDecoder().decode(written).split(' ');
+  const [flavour, build] = textOf(written).split(' ');
   return {flavour: flavour as Flavour, build};
 }
 
-function identityOf(module: WebAssembly.Module): ArrayBuffer | undefined {
-  return WebAssembly.Module.customSections(module, IDENTITY)[0];
+function identityOf(module: WebAssembly.Module): Uint8Array | undefined {
+  const [section] = WebAssembly.Module.customSections(module, IDENTITY);
+  return section && new Uint8Array(section);
 }
 
 function identityIn(bytes: Uint8Array): Uint8Array | undefined {
   for (const {id, body} of sections(bytes)) {
     if (id !== 0) continue;
     const [length, at] = readUnsigned(body, 0);
-    if (new TextDecoder().decode(body.subarray(at, at + length)) === IDENTITY)
-      return body.subarray(at + length);
+    if (textOf(body.subarray(at, at + length)) === IDENTITY) return body.subarray(at + length);
   }
   return undefined;
+}
+
+/** A character for each byte. Not every host of tfjs has a `TextDecoder`. */
+export function textOf(bytes: Uint8Array): string {
+  return String.fromCharCode(...bytes);
 }
 
 const IMPORT_SECTION = 2;
@@ -91,8 +96,8 @@ export function withSharedMemory(bytes: Uint8Array<ArrayBuffer>): Uint8Array<Arr
   return Uint8Array.from(result);
 }
 
-// LEB128, section 5.2.2.
-function readUnsigned(bytes: Uint8Array, at: number): [value: number, next: number] {
+/** A number in LEB128, section 5.2.2, and where it ends. */
+export function readUnsigned(bytes: Uint8Array, at: number): [value: number, next: number] {
   let value = 0;
   for (let shift = 0; ; shift += 7) {
     const byte = bytes[at++] ?? 0;

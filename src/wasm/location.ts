@@ -6,6 +6,14 @@ import {compileError, type KernelFile, type KernelSource} from './source.ts';
 /** A file of either flavour, or a file of each. */
 export type OneOrEach<T> = T | {strict?: T; relaxed?: T};
 
+/** A `URL`, for types that need neither the DOM's library nor Node's. */
+export interface UrlLike {
+  readonly href: string;
+}
+
+/** A `WebAssembly.Module`, of which TypeScript's libraries say as much. */
+export type CompiledModule = object;
+
 /** Where kernels are: exactly one of the three. */
 export type KernelLocation =
   | {
@@ -13,7 +21,7 @@ export type KernelLocation =
        * To be fetched, relative to the page; compiled while it arrives if it is served as
        * `application/wasm`.
        */
-      wasmUrl: OneOrEach<string | URL>;
+      wasmUrl: OneOrEach<string | UrlLike>;
       wasmBinary?: undefined;
       module?: undefined;
     }
@@ -28,7 +36,7 @@ export type KernelLocation =
        * Compiled already. It serves a memory that is not shared, as all builds of tfjs but its threaded
        * one have it. There `report()` names the reason, and all is left to tfjs.
        */
-      module: OneOrEach<WebAssembly.Module>;
+      module: OneOrEach<CompiledModule>;
       wasmUrl?: undefined;
       wasmBinary?: undefined;
     };
@@ -97,17 +105,20 @@ function fileAt(option: string, kind: Kind, value: Value): KernelFile {
 async function fetchKernels(name: string, url: string | URL, bytesNeeded: boolean): Promise<KernelCode> {
   const unfetched = (why: string, cause?: unknown) =>
     new Error(`registerIm2win: ${name} cannot be fetched: ${why}`, {cause});
+  if (typeof fetch === 'undefined') {
+    throw unfetched('this host has no fetch. Give the bytes of the file as wasmBinary instead.');
+  }
   const response = await fetch(url).catch((cause) => {
-    throw unfetched(reason(cause), cause);
+    throw unfetched(String(url).startsWith('file:') ? NO_FILES : reason(cause), cause);
   });
   if (!response.ok) throw unfetched(`status ${response.status} ${response.statusText}`.trim());
   // The only type that engines compile while it arrives, and not with parameters.
   const type = response.headers.get('Content-Type')?.trim().toLowerCase();
   if (type === 'application/wasm' && !bytesNeeded) {
-    return WebAssembly.compileStreaming(response).catch(async (cause) => {
+    return WebAssembly.compileStreaming(response).catch((cause) => {
       // What ends in the middle is no error of the module's.
       if ((cause as Error).name === 'TypeError') throw unfetched(reason(cause), cause);
-      throw await compileError(name, cause);
+      throw compileError(name, cause);
     });
   }
   const buffer = await response.arrayBuffer().catch((cause) => {
@@ -115,6 +126,10 @@ async function fetchKernels(name: string, url: string | URL, bytesNeeded: boolea
   });
   return new Uint8Array(buffer);
 }
+
+const NO_FILES =
+  "fetch reads no file: URLs here, in Node as on pages. Give the file's bytes as wasmBinary instead, in Node with " +
+  'readFileSync(new URL(…)) of node:fs.';
 
 /** Node tells why a request failed in the cause of its error. */
 function reason(error: unknown): string {

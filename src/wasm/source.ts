@@ -1,5 +1,5 @@
 import type {Flavour} from '../plan.ts';
-import {identify, type KernelCode, PREAMBLE, withSharedMemory} from './binary.ts';
+import {identify, type KernelCode, PREAMBLE, textOf, withSharedMemory} from './binary.ts';
 import {KERNEL_BUILD} from './build.generated.ts';
 import {supportedFlavours} from './detect.ts';
 import type {KernelModules} from './module.ts';
@@ -21,7 +21,7 @@ export type KernelSource = Readonly<Partial<Record<Flavour, KernelFile>>> | {rea
  * Loads and compiles the best flavour that the source and this engine have.
  *
  * @param shared Whether a module for a shared memory is wanted too.
- * @returns The modules; undefined if the engine has no flavour of the source.
+ * @returns The modules; why there are none, if the engine has no flavour of the source.
  * @throws Error if a flavour was asked for by name, and the source does not have it; if a file cannot be
  *     had, is not one of this build's, or does not compile.
  */
@@ -29,7 +29,7 @@ export async function openKernels(
   source: KernelSource,
   simd: 'auto' | Flavour,
   shared: boolean,
-): Promise<KernelModules | undefined> {
+): Promise<KernelModules | string> {
   const possible = simd === 'auto' ? supportedFlavours() : [simd];
   const file = 'any' in source ? source.any : firstOf(source, possible);
   if (file !== undefined && possible.length > 0) {
@@ -44,7 +44,11 @@ export async function openKernels(
     }
     if (possible.includes(flavour)) return compileKernels(file, code, flavour, shared);
   }
-  if (simd === 'auto') return undefined;
+  if (simd === 'auto') {
+    return possible.length === 0
+      ? 'this engine has no SIMD'
+      : `the kernels that were given are not of a flavour that this engine has ('${possible.join("', '")}')`;
+  }
   throw new Error(`registerIm2win: simd is '${simd}', but the kernels that were given are not.`);
 }
 
@@ -78,15 +82,15 @@ function whatItIs(code: KernelCode): string {
     return 'it is another module, or one that was cut short or stripped of its custom sections';
   }
   // Often a page that says what is wrong: it shows in the first bytes.
-  return `it begins with ${JSON.stringify(new TextDecoder('latin1').decode(code.subarray(0, 16)))}`;
+  return `it begins with ${JSON.stringify(textOf(code.subarray(0, 16)))}`;
 }
 
-async function compileKernels(
+function compileKernels(
   file: KernelFile,
   code: KernelCode,
   flavour: Flavour,
   shared: boolean,
-): Promise<KernelModules> {
+): KernelModules {
   if (!(code instanceof Uint8Array)) {
     return {
       flavour,
@@ -97,31 +101,42 @@ async function compileKernels(
   }
   return {
     flavour,
-    unshared: await compile(file, code),
+    unshared: compile(file, code),
     shared: shared
-      ? await compile(file, withSharedMemory(code))
+      ? compile(file, withSharedMemory(code))
       : 'its memory is shared, and this engine has no shared memory for im2win',
   };
 }
 
-async function compile(file: KernelFile, bytes: Uint8Array<ArrayBuffer>): Promise<WebAssembly.Module> {
+// Not WebAssembly.compile: its promise is never settled where workerd loads a worker's modules.
+function compile(file: KernelFile, bytes: Uint8Array<ArrayBuffer>): WebAssembly.Module {
   try {
-    return await WebAssembly.compile(bytes);
+    return new WebAssembly.Module(bytes);
   } catch (cause) {
-    throw await compileError(file.name, cause);
+    throw compileError(file.name, cause);
   }
 }
 
-/** Why a file did not compile: it, or the page, which then compiles no module at all. */
-export async function compileError(name: string, cause: unknown): Promise<Error> {
+/** The host compiles no WebAssembly, whatever the bytes. */
+export class CompilationForbidden extends Error {
+  readonly reason: string;
+
+  constructor(cause: Error) {
+    const reason =
+      "this host forbids WebAssembly to be compiled from bytes. Allow it in a page's Content-Security-Policy: " +
+      "script-src with 'wasm-unsafe-eval'; in an edge worker, have the host compile the kernels, and give them as " +
+      `\`module\` to 'tfjs-im2win/slim'. (${cause.message})`;
+    super(`registerIm2win: ${reason}`, {cause});
+    this.reason = reason;
+  }
+}
+
+/** Why a file did not compile: it, or the host. */
+export function compileError(name: string, cause: unknown): Error {
   try {
-    await WebAssembly.compile(Uint8Array.from(PREAMBLE));
+    new WebAssembly.Module(Uint8Array.from(PREAMBLE));
   } catch (forbidden) {
-    return new Error(
-      'registerIm2win: this page forbids WebAssembly. Allow it in its Content-Security-Policy: ' +
-        `script-src with 'wasm-unsafe-eval'. (${(forbidden as Error).message})`,
-      {cause},
-    );
+    return new CompilationForbidden(forbidden as Error);
   }
   return new Error(`registerIm2win: ${name} does not compile: ${(cause as Error).message}`, {cause});
 }

@@ -168,12 +168,13 @@ function expectedOf({kernels, threads, isolated}: Task & {isolated: boolean}, si
   return [first, '1 Conv2D by im2win', '1 FusedConv2D by im2win'];
 }
 
-/** Where no WebAssembly is allowed, tfjs has no wasm backend either, but im2win is what can say why. */
+/** Where no WebAssembly is allowed, tfjs has no wasm backend either, and im2win serves cpu. */
 async function checkForbidden(name: string, browser: Engine, server: Server): Promise<void> {
   for (const kernels of ['embedded', 'url'] as const) {
-    const expression = `register('${kernels}').then(() => 'registered', ({message}) => message)`;
-    const message = (await withPage(browser, `${server.origin}/forbidden.html`, expression)) as string;
-    console.log(`${name}, WebAssembly forbidden, kernels ${kernels}: ${message}`);
-    assert.match(message, /Content-Security-Policy: script-src with 'wasm-unsafe-eval'/);
+    const expression = `register('${kernels}').then((im2win) => [...im2win.backends, im2win.status()].join(': '))`;
+    const told = (await withPage(browser, `${server.origin}/forbidden.html`, expression)) as string;
+    console.log(`${name}, WebAssembly forbidden, kernels ${kernels}: ${told}`);
+    assert.match(told, /^cpu: /);
+    assert.match(told, /wasm: not served: .*Content-Security-Policy: script-src with 'wasm-unsafe-eval'/);
   }
 }

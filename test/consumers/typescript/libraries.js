@@ -2,7 +2,7 @@
 // declared by both); those of tfjs-im2win must.
 import {spawnSync} from 'node:child_process';
 
-for (const project of ['tsconfig.node16.json', 'tsconfig.bundler.json']) {
+for (const project of ['tsconfig.node16.json', 'tsconfig.bundler.json', 'tsconfig.plain.json']) {
   const args = [
     'node_modules/typescript/bin/tsc',
     '-p',

@@ -1,0 +1,120 @@
+import {describe} from './describe.ts';
+import type {Algorithm, Flavour} from './plan.ts';
+import type {Im2winBackend} from './tfjsKernels.ts';
+
+/** What a registration is made with. */
+export interface Im2winOptions {
+  /** The tfjs backends to serve. Default: each one that was imported, as far as the host lets them be served. */
+  backends?: Im2winBackend[];
+  /**
+   * The WebAssembly flavour: `'strict'` is plain SIMD, `'relaxed'` has fused
+   * multiply-add as well. `'auto'`, the default, is the best that the engine has.
+   */
+  simd?: 'auto' | Flavour;
+  /**
+   * `'auto'`, the default: what the plan expects to be fastest. `'im2win'`: plain
+   * im2win for all that is not tfjs's own to compute. `'winograd'`: Winograd's
+   * minimal filtering wherever it applies, plain im2win elsewhere. `'stock'`:
+   * tfjs's own kernels, except for the convolutions that they compute wrongly.
+   */
+  algorithm?: Algorithm;
+  /**
+   * `false` keeps to plain im2win, whose rounding errors are smaller and whose
+   * packed filters are as large as the filters, output channels rounded up to a
+   * multiple of 8. Default: true.
+   */
+  winograd?: boolean;
+  /**
+   * Bytes that one packed filter may take if Winograd would make it larger than
+   * the filter; beyond them the plan takes a smaller m, and plain im2win at last.
+   * All that are smaller are kept. Default: on wasm none is kept that is larger than
+   * what tfjs's own kernel keeps (two copies of the filter and a pointer for each tap
+   * of each output pixel); such a filter, up to 8 MiB or twice its own size, is packed
+   * at each call where that pays. On cpu 8 MiB, or twice the filter.
+   */
+  maxPackedFilterBytes?: number;
+}
+
+const ALGORITHMS: readonly Algorithm[] = ['auto', 'im2win', 'winograd', 'stock'];
+const SIMD = ['auto', 'relaxed', 'strict'] as const;
+const OPTIONS = ['backends', 'simd', 'algorithm', 'winograd', 'maxPackedFilterBytes'] as const;
+
+/** The backends that can be served, the better one first. */
+export const BACKENDS: readonly Im2winBackend[] = ['wasm', 'cpu'];
+
+/** What an option is that was left out; for `maxPackedFilterBytes` it depends on the backend and the filter. */
+export const DEFAULTS = {
+  simd: 'auto',
+  algorithm: 'auto',
+  winograd: true,
+  maxPackedFilterBytes: undefined,
+} as const;
+
+/** @throws Error if an option is none, or not of those allowed. */
+export function checkOptions(options: Im2winOptions): void {
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    throw new Error(`registerIm2win: options is ${describe(options)}; allowed: an object.`);
+  }
+  for (const name of Object.keys(options)) checkOption('registerIm2win: an option', name, OPTIONS);
+  const {backends, simd, algorithm, winograd, maxPackedFilterBytes} = options;
+  if (backends !== undefined) {
+    if (!Array.isArray(backends) || backends.length === 0) {
+      throw new Error(
+        `registerIm2win: backends is ${describe(backends)}; allowed: a list of ${names(BACKENDS)}.`,
+      );
+    }
+    for (const backend of backends) checkOption('registerIm2win: backends', backend, BACKENDS);
+  }
+  if (simd !== undefined) checkOption('registerIm2win: simd', simd, SIMD);
+  if (winograd !== undefined) checkOption('registerIm2win: winograd', winograd, [true, false]);
+  if (algorithm !== undefined) checkAlgorithm('registerIm2win', algorithm, winograd);
+  if (
+    maxPackedFilterBytes !== undefined &&
+    !(typeof maxPackedFilterBytes === 'number' && maxPackedFilterBytes >= 0)
+  ) {
+    throw new Error(
+      `registerIm2win: maxPackedFilterBytes is ${describe(maxPackedFilterBytes)}; allowed: a number of at least 0.`,
+    );
+  }
+}
+
+/** @throws Error if it is none, or none that goes with `winograd`. */
+export function checkAlgorithm(caller: string, algorithm: Algorithm, winograd: boolean | undefined): void {
+  checkOption(`${caller}: algorithm`, algorithm, ALGORITHMS);
+  if (algorithm === 'winograd' && winograd === false) {
+    throw new Error(`${caller}: algorithm is 'winograd', but winograd is false; allowed with it: true.`);
+  }
+}
+
+function checkOption(name: string, value: unknown, allowed: readonly unknown[]): void {
+  if (!allowed.includes(value)) {
+    throw new Error(`${name} is ${describe(value)}; allowed: ${names(allowed)}.`);
+  }
+}
+
+function names(values: readonly unknown[]): string {
+  return values.map(describe).join(', ');
+}
+
+/**
+ * A later caller may leave options out, but not ask for others. Backends are not others: they are
+ * added, except to a list.
+ *
+ * @throws Error if it does.
+ */
+export function checkSame(held: Im2winOptions, asked: Im2winOptions): void {
+  const refuse = (name: (typeof OPTIONS)[number], before: unknown) => {
+    throw new Error(
+      `registerIm2win: ${name} is ${describe(asked[name])}, but im2win is registered with ${describe(before)}; ` +
+        'call unregister() on that registration first, or leave the option out.',
+    );
+  };
+  const {backends} = held;
+  if (backends !== undefined && asked.backends?.some((name) => !backends.includes(name))) {
+    refuse('backends', backends);
+  }
+  for (const name of ['simd', 'algorithm', 'winograd', 'maxPackedFilterBytes'] as const) {
+    const before = held[name] ?? DEFAULTS[name];
+    if (asked[name] !== undefined && asked[name] !== before) refuse(name, before);
+  }
+}

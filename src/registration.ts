@@ -1,0 +1,188 @@
+import {getBackend, registerGradient, unregisterGradient} from '@tensorflow/tfjs-core';
+import {im2winGradient} from './gradient.ts';
+import {BACKENDS, checkAlgorithm, DEFAULTS, type Im2winOptions} from './options.ts';
+import type {Algorithm, Flavour, PlanWishes} from './plan.ts';
+import {kernelsRegistered} from './routed.ts';
+import type {ConvolutionRecord} from './routes.ts';
+import type {Im2winBackend} from './tfjsKernels.ts';
+
+/** What im2win holds of the wasm backend's heaps, in bytes. */
+export interface Im2winMemory {
+  /** Scratch memory: a block's windows and products, and a filter that each call packs. */
+  workspaceBytes: number;
+  /** Packed filters, each kept until its tensor's data is freed. */
+  filterBytes: number;
+  /** Both, and what aligning them to cache lines costs. */
+  ownBytes: number;
+}
+
+/** What {@link registerIm2win} returns: one for all copies of this package. */
+export interface Im2winRegistration {
+  /**
+   * The backends that are served; `'wasm'` is not on an engine without SIMD. A later call of
+   * {@link registerIm2win} adds those that were imported since.
+   */
+  readonly backends: readonly Im2winBackend[];
+  /**
+   * The flavour in use; `'none'` where wasm is not served, as on an engine without SIMD:
+   * nothing is routed there then.
+   */
+  readonly simd: Flavour | 'none';
+  /**
+   * Changes the algorithm from the next call on. Packed filters stay, so that
+   * two algorithms can be compared in turn.
+   *
+   * @throws Error if it is not one of the four names.
+   */
+  setAlgorithm(algorithm: Algorithm): void;
+  /**
+   * One record for each distinct convolution seen since registration, at most
+   * 1,000 a backend. A convolution that ran by two algorithms has two.
+   */
+  report(): ConvolutionRecord[];
+  /**
+   * A few lines for a person: which of the imported backends are served, or why not; how many distinct
+   * convolutions were routed, and how many are on stock; and before all that what to do, if tfjs runs on
+   * a backend that is not served. The words may change in any version.
+   */
+  status(): string;
+  /** What is held at this moment, on all instances of the backends together. */
+  memory(): Im2winMemory;
+  /**
+   * Puts tfjs's own kernels back, where no other library has put its own in our
+   * place since, and gives all heap memory back.
+   */
+  unregister(): void;
+}
+
+/** A backend that is served, by whichever copy of this package. */
+export interface ServedBackend {
+  readonly name: Im2winBackend;
+  /** Of the kernels, on wasm. */
+  readonly flavour?: Flavour;
+  report(): ConvolutionRecord[];
+  memory(): Im2winMemory;
+  unregister(): void;
+}
+
+/** What is registered: backends, added one by one, and what they have in common. */
+export class Registration {
+  /** Those of the first call: they are in force until the end. */
+  readonly options: Im2winOptions;
+  /** What its callers have of it. */
+  readonly handle: Im2winRegistration;
+  wishes: PlanWishes;
+  over = false;
+  private readonly served = new Map<Im2winBackend, ServedBackend>();
+  private readonly reasons = new Map<Im2winBackend, string>();
+  private readonly onEnd: () => void;
+  private turn: Promise<unknown> = Promise.resolve();
+
+  constructor(options: Im2winOptions, onEnd: () => void) {
+    const {algorithm, winograd, maxPackedFilterBytes} = {...DEFAULTS, ...options};
+    this.options = {...options, backends: options.backends && [...options.backends]};
+    this.wishes = {algorithm, winograd, maxPackedFilterBytes};
+    this.onEnd = onEnd;
+    this.handle = this.makeHandle();
+  }
+
+  /** Runs what adds backends, one call after the other. */
+  inTurn<T>(run: () => Promise<T>): Promise<T> {
+    const result = this.turn.then(run);
+    this.turn = result.catch(() => {});
+    return result;
+  }
+
+  serves(name: Im2winBackend): boolean {
+    return this.served.has(name);
+  }
+
+  add(backend: ServedBackend): void {
+    if (this.served.size === 0) registerGradient(im2winGradient);
+    this.served.set(backend.name, backend);
+    this.reasons.delete(backend.name);
+  }
+
+  /** Keeps why a backend is not served. */
+  leaveOut(name: Im2winBackend, reason: string): void {
+    this.reasons.set(name, reason);
+  }
+
+  end(): void {
+    if (this.over) return;
+    this.over = true;
+    for (const backend of this.served.values()) backend.unregister();
+    if (this.served.size > 0) unregisterGradient(im2winGradient.kernelName);
+    this.onEnd();
+  }
+
+  private backends(): ServedBackend[] {
+    return BACKENDS.flatMap((name) => this.served.get(name) ?? []);
+  }
+
+  private makeHandle(): Im2winRegistration {
+    const registration = this;
+    return {
+      get backends() {
+        return registration.backends().map(({name}) => name);
+      },
+      get simd() {
+        return registration.served.get('wasm')?.flavour ?? 'none';
+      },
+      setAlgorithm(algorithm) {
+        checkAlgorithm('setAlgorithm', algorithm, registration.wishes.winograd);
+        registration.wishes = {...registration.wishes, algorithm};
+      },
+      report: () => registration.backends().flatMap((backend) => backend.report()),
+      status: () => registration.status(),
+      memory() {
+        const memory = {workspaceBytes: 0, filterBytes: 0, ownBytes: 0};
+        for (const {workspaceBytes, filterBytes, ownBytes} of registration
+          .backends()
+          .map((one) => one.memory())) {
+          memory.workspaceBytes += workspaceBytes;
+          memory.filterBytes += filterBytes;
+          memory.ownBytes += ownBytes;
+        }
+        return memory;
+      },
+      unregister: () => registration.end(),
+    };
+  }
+
+  private status(): string {
+    if (this.over) return "im2win is unregistered: every convolution is tfjs's own.";
+    const records = this.handle.report();
+    const onStock = records.filter(({algorithm}) => algorithm === 'stock').length;
+    return [
+      ...this.adviceOnBackend(),
+      ...BACKENDS.filter(kernelsRegistered).map((name) => `${name}: ${this.statusOf(name)}.`),
+      `Distinct convolutions seen: ${records.length - onStock} routed, ${onStock} on stock` +
+        `${onStock > 0 ? '; report() has the reasons' : ''}.`,
+    ].join('\n');
+  }
+
+  private adviceOnBackend(): string[] {
+    const current: string | undefined = getBackend();
+    const names: readonly string[] = this.handle.backends;
+    if (current !== undefined && names.includes(current)) return [];
+    const running =
+      current === undefined ? 'tfjs has no backend yet' : `tfjs runs on '${current}', which is not served`;
+    // What keeps tfjs's own backends from being served stands below; another of them may be slower by far.
+    const isReasonBelow = BACKENDS.some((name) => name === current) || names.length === 0;
+    return [
+      `${running}: nothing is routed${isReasonBelow ? '' : ` until await tf.setBackend('${names.join("') or ('")}')`}.`,
+    ];
+  }
+
+  private statusOf(name: Im2winBackend): string {
+    const backend = this.served.get(name);
+    if (backend !== undefined) return backend.flavour ? `served, ${backend.flavour} SIMD` : 'served';
+    const {backends} = this.options;
+    const reason =
+      backends === undefined || backends.includes(name)
+        ? 'it was imported after the last call of registerIm2win(), and another adds it'
+        : 'it is not in the option backends';
+    return `not served: ${this.reasons.get(name) ?? reason}`;
+  }
+}
