@@ -49,6 +49,12 @@ const CONSUMERS: readonly Consumer[] = [
     runner: ['node_modules/.bin/deno', 'run', '--allow-read', '--allow-env'],
   },
   {name: 'workerd', checks: ESM, programs: ['cpu.js', 'slim.js'], runner: [process.execPath, 'run.js']},
+  {
+    name: 'jest-jsdom',
+    checks: {'check.js': 'cjs'},
+    programs: ['main.test.js', 'auto.test.js', 'slim.test.js'],
+    runner: ['node_modules/.bin/jest'],
+  },
   {name: 'vite', checks: ESM, pages: PAGES, site: 'site'},
   {name: 'webpack', checks: ESM, pages: PAGES, site: 'site'},
   {name: 'esbuild', checks: ESM, pages: PAGES, site: 'site'},
