@@ -46,7 +46,7 @@ const CONSUMERS: readonly Consumer[] = [
     name: 'deno',
     checks: ESM,
     programs: PROGRAMS,
-    runner: ['node_modules/.bin/deno', 'run', '--allow-read', '--allow-env'],
+    runner: ['node_modules/.bin/deno', 'run', '--allow-read'],
   },
   {name: 'workerd', checks: ESM, programs: ['cpu.js', 'slim.js'], runner: [process.execPath, 'run.js']},
   {
