@@ -4,7 +4,7 @@ import {existsSync} from 'node:fs';
 import {chromium} from 'playwright-core';
 import puppeteer from 'puppeteer-core';
 
-/** What both drivers' browsers and pages can do. */
+/** What every driver's browsers and pages can do. */
 export interface Engine {
   newPage(): Promise<Page>;
   close(): Promise<unknown>;

@@ -9,6 +9,7 @@ import {build} from 'esbuild';
 import {type Engine, hasFirefox, launchChromium, launchFirefox} from './engines.ts';
 import type {PageResult, Task} from './page.ts';
 import {type Server, serve} from './server.ts';
+import {hasWebKit, launchWebKit} from './webkit.ts';
 
 /** The headers that make a page isolated, and so give it shared memory. */
 const ISOLATED = {
@@ -27,11 +28,95 @@ const TASKS: readonly (Task & {readonly isolated: boolean})[] = (['page', 'worke
   ],
 );
 
+type Tasks = typeof TASKS;
+
+interface Browser {
+  readonly name: string;
+  readonly found: boolean;
+  /** What a registration says where the page's policy forbids WebAssembly. */
+  readonly forbidden: RegExp;
+  /** The first is the browser as it comes, the others what it would be with other settings. */
+  readonly settings: readonly Setting[];
+}
+
+interface Setting {
+  readonly launch: () => Promise<Engine>;
+  readonly simd: string;
+  /** Whether an isolated page has shared memory, and so tfjs's threaded build. */
+  readonly sharing: boolean;
+  readonly tasks: Tasks;
+}
+
+const isolated: Tasks = TASKS.filter((task) => task.isolated);
+
 /**
  * In Firefox 153 tfjs's threaded build often does not start in a worker, without us too: its setBackend does
  * not come back.
  */
-const FIREFOX_TASKS = TASKS.filter(({place, isolated}) => !(place === 'worker' && isolated));
+const notIsolatedWorker: Tasks = TASKS.filter((task) => !(task.place === 'worker' && task.isolated));
+
+const FORBIDDEN = /^cpu: [^]*wasm: not served: .*Content-Security-Policy: script-src with 'wasm-unsafe-eval'/;
+
+const BROWSERS: readonly Browser[] = [
+  {
+    name: 'Chromium',
+    found: true,
+    forbidden: FORBIDDEN,
+    settings: [
+      {launch: () => launchChromium(), simd: 'relaxed', sharing: true, tasks: TASKS},
+      // V8 has no SIMD without this instruction set. Relaxed SIMD alone it does not turn off.
+      {
+        launch: () => launchChromium('--no-enable-ssse3'),
+        simd: 'none',
+        sharing: true,
+        tasks: TASKS.slice(0, 1),
+      },
+    ],
+  },
+  {
+    name: 'Firefox',
+    found: hasFirefox,
+    forbidden: FORBIDDEN,
+    settings: [
+      {launch: () => launchFirefox(), simd: 'relaxed', sharing: true, tasks: notIsolatedWorker},
+      {
+        launch: () => launchFirefox({'javascript.options.wasm_relaxed_simd': false}),
+        simd: 'strict',
+        sharing: true,
+        tasks: notIsolatedWorker,
+      },
+    ],
+  },
+  {
+    // WebKitGTK has no SharedArrayBuffer on an isolated page, where Safari has one: the last setting is Safari's.
+    // With that option every page has it, so only isolated ones are opened.
+    name: 'WebKit',
+    found: hasWebKit,
+    // It compiles all the same. What it refuses is an instance from bytes, which is what tfjs's backend asks for.
+    forbidden: /^wasm: cpu: /,
+    settings: [
+      {launch: () => launchWebKit(), simd: 'strict', sharing: false, tasks: TASKS},
+      {
+        launch: () => launchWebKit({useWasmRelaxedSIMD: true}),
+        simd: 'relaxed',
+        sharing: false,
+        tasks: TASKS.slice(0, 1),
+      },
+      {
+        launch: () => launchWebKit({useWasmSIMD: false}),
+        simd: 'none',
+        sharing: false,
+        tasks: TASKS.slice(0, 1),
+      },
+      {
+        launch: () => launchWebKit({useSharedArrayBuffer: true}),
+        simd: 'strict',
+        sharing: true,
+        tasks: isolated,
+      },
+    ],
+  },
+];
 
 interface Line extends Omit<PageResult, 'report'> {
   readonly engine: string;
@@ -40,36 +125,31 @@ interface Line extends Omit<PageResult, 'report'> {
 }
 
 await new Command('npm run test:browser --')
-  .description('The built package in Chromium, and in Firefox if there is one. Needs `npm run build`.')
-  .option('--require-firefox', 'fail if there is no Firefox')
+  .description(
+    'The built package in Chromium, and in Firefox and WebKit if there are any. Needs `npm run build`.',
+  )
+  .option('--require-all', 'fail if there is no Firefox or no WebKit')
   .option('--json <file>', 'write the results as JSON')
   .action(main)
   .parseAsync();
 
-async function main({requireFirefox = false, json}: {requireFirefox?: boolean; json?: string}) {
-  if (requireFirefox && !hasFirefox) throw new Error('there is no Firefox.');
+async function main({requireAll = false, json}: {requireAll?: boolean; json?: string}) {
+  const missing = BROWSERS.filter(({found}) => !found).map(({name}) => name);
+  if (requireAll && missing.length > 0) throw new Error(`there is no ${missing.join(', and no ')}.`);
+  if (missing.length > 0) console.log(`${missing.join(', ')}: not found, left out.`);
   const server = await serveAll();
   const lines: Line[] = [];
-  const engine = async (name: string, launch: () => Promise<Engine>, simd: string, tasks: typeof TASKS) => {
-    const browser = await launch();
-    try {
-      const label = `${name} (${simd})`;
-      for (const task of tasks) lines.push(await runTask(label, browser, server, simd, task));
-      if (simd === 'relaxed') await checkForbidden(name, browser, server);
-    } finally {
-      await browser.close();
-    }
-  };
   try {
-    await engine('Chromium', () => launchChromium(), 'relaxed', TASKS);
-    // V8 has no SIMD without this instruction set. Relaxed SIMD alone it does not turn off.
-    await engine('Chromium', () => launchChromium('--no-enable-ssse3'), 'none', TASKS.slice(0, 1));
-    if (hasFirefox) {
-      await engine('Firefox', () => launchFirefox(), 'relaxed', FIREFOX_TASKS);
-      const strict = {'javascript.options.wasm_relaxed_simd': false};
-      await engine('Firefox', () => launchFirefox(strict), 'strict', FIREFOX_TASKS);
-    } else {
-      console.log('Firefox: not found, left out.');
+    for (const {name, settings, forbidden} of BROWSERS.filter(({found}) => found)) {
+      for (const setting of settings) {
+        const engine = await setting.launch();
+        try {
+          for (const task of setting.tasks) lines.push(await runTask(name, engine, server, setting, task));
+          if (setting === settings[0]) await checkForbidden(name, engine, server, forbidden);
+        } finally {
+          await engine.close();
+        }
+      }
     }
     if (json !== undefined) writeFileSync(json, `${JSON.stringify(lines, undefined, 2)}\n`);
   } finally {
@@ -117,14 +197,16 @@ async function withPage(browser: Engine, url: string, expression: string): Promi
 }
 
 async function runTask(
-  engine: string,
+  browserName: string,
   browser: Engine,
   server: Server,
-  simd: string,
-  task: Task & {isolated: boolean},
+  {simd, sharing}: Setting,
+  task: Tasks[number],
 ): Promise<Line> {
   const {place, isolated, kernels, threads} = task;
-  const name = `${engine}, ${place}, ${isolated ? `isolated, ${threads} thread(s)` : 'plain'}, kernels ${kernels}`;
+  const engine = `${browserName} (${simd})`;
+  const shared = isolated && sharing;
+  const name = `${engine}, ${place}, ${isolated ? `isolated${shared ? ' and shared' : ''}, ${threads} thread(s)` : 'plain'}, kernels ${kernels}`;
   const url = `${server.origin}/${isolated ? 'isolated' : 'plain'}.html`;
   const {report, ...result} = (await withPage(browser, url, `run(${JSON.stringify(task)})`).catch((cause) => {
     throw new Error(`${name}: ${cause.message}`, {cause});
@@ -141,40 +223,43 @@ async function runTask(
         : ''),
   );
   assert.equal(result.isolated, isolated, name);
-  assert.equal(result.shared, isolated, name);
-  assert.equal(result.threads, threads, name);
+  assert.equal(result.shared, shared, name);
+  assert.equal(result.threads, shared ? threads : 1, name);
   assert.equal(result.simd, kernels === 'module' ? 'strict' : simd, name);
   assert.equal(result.ownBytesAfter, 0, name);
   // 108 products of at most 1 and a bias, in float on one side: 109 · 2^-24 · 109 at the worst.
   assert.ok(largestDifference <= 7.1e-4 && largestDifference > 0, name);
-  assert.deepEqual(taken, expectedOf(task, simd), name);
-  if (kernels === 'module' && isolated)
-    assert.match(result.refusal ?? '', /given as a compiled module/, name);
+  assert.deepEqual(taken, expectedOf(task, simd, shared), name);
+  if (kernels === 'module' && shared) assert.match(result.refusal ?? '', /given as a compiled module/, name);
   else assert.equal(result.refusal, undefined, name);
   return {engine, task, taken, ...result};
 }
 
-function expectedOf({kernels, threads, isolated}: Task & {isolated: boolean}, simd: string): string[] {
+function expectedOf({kernels, threads}: Task, simd: string, shared: boolean): string[] {
   if (simd === 'none') return [];
-  if (kernels === 'module' && isolated) {
+  if (kernels === 'module' && shared) {
     const reason =
       'its memory is shared, and the kernels were given as a compiled module, which takes one that is not';
     return [`2 FusedConv2D by stock (${reason})`, '1 Conv2D by im2win'];
   }
   const first =
-    threads === 1
+    threads === 1 || !shared
       ? '1 FusedConv2D by winograd'
       : `1 FusedConv2D by stock (tfjs runs on ${threads} threads, im2win on one)`;
   return [first, '1 Conv2D by im2win', '1 FusedConv2D by im2win'];
 }
 
 /** Where no WebAssembly is allowed, tfjs has no wasm backend either, and im2win serves cpu. */
-async function checkForbidden(name: string, browser: Engine, server: Server): Promise<void> {
+async function checkForbidden(
+  name: string,
+  browser: Engine,
+  server: Server,
+  expected: RegExp,
+): Promise<void> {
   for (const kernels of ['embedded', 'url'] as const) {
     const expression = `register('${kernels}').then((im2win) => [...im2win.backends, im2win.status()].join(': '))`;
     const told = (await withPage(browser, `${server.origin}/forbidden.html`, expression)) as string;
     console.log(`${name}, WebAssembly forbidden, kernels ${kernels}: ${told}`);
-    assert.match(told, /^cpu: /);
-    assert.match(told, /wasm: not served: .*Content-Security-Policy: script-src with 'wasm-unsafe-eval'/);
+    assert.match(told, expected);
   }
 }

@@ -5,8 +5,11 @@ import type {AddressInfo} from 'node:net';
 import path from 'node:path';
 
 const TYPES: Record<string, string> = {
+  '.css': 'text/css; charset=utf-8',
   '.html': 'text/html; charset=utf-8',
+  '.jpg': 'image/jpeg',
   '.js': 'text/javascript; charset=utf-8',
+  '.png': 'image/png',
   '.wasm': 'application/wasm',
 };
 

@@ -1,11 +1,11 @@
 // What each consumer computes, by im2win and by stock. Has no imports, so that every kind of project can take it.
 
 /**
- * @param tf The consumer's tfjs, with its wasm backend.
+ * @param tf The consumer's tfjs, with that backend.
  * @param register Returns a promise of im2win's registration.
  */
-export async function compare(tf, register) {
-  await tf.setBackend('wasm');
+export async function compare(tf, register, backend = 'wasm') {
+  if (!(await tf.setBackend(backend))) throw new Error(`tfjs has no ${backend} backend here.`);
   const x = tf.randomUniform([1, 20, 21, 16], -1, 1, 'float32', 1);
   const filter = tf.randomUniform([3, 3, 16, 24], -1, 1, 'float32', 2);
   const bias = tf.randomUniform([24], -1, 1, 'float32', 3);

@@ -18,8 +18,10 @@ interface Consumer {
   readonly name: string;
   /** How its check.js, and beside it check.cjs, is written. */
   readonly checks: Readonly<Record<string, 'esm' | 'cjs' | 'iife'>>;
-  /** What Node runs; each prints its result. */
+  /** Each prints its result. */
   readonly programs?: readonly string[];
+  /** What runs the programs, Node if nothing is said: a command in its folder, and its arguments. */
+  readonly runner?: readonly string[];
   /** What Chromium opens; each page keeps its result in the global `result`. */
   readonly pages?: readonly string[];
   /** The folder of the pages. */
@@ -28,13 +30,30 @@ interface Consumer {
 
 const ESM = {'check.js': 'esm'} as const;
 const PAGES = ['main.html', 'auto.html', 'slim.html'];
+const PROGRAMS = ['main.js', 'auto.js', 'slim.js'];
 const CONSUMERS: readonly Consumer[] = [
-  {name: 'node-esm', checks: ESM, programs: ['main.js', 'auto.js', 'slim.js']},
-  {name: 'node-cjs', checks: {'check.js': 'cjs'}, programs: ['main.js', 'auto.js', 'slim.js']},
+  {name: 'node-esm', checks: ESM, programs: PROGRAMS},
+  {name: 'node-cjs', checks: {'check.js': 'cjs'}, programs: PROGRAMS},
   {
     name: 'typescript',
     checks: {...ESM, 'check.cjs': 'cjs'},
     programs: ['main.mjs', 'auto.mjs', 'slim.cjs'],
+  },
+  {name: 'tfjs-union', checks: ESM, programs: PROGRAMS},
+  {name: 'tfjs-4.0', checks: ESM, programs: PROGRAMS},
+  {name: 'bun', checks: ESM, programs: PROGRAMS, runner: ['node_modules/.bin/bun']},
+  {
+    name: 'deno',
+    checks: ESM,
+    programs: PROGRAMS,
+    runner: ['node_modules/.bin/deno', 'run', '--allow-read'],
+  },
+  {name: 'workerd', checks: ESM, programs: ['cpu.js', 'slim.js'], runner: [process.execPath, 'run.js']},
+  {
+    name: 'jest-jsdom',
+    checks: {'check.js': 'cjs'},
+    programs: ['main.test.js', 'auto.test.js', 'slim.test.js'],
+    runner: ['node_modules/.bin/jest'],
   },
   {name: 'vite', checks: ESM, pages: PAGES, site: 'site'},
   {name: 'webpack', checks: ESM, pages: PAGES, site: 'site'},
@@ -127,9 +146,13 @@ function checkNothing(site: string): void {
   assert.doesNotMatch(readFileSync(path.join(site, found[0]), 'utf8'), /im2win/);
 }
 
-async function runPrograms({programs = []}: Consumer, home: string): Promise<Record<string, Result>> {
+async function runPrograms(
+  {programs = [], runner = [process.execPath]}: Consumer,
+  home: string,
+): Promise<Record<string, Result>> {
   const results: Record<string, Result> = {};
-  for (const program of programs) results[program] = JSON.parse(await run(home, process.execPath, program));
+  const [command, ...args] = runner;
+  for (const program of programs) results[program] = JSON.parse(await run(home, command, ...args, program));
   return results;
 }
 

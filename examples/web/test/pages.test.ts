@@ -7,6 +7,7 @@ import type {AxeResults} from 'axe-core';
 import type {Locator, Page} from 'playwright-core';
 import type {BenchmarkExport} from '../src/benchmark.ts';
 import {openSite, type Site} from './browser.ts';
+import {canvasDifference} from './inPage.ts';
 
 const AXE = createRequire(import.meta.url).resolve('axe-core');
 const RUN_MS = 60_000;
@@ -127,32 +128,6 @@ async function expectLively(leastSteps: number, network: number): Promise<void> 
   assert.ok(values.length >= leastSteps, `the progress bar showed ${values.length} values only`);
 }
 
-/** The pixels that the page has in its canvases. */
-async function canvasDifference(a: string, b: string): Promise<{largest: number; differing: number}> {
-  return page.evaluate(
-    ([first, second]) => {
-      const [one, other] = [first, second].map((id) => {
-        const canvas = document.getElementById(id) as HTMLCanvasElement;
-        return (canvas.getContext('2d') as CanvasRenderingContext2D).getImageData(
-          0,
-          0,
-          canvas.width,
-          canvas.height,
-        ).data;
-      });
-      let largest = 0;
-      let differing = 0;
-      one.forEach((value, i) => {
-        const difference = Math.abs(value - other[i]);
-        largest = Math.max(largest, difference);
-        if (difference > 1) ++differing;
-      });
-      return {largest, differing};
-    },
-    [a, b],
-  );
-}
-
 /** A picture as a file, drawn by the browser. */
 async function pictureFile(name: string, width: number, height: number) {
   const bytes = await page.evaluate(
@@ -216,9 +191,9 @@ test('super-resolution of the sample, by keyboard alone, while the page stays li
   assert.match(memory?.[1] ?? '', /^\d+\.\d MiB$/);
   assert.match(memory?.[2] ?? '', /^\d+\.\d MiB$/);
 
-  const {largest} = await canvasDifference('canvas-stock', 'canvas-im2win');
+  const {largest} = await page.evaluate(canvasDifference, ['canvas-stock', 'canvas-im2win'] as const);
   assert.ok(largest <= 1, `a pixel of stock and im2win differs by ${largest}`);
-  const {differing} = await canvasDifference('canvas-original', 'canvas-im2win');
+  const {differing} = await page.evaluate(canvasDifference, ['canvas-original', 'canvas-im2win'] as const);
   assert.ok(differing > 10_000, `the network changed ${differing} values only`);
 
   await expectAccessible('the demo after a run');
