@@ -272,6 +272,14 @@ const FOUND: readonly LimitCall[] = [
   call('conv2dTranspose', [1, 2 ** 16, 2 ** 14, 1], [1, 1, 1, 1], {strides: 2 ** 16}),
   call('conv2dTranspose', [1, 600, 600, 1], [400, 400, 1, 1], {strides: 400}),
   call('conv2dTranspose', [1, 300, 300, 1], [200, 200, 1, 1], {strides: 200}),
+  call('conv2d', [1, 4, 5, 2], [3, 3, 2, 3], {dilations: 2 ** 32}),
+  call('im2winConv2d', [1, 4, 5, 2], [3, 3, 2, 3], {strides: 2 ** 32, pad: all(2 ** 32)}),
+  call('depthwiseConv2d', [1, 4, 5, 2], [3, 3, 2, 1], {dilations: 2 ** 32}),
+  call('depthwiseConv2d', [1, 4, 5, 2], [3, 3, 2, 1], {pad: [2 ** 31, -(2 ** 31), 1, 1]}),
+  call('depthwiseConv2d', [1, 2 ** 20, 3, 1], [3, 3, 1, 1], {dilations: [2 ** 18, 1], dataFormat: 'NCHW'}),
+  call('DepthwiseConv2dNativeBackpropInput', [1, 4, 5, 2], [3, 3, 2, 1], {dilations: [1, 2 ** 30]}),
+  call('Conv2DBackpropFilter', [1, 4, 5, 2], [3, 3, 2, 3], {pad: [2 ** 31, -(2 ** 31), 1, 1]}),
+  call('conv2dTranspose', [1, 1, 2 ** 30 + 1, 1], [1, 1, 1, 1], {strides: 2 ** 30 + 1}),
 ];
 
 const WRITTEN: readonly LimitCall[] = [...FOUND, ...LARGE, ...ABSURD];
