@@ -1,4 +1,6 @@
 // Depthwise convolutions on every backend, against the full convolutions that they are.
+import {keptRows, ROWS_BYTES} from '../src/cpu/depthwise.ts';
+import {convGeometry} from '../src/geometry.ts';
 import {registerIm2win} from '../src/index.ts';
 import {
   type ConvCase,
@@ -112,6 +114,96 @@ describe.each([
       check(depthwiseCase([2, 5, 9, 5], [3, 3, 5, 2], {pad: 'same'}), epilogue);
     },
   );
+});
+
+/** Explicit padding of NHWC. */
+const around = (top: number, bottom: number, left: number, right: number): ConvCase['pad'] => [
+  [0, 0],
+  [top, bottom],
+  [left, right],
+  [0, 0],
+];
+
+describe('on cpu, windows of any reach', () => {
+  const CASES: ConvCase[] = [
+    ...([2, 5, 2000, 2 ** 30, 2 ** 31] as const).flatMap((dilation) => [
+      depthwiseCase([1, 8, 8, 16], [3, 3, 16, 1], {dilations: [dilation, dilation], pad: 'same'}),
+      depthwiseCase([2, 7, 9, 3], [2, 5, 3, 2], {dilations: [dilation, dilation], pad: 'same'}),
+      depthwiseCase([1, 7, 9, 3], [3, 2, 3, 1], {dilations: [dilation, 1], pad: 'same'}),
+    ]),
+    // Output rows that share input rows are not neighbours.
+    ...([2, 3, 4, 6] as const).map((stride) =>
+      depthwiseCase([2, 23, 17, 2], [4, 3, 2, 1], {
+        strides: [stride, stride],
+        dilations: [6, 4],
+        pad: around(9, 9, 9, 9),
+      }),
+    ),
+    ...([7, 2 ** 20, 2 ** 31] as const).flatMap((stride) => [
+      depthwiseCase([1, 8, 8, 4], [3, 3, 4, 1], {strides: [stride, stride], pad: 'same'}),
+      depthwiseCase([1, 8, 8, 4], [3, 3, 4, 1], {
+        strides: [stride, stride],
+        pad: around(stride, 2 * stride, 2 * stride, stride),
+      }),
+    ]),
+    // One window far from the image, on each side, and one on it.
+    depthwiseCase([1, 4, 5, 2], [3, 3, 2, 1], {
+      strides: [2 ** 28, 2 ** 28],
+      dilations: [2 ** 28, 2 ** 28],
+      pad: around(2 ** 29, 2 ** 29, 2 ** 29, 2 ** 29),
+    }),
+    // Cropped, and more than all of it.
+    depthwiseCase([1, 9, 9, 2], [3, 3, 2, 1], {pad: around(-3, -1, -2, -3)}),
+    depthwiseCase([1, 9, 9, 2], [2, 2, 2, 1], {pad: around(-12, 9, 9, -12)}),
+    depthwiseCase([1, 3, 3, 2], [400, 300, 2, 1], {pad: 'same'}),
+    // Rows that are computed in parts.
+    depthwiseCase([1, 3, 400_001, 1], [3, 17, 1, 1], {strides: [1, 16]}),
+  ];
+
+  beforeAll(async () => {
+    await freshBackend('cpu');
+    await registerIm2win();
+  });
+  afterAll(async () => (await registerIm2win()).unregister());
+
+  test.each(CASES.map((problem) => [problem.name, problem] as const))('%s', (_, problem) => {
+    for (const dataFormat of ['NHWC', 'NCHW'] as const) {
+      tf.tidy(() => {
+        const {full, operands} = depthwiseOperandsOf(problem, LINEAR, 3);
+        const output = runConv('DepthwiseConv2dNative', problem, LINEAR, operands, dataFormat);
+        expectConvolution(output, problem, LINEAR, full);
+      });
+    }
+  });
+
+  test('keep rows in bounded memory', () => {
+    const sizes = [1, 3, 2000, 2 ** 20, 2 ** 31, 2 ** 40];
+    for (const stride of sizes) {
+      for (const dilation of sizes) {
+        for (const before of [-1, 0, 2 ** 10, 2 ** 20, 2 ** 31]) {
+          for (const [size, filter] of [
+            [8, 3],
+            [500, 31],
+            [3, 1000],
+          ]) {
+            const after = filter * dilation;
+            const geometry = convGeometry(
+              [1, size, size, 16],
+              [filter, filter, 16, 1],
+              {strides: stride, dilations: dilation, pad: around(before, after, before, after)},
+              true,
+            );
+            const {rowCount, rowValues, pixels} = keptRows(geometry);
+            // Four pixels are a tile.
+            const tileBytes = 8 * 4 * Math.min(size, filter) * filter * 16;
+            const name = `stride ${stride}, dilation ${dilation}, pad ${before}, ${size} by ${filter}`;
+            expect([name, 8 * rowCount * rowValues <= Math.max(ROWS_BYTES, tileBytes)]).toEqual([name, true]);
+            expect([name, pixels >= Math.min(4, geometry.outWidth)]).toEqual([name, true]);
+          }
+        }
+      }
+    }
+  });
 });
 
 test('a model that exists calls it, and the report says so', async () => {

@@ -1,9 +1,12 @@
 import type {ConvGeometry} from '../geometry.ts';
 import {type CpuConv, clamp, type Epilogue, makeEpilogue} from './epilogue.ts';
-import {gatherStrip, layoutStrides} from './gather.ts';
+import {gatherStrip, layoutStrides, type StripColumns} from './gather.ts';
 
 /** Output pixels of a tile. */
 const PIXELS = 4;
+
+/** What the kept rows may take; a tile's own windows may take more. */
+export const ROWS_BYTES = 8 * 2 ** 20;
 
 /**
  * A depthwise convolution, summed in double precision. The input rows under an output
@@ -19,58 +22,178 @@ export function runDepthwise(
   conv: Omit<CpuConv, 'panels' | 'workspace'>,
 ): Float32Array {
   const {batchSize, outHeight, outWidth, outChannels, inHeight, inWidth, inChannels} = geometry;
-  const {filterHeight, filterWidth, dilationHeight, dilationWidth, strideWidth} = geometry;
   const output = new Float32Array(batchSize * outHeight * outWidth * outChannels);
   const xStrides = layoutStrides(geometry, inHeight, inWidth, inChannels);
   const yStrides = layoutStrides(geometry, outHeight, outWidth, outChannels);
   const epilogue = makeEpilogue(conv, outChannels);
 
-  // The last tile may reach over the output row's end.
-  const pixels = Math.ceil(outWidth / PIXELS) * PIXELS;
-  const columns = (pixels - 1) * strideWidth + (filterWidth - 1) * dilationWidth + 1;
-  const rowValues = columns * inChannels;
-  const rowCount = (filterHeight - 1) * dilationHeight + 1;
+  const {seen, rowCount, rowValues, pixels, columns, inRows} = keptRows(geometry);
+  const {strideHeight, dilationHeight, padTop} = seen.geometry;
+  const taps = seenTaps(geometry, seen, filter);
+  const tapRow = seen.geometry.filterWidth * outChannels;
   const rows = Array.from({length: rowCount}, () => new Float64Array(rowValues));
+  const held = new Float64Array(rowCount);
   const rowGeometry = {...geometry, filterHeight: 1, strideHeight: 1, padTop: 0};
-  const gathered = {first: -geometry.padLeft, step: 1, columns, groupStep: 0, groups: 1};
-  const taps = new Float64Array(filter);
   const sums = new Float64Array(PIXELS * outChannels);
-  const tile = (dilationWidth === 1 && TILES[`${filterWidth}/${strideWidth}`]) || tileOfAny;
+  const tile =
+    (inRows.dilationWidth === 1 && TILES[`${inRows.filterWidth}/${inRows.strideWidth}`]) || tileOfAny;
   const under: Float64Array[] = [];
 
-  for (let image = 0; image < batchSize; ++image) {
-    let next = -geometry.padTop;
-    for (let row = 0; row < outHeight; ++row) {
-      const top = row * geometry.strideHeight - geometry.padTop;
-      for (next = Math.max(next, top); next < top + rowCount; ++next) {
-        const to = rows[(next + geometry.padTop) % rowCount];
-        gatherStrip(to, conv.x, image * xStrides.batch, xStrides, rowGeometry, next, gathered);
+  // Output rows so many apart see some of the same input rows; others see none.
+  const apart = dilationHeight / gcd(strideHeight, dilationHeight);
+
+  const sumRow = (image: number, row: number, firstPixel: number) => {
+    const top = row * strideHeight - padTop;
+    const gathered = {...columns, first: firstPixel * geometry.strideWidth - seen.geometry.padLeft};
+    const firstTap = Math.max(0, Math.ceil(-top / dilationHeight));
+    under.length = 0;
+    for (let kh = firstTap; kh < seen.geometry.filterHeight; ++kh) {
+      const h = top + kh * dilationHeight;
+      if (h >= inHeight) break;
+      const slot = Math.floor(h / dilationHeight) % rowCount;
+      if (held[slot] !== h) {
+        gatherStrip(rows[slot], conv.x, image * xStrides.batch, xStrides, rowGeometry, h, gathered);
+        held[slot] = h;
       }
-      for (let kh = 0; kh < filterHeight; ++kh) {
-        under[kh] = rows[(top + kh * dilationHeight + geometry.padTop) % rowCount];
-      }
-      for (let pixel = 0; pixel < outWidth; pixel += PIXELS) {
-        tile(under, pixel * strideWidth * inChannels, geometry, taps, sums);
-        for (let p = 0; p < PIXELS && pixel + p < outWidth; ++p) {
-          const to = image * yStrides.batch + row * yStrides.row + (pixel + p) * yStrides.pixel;
-          if (epilogue.byChannel) {
-            writePixel(output, to, yStrides.channel, sums, p * outChannels, epilogue);
-            continue;
-          }
-          for (let n = 0; n < outChannels; ++n) {
-            output[to + n * yStrides.channel] = epilogue.finish(
-              sums[p * outChannels + n],
-              image,
-              row,
-              pixel + p,
-              n,
-            );
-          }
+      under.push(rows[slot]);
+    }
+    const end = Math.min(outWidth, firstPixel + pixels);
+    const pixelValues = inRows.strideWidth * inChannels;
+    for (let pixel = firstPixel; pixel < end; pixel += PIXELS) {
+      tile(under, (pixel - firstPixel) * pixelValues, firstTap * tapRow, inRows, taps, sums);
+      for (let p = 0; p < PIXELS && pixel + p < end; ++p) {
+        const to = image * yStrides.batch + row * yStrides.row + (pixel + p) * yStrides.pixel;
+        if (epilogue.byChannel) {
+          writePixel(output, to, yStrides.channel, sums, p * outChannels, epilogue);
+          continue;
         }
+        for (let n = 0; n < outChannels; ++n) {
+          output[to + n * yStrides.channel] = epilogue.finish(
+            sums[p * outChannels + n],
+            image,
+            row,
+            pixel + p,
+            n,
+          );
+        }
+      }
+    }
+  };
+
+  for (let image = 0; image < batchSize; ++image) {
+    for (let firstPixel = 0; firstPixel < outWidth; firstPixel += pixels) {
+      held.fill(-1);
+      for (let first = 0; first < Math.min(apart, outHeight); ++first) {
+        for (let row = first; row < outHeight; row += apart) sumRow(image, row, firstPixel);
       }
     }
   }
   return output;
+}
+
+/** A depthwise convolution without the taps that no window has inside the image. */
+interface SeenTaps {
+  readonly geometry: ConvGeometry;
+  readonly firstRow: number;
+  readonly firstColumn: number;
+}
+
+/** The input rows that are kept at a time, and how they lie. */
+interface KeptRows {
+  readonly seen: SeenTaps;
+  readonly rowCount: number;
+  readonly rowValues: number;
+  /** Output pixels of a row that are computed at a time; the last tile may reach over the row's end. */
+  readonly pixels: number;
+  readonly columns: Omit<StripColumns, 'first'>;
+  /** The convolution of a kept row: its stride and dilation are in columns of the row. */
+  readonly inRows: ConvGeometry;
+}
+
+/**
+ * A row holds all columns from its first window's first to its last window's last, or
+ * the columns of window after window where they are fewer. So what is kept is bounded
+ * by `ROWS_BYTES`, or by a tile's windows, whatever the strides, dilations and padding.
+ */
+export function keptRows(geometry: ConvGeometry): KeptRows {
+  const seen = seenGeometry(geometry);
+  const {filterHeight, filterWidth, strideWidth, dilationWidth} = seen.geometry;
+  const rowCount = Math.min(filterHeight, Math.ceil(geometry.inHeight / seen.geometry.dilationHeight));
+  const layout = (pixels: number): KeptRows => {
+    const span = (pixels - 1) * strideWidth + (filterWidth - 1) * dilationWidth + 1;
+    const apart = span > pixels * filterWidth;
+    const columns = apart
+      ? {columns: filterWidth, step: dilationWidth, groups: pixels, groupStep: strideWidth}
+      : {columns: span, step: 1, groups: 1, groupStep: 0};
+    return {
+      seen,
+      rowCount,
+      rowValues: columns.columns * columns.groups * geometry.inChannels,
+      pixels,
+      columns,
+      inRows: apart ? {...seen.geometry, strideWidth: filterWidth, dilationWidth: 1} : seen.geometry,
+    };
+  };
+  let rows = layout(wholeTiles(geometry.outWidth));
+  while (rows.pixels > PIXELS && 8 * rows.rowCount * rows.rowValues > ROWS_BYTES) {
+    rows = layout(wholeTiles(rows.pixels / 2));
+  }
+  return rows;
+}
+
+function wholeTiles(pixels: number): number {
+  return Math.ceil(pixels / PIXELS) * PIXELS;
+}
+
+function seenGeometry(geometry: ConvGeometry): SeenTaps {
+  const {inHeight, outHeight, filterHeight, strideHeight, dilationHeight, padTop} = geometry;
+  const {inWidth, outWidth, filterWidth, strideWidth, dilationWidth, padLeft} = geometry;
+  const rows = seenAlong(inHeight, outHeight, filterHeight, strideHeight, dilationHeight, padTop);
+  const columns = seenAlong(inWidth, outWidth, filterWidth, strideWidth, dilationWidth, padLeft);
+  return {
+    firstRow: rows.first,
+    firstColumn: columns.first,
+    geometry: {
+      ...geometry,
+      filterHeight: rows.count,
+      padTop: padTop - rows.first * dilationHeight,
+      filterWidth: columns.count,
+      padLeft: padLeft - columns.first * dilationWidth,
+    },
+  };
+}
+
+/** One side's taps between the first and the last that can meet the input; one where none can. */
+function seenAlong(
+  input: number,
+  output: number,
+  taps: number,
+  stride: number,
+  dilation: number,
+  pad: number,
+) {
+  const first = clamp(Math.ceil((pad - (output - 1) * stride) / dilation), 0, taps - 1);
+  const last = clamp(Math.floor((pad + input - 1) / dilation), first, taps - 1);
+  return {first, count: last - first + 1};
+}
+
+/** Their values, [filterHeight][filterWidth][outChannels]. */
+function seenTaps(
+  {filterWidth, outChannels}: ConvGeometry,
+  {geometry, firstRow, firstColumn}: SeenTaps,
+  filter: ArrayLike<number>,
+): Float64Array {
+  const rowValues = geometry.filterWidth * outChannels;
+  const taps = new Float64Array(geometry.filterHeight * rowValues);
+  for (let kh = 0; kh < geometry.filterHeight; ++kh) {
+    const from = ((firstRow + kh) * filterWidth + firstColumn) * outChannels;
+    for (let i = 0; i < rowValues; ++i) taps[kh * rowValues + i] = filter[from + i];
+  }
+  return taps;
+}
+
+function gcd(a: number, b: number): number {
+  return b === 0 ? a : gcd(b, a % b);
 }
 
 /** Adds the bias of each channel, clamps and writes: a function of its own, so that V8 compiles it alone. */
@@ -85,22 +208,26 @@ function writePixel(
   for (let n = 0; n < bias.length; ++n, to += step) output[to] = clamp(sums[from + n] + bias[n], low, high);
 }
 
-/** Sums four pixels of every channel, whose windows begin at `at` of each row, to [pixel][outChannels]. */
+/**
+ * Sums four pixels of every channel, whose windows begin at `at` of each row, and the
+ * rows' taps at `firstTap`, to [pixel][outChannels].
+ */
 type Tile = (
   rows: readonly Float64Array[],
   at: number,
+  firstTap: number,
   geometry: ConvGeometry,
   taps: Float64Array,
   sums: Float64Array,
 ) => void;
 
-const tileOfAny: Tile = (rows, at, geometry, taps, sums) => {
+const tileOfAny: Tile = (rows, at, firstTap, geometry, taps, sums) => {
   const {filterWidth, inChannels, outChannels, channelMultiplier = 1} = geometry;
   const tapStep = geometry.dilationWidth * inChannels;
   const step = geometry.strideWidth * inChannels;
   for (let n = 0; n < outChannels; ++n) {
     const first = at + (channelMultiplier === 1 ? n : Math.floor(n / channelMultiplier));
-    let tap = n;
+    let tap = firstTap + n;
     let s0 = 0;
     let s1 = 0;
     let s2 = 0;
@@ -124,10 +251,10 @@ const tileOfAny: Tile = (rows, at, geometry, taps, sums) => {
 
 // Taps side by side: neighbouring windows share columns.
 
-const tile3: Tile = (rows, at, {inChannels, outChannels, channelMultiplier = 1}, taps, sums) => {
+const tile3: Tile = (rows, at, firstTap, {inChannels, outChannels, channelMultiplier = 1}, taps, sums) => {
   for (let n = 0; n < outChannels; ++n) {
     const first = at + (channelMultiplier === 1 ? n : Math.floor(n / channelMultiplier));
-    let tap = n;
+    let tap = firstTap + n;
     let s0 = 0;
     let s1 = 0;
     let s2 = 0;
@@ -154,10 +281,17 @@ const tile3: Tile = (rows, at, {inChannels, outChannels, channelMultiplier = 1},
   }
 };
 
-const tile3stride2: Tile = (rows, at, {inChannels, outChannels, channelMultiplier = 1}, taps, sums) => {
+const tile3stride2: Tile = (
+  rows,
+  at,
+  firstTap,
+  {inChannels, outChannels, channelMultiplier = 1},
+  taps,
+  sums,
+) => {
   for (let n = 0; n < outChannels; ++n) {
     const first = at + (channelMultiplier === 1 ? n : Math.floor(n / channelMultiplier));
-    let tap = n;
+    let tap = firstTap + n;
     let s0 = 0;
     let s1 = 0;
     let s2 = 0;
@@ -183,10 +317,10 @@ const tile3stride2: Tile = (rows, at, {inChannels, outChannels, channelMultiplie
   }
 };
 
-const tile5: Tile = (rows, at, {inChannels, outChannels, channelMultiplier = 1}, taps, sums) => {
+const tile5: Tile = (rows, at, firstTap, {inChannels, outChannels, channelMultiplier = 1}, taps, sums) => {
   for (let n = 0; n < outChannels; ++n) {
     const first = at + (channelMultiplier === 1 ? n : Math.floor(n / channelMultiplier));
-    let tap = n;
+    let tap = firstTap + n;
     let s0 = 0;
     let s1 = 0;
     let s2 = 0;
@@ -217,10 +351,17 @@ const tile5: Tile = (rows, at, {inChannels, outChannels, channelMultiplier = 1},
   }
 };
 
-const tile5stride2: Tile = (rows, at, {inChannels, outChannels, channelMultiplier = 1}, taps, sums) => {
+const tile5stride2: Tile = (
+  rows,
+  at,
+  firstTap,
+  {inChannels, outChannels, channelMultiplier = 1},
+  taps,
+  sums,
+) => {
   for (let n = 0; n < outChannels; ++n) {
     const first = at + (channelMultiplier === 1 ? n : Math.floor(n / channelMultiplier));
-    let tap = n;
+    let tap = firstTap + n;
     let s0 = 0;
     let s1 = 0;
     let s2 = 0;
