@@ -1,6 +1,6 @@
 // What every entry of the package exports.
 export type {Activation} from './activation.ts';
-export type {ConvAttributes} from './geometry.ts';
+export type {ConvAttributes, ConvSteps} from './geometry.ts';
 export {type Im2winConv2dOptions, im2winConv2d} from './op.ts';
 export type {Im2winOptions} from './options.ts';
 export type {Algorithm, Flavour} from './plan.ts';

@@ -191,7 +191,7 @@ describe('on cpu, windows of any reach', () => {
               [1, size, size, 16],
               [filter, filter, 16, 1],
               {strides: stride, dilations: dilation, pad: around(before, after, before, after)},
-              true,
+              {depthwise: true},
             );
             const {rowCount, rowValues, pixels} = keptRows(geometry);
             // Four pixels are a tile.

@@ -81,7 +81,8 @@ function runShuffled(
     values.fill(12345, guard, guard + 16);
     run(instances[i % count], task, scratch);
     // No task writes behind its scratch.
-    for (let w = guard; w < guard + 16; ++w) if (values[w] !== 12345) throw new Error(`task ${task} writes behind its scratch`);
+    for (let w = guard; w < guard + 16; ++w)
+      if (values[w] !== 12345) throw new Error(`task ${task} writes behind its scratch`);
   }
 }
 
