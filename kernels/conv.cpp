@@ -331,8 +331,8 @@ IM2WIN_INLINE void depthwiseBlock(const ConvJob* job, const Scratch& scratch,
   }
   depthwiseRows(call, x, job->filter, place.at, block.rows, inRows,
                 job->inWidth, job->inChannels, job->multiplier,
-                job->filterHeight, job->filterWidth, job->strideHeight,
-                job->strideWidth, job->dilationHeight, job->dilationWidth,
+                job->filterHeight, job->filterWidth, job->rowTaps,
+                job->strideHeight, job->strideWidth, job->dilationHeight, job->dilationWidth,
                 firstRow - top, job->padLeft);
 }
 

@@ -304,15 +304,17 @@ IM2WIN_INLINE void depthwiseRow(const ConvCall* call, const float* x,
 // Writes `outHeight` rows of call->rowLength pixels to c: [outHeight,
 // rowLength, inChannels * multiplier], spaced as the call says, from the image
 // at x, [inHeight, inWidth, inChannels], and the filter, [filterHeight,
-// filterWidth, inChannels, multiplier]. Output channel c * multiplier + m is
+// filterWidth, inChannels, multiplier], whose rows are `rowTaps` taps apart.
+// Output channel c * multiplier + m is
 // input channel c times filter m of it. Of the call it reads outChannels,
 // rowLength, the output's strides and the epilogue.
 IM2WIN_NOINLINE void depthwiseRows(
     const ConvCall* call, const float* x, const float* filter, float* c,
     uint32_t outHeight, int32_t inHeight, int32_t inWidth, uint32_t inChannels,
     uint32_t multiplier, int32_t filterHeight, int32_t filterWidth,
-    int32_t strideHeight, int32_t strideWidth, int32_t dilationHeight,
-    int32_t dilationWidth, int32_t padTop, int32_t padLeft) {
+    int32_t rowTaps, int32_t strideHeight, int32_t strideWidth,
+    int32_t dilationHeight, int32_t dilationWidth, int32_t padTop,
+    int32_t padLeft) {
   const int32_t outWidth = call->rowLength;
   const uint32_t outChannels = call->outChannels;
   const uint32_t rowFloats = inWidth * inChannels;
@@ -320,7 +322,7 @@ IM2WIN_NOINLINE void depthwiseRows(
   const bool tiled = multiplier == 1 && dilationWidth == 1 &&
                      (filterWidth == 3 || filterWidth == 5) &&
                      (strideWidth == 1 || strideWidth == 2) &&
-                     padLeft < filterWidth;
+                     padLeft < filterWidth && rowTaps == filterWidth;
   const uint32_t whole = tiled ? outChannels & ~3u : 0;
 
   for (uint32_t r = 0; r < outHeight; ++r) {
@@ -330,7 +332,7 @@ IM2WIN_NOINLINE void depthwiseRows(
         lastInside(h, dilationHeight, filterHeight, inHeight);
     const uint32_t rows = bottom > top ? bottom - top : 0;
     const float* xRow = x + (h + top * dilationHeight) * int32_t(rowFloats);
-    const float* filterRow = filter + top * filterWidth * outChannels;
+    const float* filterRow = filter + top * rowTaps * outChannels;
     float* cRow = c + r * call->outRowStride;
     const int32_t next = h + (filterHeight - 1) * dilationHeight + 1;
     const Ahead ahead = next >= 0 && next + strideWidth <= inHeight
@@ -357,7 +359,7 @@ IM2WIN_NOINLINE void depthwiseRows(
           filterRow + begin * int32_t(outChannels),
           cRow + j * call->outPixelStride, whole, multiplier, rows,
           end > begin ? end - begin : 0, rowStride, dilationWidth * inChannels,
-          filterWidth * outChannels, r, j);
+          rowTaps * outChannels, r, j);
     }
   }
 }

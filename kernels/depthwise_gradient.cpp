@@ -3,6 +3,11 @@
 // where the multiplier is 1, one channel at a time elsewhere.
 #include "gradient_rows.h"
 
+// The first tap at `offset` or behind it.
+IM2WIN_INLINE int32_t firstTap(int32_t offset, int32_t dilation) {
+  return offset <= 0 ? 0 : (offset + dilation - 1) / dilation;
+}
+
 IM2WIN_NOINLINE void inputPixel(float* to, const float* dy, const float* filter,
                                 int32_t h, int32_t w, uint32_t inChannels,
                                 uint32_t multiplier, int32_t outHeight,
@@ -15,19 +20,20 @@ IM2WIN_NOINLINE void inputPixel(float* to, const float* dy, const float* filter,
     storeLanes(to + n, splat(0.0f), inChannels - n);
   }
   // Here h and w count from the padding's corner, and cropped ones are below
-  // zero.
-  for (int32_t kh = 0; kh < filterHeight; ++kh) {
+  // zero. Taps beyond these see no pixel of dy.
+  const int32_t bottom =
+      h < 0 ? 0 : least(filterHeight, h / dilationHeight + 1);
+  const int32_t right = w < 0 ? 0 : least(filterWidth, w / dilationWidth + 1);
+  const int32_t top = firstTap(h - (outHeight - 1) * strideHeight,
+                               dilationHeight);
+  const int32_t left = firstTap(w - (outWidth - 1) * strideWidth,
+                                dilationWidth);
+  for (int32_t kh = top; kh < bottom; ++kh) {
     const int32_t row = (h - kh * dilationHeight) / strideHeight;
-    if (h < kh * dilationHeight || row >= outHeight ||
-        row * strideHeight != h - kh * dilationHeight) {
-      continue;
-    }
-    for (int32_t kw = 0; kw < filterWidth; ++kw) {
+    if (row * strideHeight != h - kh * dilationHeight) continue;
+    for (int32_t kw = left; kw < right; ++kw) {
       const int32_t pixel = (w - kw * dilationWidth) / strideWidth;
-      if (w < kw * dilationWidth || pixel >= outWidth ||
-          pixel * strideWidth != w - kw * dilationWidth) {
-        continue;
-      }
+      if (pixel * strideWidth != w - kw * dilationWidth) continue;
       const float* from = dy + (row * outWidth + pixel) * outChannels;
       const float* tap = filter + (kh * filterWidth + kw) * outChannels;
       uint32_t n = 0;
@@ -114,7 +120,11 @@ void im2win_depthwise_gradient_filter(const ConvJob* job, uint32_t first,
           const int32_t h = int32_t(kh) * job->dilationHeight - rows.padTop;
           const Inside down =
               insideOf(h, job->strideHeight, rows.inRows, rows.outRows);
-          for (int32_t kw = 0; kw < job->filterWidth; ++kw) {
+          if (down.first >= down.last) return;
+          const Inside seen =
+              tapsSeen(job->padLeft, job->strideWidth, job->dilationWidth,
+                       job->filterWidth, inWidth, outWidth);
+          for (int32_t kw = seen.first; kw < seen.last; ++kw) {
             const int32_t w = kw * job->dilationWidth - job->padLeft;
             const Inside across =
                 insideOf(w, job->strideWidth, inWidth, outWidth);

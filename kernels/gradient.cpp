@@ -115,11 +115,14 @@ IM2WIN_INLINE void filterRow(const ConvJob* job, const ImageRows& rows,
   const uint32_t dyRow = outWidth * outChannels;
   const Inside down = insideOf(kh * job->dilationHeight - rows.padTop,
                                job->strideHeight, rows.inRows, rows.outRows);
+  const Inside seen =
+      tapsSeen(job->padLeft, job->strideWidth, job->dilationWidth,
+               job->filterWidth, job->inWidth, outWidth);
   for (int32_t block = 0; block < rows.outRows; block += blockRows) {
     const int32_t top = most(block, down.first);
     const int32_t bottom = least(block + blockRows, down.last);
     if (bottom <= top) continue;
-    for (int32_t kw = 0; kw < job->filterWidth; ++kw) {
+    for (int32_t kw = seen.first; kw < seen.last; ++kw) {
       const int32_t w = kw * job->dilationWidth - job->padLeft;
       const Inside across =
           insideOf(w, job->strideWidth, job->inWidth, outWidth);

@@ -75,6 +75,14 @@ IM2WIN_INLINE Inside insideOf(int32_t offset, int32_t stride, int32_t input,
   return {first, least(output, last)};
 }
 
+// Taps [first, last) of a filter's side that some output sees inside the input.
+IM2WIN_INLINE Inside tapsSeen(int32_t pad, int32_t stride, int32_t dilation,
+                              int32_t taps, int32_t input, int32_t output) {
+  const int32_t from = pad - (output - 1) * stride;
+  return {from <= 0 ? 0 : (from + dilation - 1) / dilation,
+          least(taps, pad + input > 0 ? (pad + input - 1) / dilation + 1 : 0)};
+}
+
 IM2WIN_INLINE void clear(float* to, uint32_t count) {
   for (uint32_t i = 0; i < count; i += 4) {
     storeLanes(to + i, splat(0.0f), count - i);

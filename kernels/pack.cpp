@@ -2,15 +2,16 @@
 // outChannels], to panels of NR output channels in the strip's order.
 #include "winograd_pack.h"
 
-// One panel: [filterWidth][filterHeight][inChannels][NR], zeros behind `width`.
+// One panel: [outer][inner][inChannels][NR], zeros behind `width`. Taps are
+// `outerStep` and `innerStep` floats apart in the filter.
 IM2WIN_NOINLINE void packPanel(float* panel, const float* filter,
-                               uint32_t filterHeight, uint32_t filterWidth,
+                               uint32_t outer, uint32_t outerStep,
+                               uint32_t inner, uint32_t innerStep,
                                uint32_t inChannels, uint32_t outChannels,
                                uint32_t width) {
-  for (uint32_t kw = 0; kw < filterWidth; ++kw) {
-    for (uint32_t kh = 0; kh < filterHeight; ++kh) {
-      const float* from =
-          filter + (kh * filterWidth + kw) * inChannels * outChannels;
+  for (uint32_t o = 0; o < outer; ++o) {
+    for (uint32_t i = 0; i < inner; ++i) {
+      const float* from = filter + o * outerStep + i * innerStep;
       for (uint32_t ci = 0; ci < inChannels; ++ci) {
         if (width == kNR) {
           store(panel, load(from));
@@ -32,18 +33,20 @@ IM2WIN_NOINLINE void packPanel(float* panel, const float* filter,
 IM2WIN_INLINE void packIm2win(const ConvJob* job, float* panels,
                               const float* filter, uint32_t first,
                               uint32_t last) {
-  // From rows a window is its filter rows one after the other, as if it were
-  // one row.
+  // In strips a window's columns follow one another, else its rows.
   const bool byStrips = job->source == kFromStrips;
-  const uint32_t taps = job->filterHeight * job->filterWidth;
+  const uint32_t height = job->filterHeight;
+  const uint32_t width = job->filterWidth;
   const uint32_t outChannels = job->outChannels;
+  const uint32_t tapStep = job->inChannels * outChannels;
+  const uint32_t rowStep = rowTapsOf(job) * tapStep;
   for (uint32_t panel = first; panel < last; ++panel) {
     const uint32_t n = panel * kNR;
-    const uint32_t width = outChannels - n < kNR ? outChannels - n : kNR;
-    packPanel(panels + n * job->depth, filter + n,
-              byStrips ? job->filterHeight : 1,
-              byStrips ? job->filterWidth : taps, job->inChannels, outChannels,
-              width);
+    const uint32_t channels = outChannels - n < kNR ? outChannels - n : kNR;
+    packPanel(panels + n * job->depth, filter + n, byStrips ? width : height,
+              byStrips ? tapStep : rowStep, byStrips ? height : width,
+              byStrips ? rowStep : tapStep, job->inChannels, outChannels,
+              channels);
   }
 }
 

@@ -80,6 +80,12 @@ IM2WIN_INLINE uint32_t phaseTaps(uint32_t size, uint32_t stride,
   return phase < size ? (size - phase + stride - 1) / stride : 0;
 }
 
+// Taps from one row of the filter that is packed to the next: a flipped one is
+// dense.
+IM2WIN_INLINE uint32_t rowTapsOf(const ConvJob* job) {
+  return job->tapWidth ? job->filterWidth : job->rowTaps;
+}
+
 // Writes panels [first, last), [panel][rowPoints][points][rowPhases]
 // [strideWidth][inChannels][NR], from a tfjs filter. `rowPhases` is the stride
 // along the height, or the filter's height where `rowPoints` is 1.
@@ -100,7 +106,7 @@ IM2WIN_INLINE void packWinograd(const ConvJob* job, float* panels,
   const uint32_t pointStride = rowPhases * strideWidth * phaseFloats;
   const uint32_t rowPointStride = points * pointStride;
   const uint32_t tapFloats = inChannels * outChannels;
-  const uint32_t rowFloats = filterWidth * tapFloats;
+  const uint32_t rowFloats = rowTapsOf(job) * tapFloats;
   for (uint32_t panel = first; panel < last; ++panel) {
     const uint32_t n = panel * kNR;
     const uint32_t width = outChannels - n < kNR ? outChannels - n : kNR;

@@ -208,8 +208,9 @@ function allowedBlockBytes({batchSize, outHeight, outWidth, ...filter}: ConvGeom
 }
 
 // Tensors of different shapes may share their data, and so its id.
-function filterName({filterHeight, filterWidth, inChannels, outChannels}: ConvGeometry): string {
-  return `${filterHeight}×${filterWidth}×${inChannels}×${outChannels}`;
+function filterName({filterHeight, filterWidth, inChannels, outChannels, cut}: ConvGeometry): string {
+  const taps = `${filterHeight}×${filterWidth}×${inChannels}×${outChannels}`;
+  return cut === undefined ? taps : `${taps} at ${cut.row}, ${cut.column} of ${cut.rowTaps}`;
 }
 
 /** Whether the kernel takes a few windows at a time, whatever the block: as kernels/gemm.h has it. */

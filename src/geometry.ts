@@ -50,6 +50,11 @@ export interface ConvGeometry {
    * one channel side by side. Missing where every output sees all channels.
    */
   readonly channelMultiplier?: number;
+  /**
+   * Where the first tap is in tfjs's filter, and taps from one row of it to the next, where taps
+   * that no window has inside the image are left out.
+   */
+  readonly cut?: {readonly row: number; readonly column: number; readonly rowTaps: number};
 }
 
 /** How {@link convGeometry} reads shapes. */
@@ -137,23 +142,6 @@ export function convGeometry(
     padType: info.padInfo.type as ConvGeometry['padType'],
     outShape: outShape.map(positiveZero) as [number, number, number, number],
     ...(depthwise ? {channelMultiplier: filterShape[3]} : {}),
-  };
-}
-
-/** Whether the filter has taps at all. tfjs takes filters of height or width 0. */
-export function hasTaps({filterHeight, filterWidth}: ConvGeometry): boolean {
-  return filterHeight > 0 && filterWidth > 0;
-}
-
-/** A convolution without taps as one of a single tap that sees no channel: its sums are empty, too. */
-export function withOneTap({channelMultiplier, ...geometry}: ConvGeometry): ConvGeometry {
-  return {
-    ...geometry,
-    filterHeight: 1,
-    filterWidth: 1,
-    dilationHeight: 1,
-    dilationWidth: 1,
-    inChannels: 0,
   };
 }
 

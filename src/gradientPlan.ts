@@ -25,8 +25,9 @@ export function planGradient(
 function planTransposed(ofConvolution: ConvGeometry, context: PlanContext): TransposedPlan {
   const geometry = asRow(ofConvolution);
   const {inHeight, inWidth, filterHeight, filterWidth, strideHeight, strideWidth} = geometry;
-  const rows = phaseRuns(inHeight, filterHeight, strideHeight, geometry.padTop);
-  const columns = phaseRuns(inWidth, filterWidth, strideWidth, geometry.padLeft);
+  const {outHeight, outWidth} = geometry;
+  const rows = phaseRuns(inHeight, outHeight, filterHeight, strideHeight, geometry.padTop);
+  const columns = phaseRuns(inWidth, outWidth, filterWidth, strideWidth, geometry.padLeft);
   const seen = ({taps}: PhaseSide) => taps > 0;
   const phases = rows.filter(seen).flatMap((row) =>
     columns.filter(seen).map((column): PhaseGroup => {
@@ -106,9 +107,10 @@ interface PhaseSide extends PhaseRun {
  * The phases of one side, in runs that see the same number of taps at the same places of
  * dy: input positions first, first + stride, … see the taps firstTap, firstTap + stride, …,
  * the last of them first. There are as many phases as the stride is wide, but at most
- * four runs: `size`, `taps` and `before` change once each.
+ * four runs: `size`, `taps` and `before` change once each. Taps that see nothing of dy are
+ * left out.
  */
-function phaseRuns(input: number, filter: number, stride: number, pad: number): PhaseSide[] {
+function phaseRuns(input: number, output: number, filter: number, stride: number, pad: number): PhaseSide[] {
   const phases = Math.min(stride, input);
   const modulo = (value: number) => ((value % stride) + stride) % stride;
   const starts = [0, modulo(input), modulo(filter - pad), modulo(-pad)]
@@ -116,14 +118,19 @@ function phaseRuns(input: number, filter: number, stride: number, pad: number): 
     .sort((a, b) => a - b);
   return starts.map((first, i) => {
     const firstTap = modulo(first + pad);
-    const taps = Math.max(0, Math.ceil((filter - firstTap) / stride));
+    const all = Math.max(0, Math.ceil((filter - firstTap) / stride));
+    const size = Math.ceil((input - first) / stride);
+    const before = all - 1 - Math.floor((first + pad) / stride);
+    // Counted as they are seen, the last tap first.
+    const firstSeen = Math.max(0, before - size + 1);
+    const lastSeen = Math.min(all - 1, before + output - 1);
     return {
       count: (starts[i + 1] ?? phases) - first,
       first,
-      firstTap,
-      size: Math.ceil((input - first) / stride),
-      taps,
-      before: taps - 1 - Math.floor((first + pad) / stride),
+      firstTap: firstTap + (all - 1 - lastSeen) * stride,
+      size,
+      taps: Math.max(0, lastSeen - firstSeen + 1),
+      before: before - firstSeen,
     };
   });
 }

@@ -1,7 +1,6 @@
 import {candidatePlans, largest, MAX_BLOCK_BYTES} from './candidates.ts';
 import {expectedCost} from './cost.ts';
 import {type ConvGeometry, inputRowsUnder} from './geometry.ts';
-import {stockDefect} from './stock.ts';
 import type {StripLayout} from './strip.ts';
 
 /** What a registration is asked to use. */
@@ -180,28 +179,6 @@ export type ConvPlan = Im2winPlan | WinogradPlan | DepthwisePlan;
 /** What is ours to compute. */
 export type OwnPlan = ConvPlan | TransposedPlan | GradientPlan;
 export type Plan = OwnPlan | StockPlan;
-
-/**
- * Chooses how a convolution is computed: a pure function of its geometry and of
- * where it runs.
- */
-export function planConv(geometry: ConvGeometry, context: PlanContext): Plan {
-  if (context.backend === 'wasm') {
-    if (stockDefect(geometry) !== undefined) return planOurs(geometry, context);
-    if (context.unavailable !== undefined) {
-      return {algorithm: 'stock', reason: context.unavailable};
-    }
-    // Stock has no channels-first.
-    if (geometry.dataFormat === 'NCHW' && context.algorithm !== 'stock') return planOurs(geometry, context);
-    if (context.algorithm === 'auto' && context.threads > 1) {
-      return {algorithm: 'stock', reason: `tfjs runs on ${context.threads} threads, im2win on one`};
-    }
-  }
-  if (context.algorithm === 'stock') {
-    return {algorithm: 'stock', reason: "algorithm 'stock' was asked for"};
-  }
-  return planOurs(geometry, context);
-}
 
 /** The plan for a convolution that is ours to compute: the one expected to take least time. */
 export function planOurs(geometry: ConvGeometry, context: PlanContext): ConvPlan {

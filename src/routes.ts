@@ -1,11 +1,13 @@
 import type {TensorInfo} from '@tensorflow/tfjs-core';
 import {type Activation, checkActivation} from './activation.ts';
 import {InvalidArgument, namingOp} from './describe.ts';
-import {type ConvAttributes, type ConvGeometry, convGeometry, hasTaps, withOneTap} from './geometry.ts';
+import {type ConvAttributes, type ConvGeometry, convGeometry} from './geometry.ts';
 import {planGradient} from './gradientPlan.ts';
 import {checkWasmLimits} from './limits.ts';
 import {type OperandStrides, operandStrides} from './operand.ts';
-import {type Plan, type PlanContext, planConv, planOurs} from './plan.ts';
+import {type Plan, type PlanContext, planOurs} from './plan.ts';
+import {whyStock, whyStockGradient} from './policy.ts';
+import {essential} from './taps.ts';
 import type {ConvKernel, Im2winBackend} from './tfjsKernels.ts';
 import {IM2WIN_CONV_2D} from './tfjsKernels.ts';
 
@@ -62,6 +64,9 @@ export interface ConvolutionRecord {
 
 /** Everything that is the same in each call of one distinct convolution. */
 export interface Route {
+  /** The convolution that was asked for. */
+  readonly asked: ConvGeometry;
+  /** What it comes to, which is planned and computed; of gradients the same. */
   readonly geometry: ConvGeometry;
   readonly plan: Plan;
   readonly activation: Activation;
@@ -235,35 +240,39 @@ function makeRoute(
   const {xShape, filterShape} = shapesOf(kernel, inputs, attributes);
   // What makes a transposed convolution's output is the input of the convolution that it transposes.
   const xName = kernel.computes === 'inputGradient' ? 'outputShape' : 'x';
-  const geometry = convGeometry(xShape, filterShape, attributes, {depthwise: kernel.depthwise, xName});
-  if (context.backend === 'wasm') {
-    checkWasmLimits(geometry, {
-      [kernel.computes === 'inputGradient' ? 'an output' : 'x']: xShape,
-      filter: filterShape,
-      [kernel.computes === 'output' ? 'an output' : 'dy']: geometry.outShape,
-    });
+  const asked = convGeometry(xShape, filterShape, attributes, {depthwise: kernel.depthwise, xName});
+  const shapes = {
+    [kernel.computes === 'inputGradient' ? 'an output' : 'x']: xShape,
+    filter: filterShape,
+    [kernel.computes === 'output' ? 'an output' : 'dy']: asked.outShape,
+  };
+  if (kernel.computes !== 'output') {
+    if (context.backend === 'wasm') checkWasmLimits(asked, shapes);
+    return gradientRoute(kernel, inputs, asked, context);
   }
-  if (kernel.computes !== 'output') return gradientRoute(kernel, inputs, geometry, context);
   const {bias, preluActivationWeights}: ConvInputs = kernel.fused ? inputs : {};
   const activation = checkActivation(
     kernel.fused ? attributes.activation : undefined,
     preluActivationWeights != null,
   );
-  const computed = hasTaps(geometry) ? geometry : withOneTap(geometry);
-  const plan =
-    kernel.name === IM2WIN_CONV_2D || !hasTaps(geometry)
-      ? planOwn(inputs, computed, context)
-      : planRerouted(inputs, computed, context);
-  if (plan.algorithm === 'stock') return {geometry, activation, plan};
+  const geometry = essential(asked);
+  if (context.backend === 'wasm') checkWasmLimits(geometry, shapes);
+  const reason = kernel.name === IM2WIN_CONV_2D ? undefined : whyStock(asked, context);
+  const dtype = otherDtype(inputs);
+  // The cpu kernel takes other dtypes; the wasm kernel would read them as floats.
+  const left = context.backend === 'cpu' && kernel.name !== IM2WIN_CONV_2D ? (dtype ?? reason) : reason;
+  if (left === undefined || context.backend === 'wasm') checkFloats(inputs);
+  if (left !== undefined) return {asked, geometry, activation, plan: {algorithm: 'stock', reason: left}};
   return {
-    geometry: computed,
+    asked,
+    geometry,
     activation,
-    plan,
-    bias: bias == null ? undefined : operandStrides('bias', bias.shape, geometry),
+    plan: planOurs(geometry, context),
+    bias: bias == null ? undefined : operandStrides('bias', bias.shape, asked),
     slope:
       preluActivationWeights == null || activation !== 'prelu'
         ? undefined
-        : operandStrides('preluActivationWeights', preluActivationWeights.shape, geometry),
+        : operandStrides('preluActivationWeights', preluActivationWeights.shape, asked),
   };
 }
 
@@ -293,16 +302,16 @@ function gradientRoute(
 ): Route {
   const reason = otherDtype(inputs) ?? otherOutput(inputs, geometry);
   if (reason !== undefined && context.backend === 'cpu') {
-    return {geometry, activation: 'linear', plan: {algorithm: 'stock', reason}};
+    return {asked: geometry, geometry, activation: 'linear', plan: {algorithm: 'stock', reason}};
   }
   checkFloats(inputs);
   checkGradient(inputs, geometry);
-  const left = reason ?? whyLeftToStock(context);
+  const left = reason ?? whyStockGradient(context);
   const plan: Plan =
     left === undefined
       ? planGradient(geometry, kernel.computes === 'inputGradient' ? 'input' : 'filter', context)
       : {algorithm: 'stock', reason: left};
-  return {geometry, activation: 'linear', plan};
+  return {asked: geometry, geometry, activation: 'linear', plan};
 }
 
 /** @throws InvalidArgument if dy ends before the output does: tfjs's wasm kernel would read on behind it. */
@@ -329,25 +338,6 @@ function otherOutput({dy}: ConvInputs, {outShape}: ConvGeometry): string | undef
     : `dy has shape [${dy?.shape}], and the output [${outShape}]`;
 }
 
-function whyLeftToStock(context: PlanContext): string | undefined {
-  if (context.backend === 'wasm' && context.unavailable !== undefined) return context.unavailable;
-  return context.algorithm === 'stock' ? "algorithm 'stock' was asked for" : undefined;
-}
-
-// Whoever calls our kernel by its name has made the choice already.
-function planOwn(inputs: ConvInputs, geometry: ConvGeometry, context: PlanContext): Plan {
-  checkFloats(inputs);
-  return planOurs(geometry, context);
-}
-
-function planRerouted(inputs: ConvInputs, geometry: ConvGeometry, context: PlanContext): Plan {
-  const dtype = otherDtype(inputs);
-  // The cpu kernel takes other dtypes; the wasm kernel would read them as floats.
-  if (dtype !== undefined && context.backend === 'cpu') return {algorithm: 'stock', reason: dtype};
-  checkFloats(inputs);
-  return planConv(geometry, context);
-}
-
 /** @throws InvalidArgument if an input is not float32; slopes may be integers, as tfjs's op lets them pass. */
 function checkFloats(inputs: ConvInputs): void {
   const dtype = otherDtype(inputs);
@@ -370,7 +360,7 @@ function makeRecord(
   kernelName: string,
   {x, filter, bias}: ConvInputs,
   {pad, inputShape = [], filterShape = []}: FusedConvAttributes,
-  {geometry, plan, activation}: Route,
+  {asked: geometry, plan, activation}: Route,
 ): Omit<ConvolutionRecord, 'calls'> {
   return {
     kernelName,

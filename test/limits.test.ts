@@ -2,7 +2,18 @@
 // changed. `npm run test:limits` sweeps many more, each in a process of its own.
 import {type Im2winRegistration, registerIm2win} from '../src/index.ts';
 import {checkGradients} from './gradientCheck.ts';
-import {convCase, currentWasm, expectConvolution, floats, freshBackend, LINEAR, runConv, tf} from './tf.ts';
+import {
+  convCase,
+  currentWasm,
+  depthwiseCase,
+  depthwiseOperandsOf,
+  expectConvolution,
+  floats,
+  freshBackend,
+  LINEAR,
+  runConv,
+  tf,
+} from './tf.ts';
 
 let registration: Im2winRegistration;
 
@@ -65,12 +76,7 @@ describe('on wasm', () => {
   });
 
   test.each([
-    [() => tf.conv2d(ones(1, 4, 5, 2), ones(3, 3, 2, 1), 1, 'same', 'NHWC', 2 ** 30), 'tf.conv2d'],
-    [
-      () => tf.depthwiseConv2d(ones(1, 4, 5, 2), ones(3, 3, 2, 1), 1, 'same', 'NHWC', 2 ** 30),
-      'tf.depthwiseConv2d',
-    ],
-    [() => tf.conv2d(ones(1, 4, 5, 2), ones(3, 3, 2, 1), 2 ** 30, 2 ** 30), 'tf.conv2d'],
+    [() => tf.conv2d(ones(1, 4, 5, 2), ones(3, 3, 2, 1), 2 ** 30, 2 ** 31), 'tf.conv2d'],
     [
       () => tf.conv2dTranspose(ones(1, 1, 1, 2), ones(3, 3, 1, 2), [1, 4, 5, 1], 2 ** 31, 'same'),
       'tf.conv2dTranspose',
@@ -125,7 +131,7 @@ describe.each(['wasm', 'cpu'] as const)('on %s', (backend) => {
         );
       }
     }
-    for (const dilation of [3, 64, 2000, 2 ** 20]) {
+    for (const dilation of [3, 64, 2000, 2 ** 20, 2 ** 30, 2 ** 32]) {
       for (const pad of ['same', 2 * dilation] as const) {
         const problem = convCase([1, 5, 6, 3], [3, 3, 3, 4], {dilations: [dilation, dilation], pad});
         if (problem.outHeight * problem.outWidth > 1e6) continue;
@@ -140,6 +146,43 @@ describe.each(['wasm', 'cpu'] as const)('on %s', (backend) => {
       }
     }
     expect(registration.memory().ownBytes).toBeLessThan(2 ** 20);
+  });
+
+  test('depthwise, as far apart', () => {
+    for (const dilation of [3, 2000, 2 ** 30, 2 ** 32]) {
+      const problem = depthwiseCase([1, 4, 5, 2], [3, 3, 2, 2], {
+        dilations: [dilation, dilation],
+        pad: 'same',
+      });
+      const {full, operands} = depthwiseOperandsOf(problem, LINEAR, 1);
+      for (const format of ['NHWC', 'NCHW'] as const) {
+        const output = runConv('DepthwiseConv2dNative', problem, LINEAR, operands, format);
+        expectConvolution(output, problem, LINEAR, full);
+      }
+    }
+  });
+
+  // Most taps see nothing but padding.
+  test('a filter that is larger than its image', () => {
+    for (const pad of ['same', 40] as const) {
+      const problem = convCase([1, 5, 6, 3], [64, 33, 3, 4], {pad});
+      const operands = {
+        x: tf.tensor4d(floats(90, 2), [1, 5, 6, 3]),
+        filter: tf.tensor4d(floats(64 * 33 * 12, 3), [64, 33, 3, 4]),
+      };
+      for (const algorithm of ['im2win', 'winograd'] as const) {
+        registration.setAlgorithm(algorithm);
+        for (const format of ['NHWC', 'NCHW'] as const) {
+          const output = runConv('Conv2D', problem, LINEAR, operands, format);
+          expectConvolution(output, problem, LINEAR, operands, algorithm);
+        }
+      }
+      checkGradients(problem, false, true);
+      if (backend === 'wasm') checkGradients(convCase([1, 5, 6, 3], [64, 33, 3, 2], {pad}), true);
+      const each = depthwiseCase([1, 5, 6, 3], [64, 33, 3, 1], {pad});
+      const {full, operands: own} = depthwiseOperandsOf(each, LINEAR, 1);
+      expectConvolution(runConv('DepthwiseConv2dNative', each, LINEAR, own), each, LINEAR, full);
+    }
   });
 
   test('empty, and as long as can be', () => {

@@ -4,7 +4,7 @@ import {geometryOf} from '../bench/geometry.ts';
 import {readLayers} from '../bench/layers.ts';
 import {candidatePlans} from '../src/candidates.ts';
 import {type ConvGeometry, convGeometry} from '../src/geometry.ts';
-import {type PlanContext, planConv, planFull} from '../src/plan.ts';
+import {type PlanContext, planFull} from '../src/plan.ts';
 
 const contexts: PlanContext[] = [
   {backend: 'wasm', algorithm: 'auto', winograd: true, flavour: 'relaxed', threads: 1},
@@ -90,7 +90,7 @@ test('a training step keeps no packed filter', () => {
 
 test.each(contexts)('winograd: false is plain im2win everywhere: %j', (context) => {
   for (const [, geometry] of geometries()) {
-    expect(planConv(geometry, {...context, winograd: false}).algorithm).toBe('im2win');
+    expect(planFull(geometry, {...context, winograd: false}).algorithm).toBe('im2win');
   }
 });
 

@@ -1,4 +1,5 @@
 import type {ConvGeometry} from '../geometry.ts';
+import {filterPlace} from '../taps.ts';
 import {type CpuConv, clamp, type Epilogue, makeEpilogue} from './epilogue.ts';
 import {gatherStrip, layoutStrides, type StripColumns} from './gather.ts';
 
@@ -27,10 +28,10 @@ export function runDepthwise(
   const yStrides = layoutStrides(geometry, outHeight, outWidth, outChannels);
   const epilogue = makeEpilogue(conv, outChannels);
 
-  const {seen, rowCount, rowValues, pixels, columns, inRows} = keptRows(geometry);
-  const {strideHeight, dilationHeight, padTop} = seen.geometry;
-  const taps = seenTaps(geometry, seen, filter);
-  const tapRow = seen.geometry.filterWidth * outChannels;
+  const {rowCount, rowValues, pixels, columns, inRows} = keptRows(geometry);
+  const {filterHeight, strideHeight, dilationHeight, padTop} = geometry;
+  const taps = tapsOf(geometry, filter);
+  const tapRow = geometry.filterWidth * outChannels;
   const rows = Array.from({length: rowCount}, () => new Float64Array(rowValues));
   const held = new Float64Array(rowCount);
   const rowGeometry = {...geometry, filterHeight: 1, strideHeight: 1, padTop: 0};
@@ -44,10 +45,10 @@ export function runDepthwise(
 
   const sumRow = (image: number, row: number, firstPixel: number) => {
     const top = row * strideHeight - padTop;
-    const gathered = {...columns, first: firstPixel * geometry.strideWidth - seen.geometry.padLeft};
+    const gathered = {...columns, first: firstPixel * geometry.strideWidth - geometry.padLeft};
     const firstTap = Math.max(0, Math.ceil(-top / dilationHeight));
     under.length = 0;
-    for (let kh = firstTap; kh < seen.geometry.filterHeight; ++kh) {
+    for (let kh = firstTap; kh < filterHeight; ++kh) {
       const h = top + kh * dilationHeight;
       if (h >= inHeight) break;
       const slot = Math.floor(h / dilationHeight) % rowCount;
@@ -91,16 +92,8 @@ export function runDepthwise(
   return output;
 }
 
-/** A depthwise convolution without the taps that no window has inside the image. */
-interface SeenTaps {
-  readonly geometry: ConvGeometry;
-  readonly firstRow: number;
-  readonly firstColumn: number;
-}
-
 /** The input rows that are kept at a time, and how they lie. */
 interface KeptRows {
-  readonly seen: SeenTaps;
   readonly rowCount: number;
   readonly rowValues: number;
   /** Output pixels of a row that are computed at a time; the last tile may reach over the row's end. */
@@ -116,9 +109,8 @@ interface KeptRows {
  * by `ROWS_BYTES`, or by a tile's windows, whatever the strides, dilations and padding.
  */
 export function keptRows(geometry: ConvGeometry): KeptRows {
-  const seen = seenGeometry(geometry);
-  const {filterHeight, filterWidth, strideWidth, dilationWidth} = seen.geometry;
-  const rowCount = Math.min(filterHeight, Math.ceil(geometry.inHeight / seen.geometry.dilationHeight));
+  const {filterHeight, filterWidth, strideWidth, dilationWidth} = geometry;
+  const rowCount = Math.min(filterHeight, Math.ceil(geometry.inHeight / geometry.dilationHeight));
   const layout = (pixels: number): KeptRows => {
     const span = (pixels - 1) * strideWidth + (filterWidth - 1) * dilationWidth + 1;
     const apart = span > pixels * filterWidth;
@@ -126,12 +118,11 @@ export function keptRows(geometry: ConvGeometry): KeptRows {
       ? {columns: filterWidth, step: dilationWidth, groups: pixels, groupStep: strideWidth}
       : {columns: span, step: 1, groups: 1, groupStep: 0};
     return {
-      seen,
       rowCount,
       rowValues: columns.columns * columns.groups * geometry.inChannels,
       pixels,
       columns,
-      inRows: apart ? {...seen.geometry, strideWidth: filterWidth, dilationWidth: 1} : seen.geometry,
+      inRows: apart ? {...geometry, strideWidth: filterWidth, dilationWidth: 1} : geometry,
     };
   };
   let rows = layout(wholeTiles(geometry.outWidth));
@@ -145,48 +136,14 @@ function wholeTiles(pixels: number): number {
   return Math.ceil(pixels / PIXELS) * PIXELS;
 }
 
-function seenGeometry(geometry: ConvGeometry): SeenTaps {
-  const {inHeight, outHeight, filterHeight, strideHeight, dilationHeight, padTop} = geometry;
-  const {inWidth, outWidth, filterWidth, strideWidth, dilationWidth, padLeft} = geometry;
-  const rows = seenAlong(inHeight, outHeight, filterHeight, strideHeight, dilationHeight, padTop);
-  const columns = seenAlong(inWidth, outWidth, filterWidth, strideWidth, dilationWidth, padLeft);
-  return {
-    firstRow: rows.first,
-    firstColumn: columns.first,
-    geometry: {
-      ...geometry,
-      filterHeight: rows.count,
-      padTop: padTop - rows.first * dilationHeight,
-      filterWidth: columns.count,
-      padLeft: padLeft - columns.first * dilationWidth,
-    },
-  };
-}
-
-/** One side's taps between the first and the last that can meet the input; one where none can. */
-function seenAlong(
-  input: number,
-  output: number,
-  taps: number,
-  stride: number,
-  dilation: number,
-  pad: number,
-) {
-  const first = clamp(Math.ceil((pad - (output - 1) * stride) / dilation), 0, taps - 1);
-  const last = clamp(Math.floor((pad + input - 1) / dilation), first, taps - 1);
-  return {first, count: last - first + 1};
-}
-
-/** Their values, [filterHeight][filterWidth][outChannels]. */
-function seenTaps(
-  {filterWidth, outChannels}: ConvGeometry,
-  {geometry, firstRow, firstColumn}: SeenTaps,
-  filter: ArrayLike<number>,
-): Float64Array {
-  const rowValues = geometry.filterWidth * outChannels;
-  const taps = new Float64Array(geometry.filterHeight * rowValues);
-  for (let kh = 0; kh < geometry.filterHeight; ++kh) {
-    const from = ((firstRow + kh) * filterWidth + firstColumn) * outChannels;
+/** The filter's values, [filterHeight][filterWidth][outChannels]. */
+function tapsOf(geometry: ConvGeometry, filter: ArrayLike<number>): Float64Array {
+  const {filterHeight, filterWidth, outChannels} = geometry;
+  const {offset, rowTaps} = filterPlace(geometry);
+  const rowValues = filterWidth * outChannels;
+  const taps = new Float64Array(filterHeight * rowValues);
+  for (let kh = 0; kh < filterHeight; ++kh) {
+    const from = offset + kh * rowTaps * outChannels;
     for (let i = 0; i < rowValues; ++i) taps[kh * rowValues + i] = filter[from + i];
   }
   return taps;

@@ -1,5 +1,6 @@
 // The gradient of a convolution with respect to its filter, by the same strips, panels and tile.
 import {type ConvGeometry, inputRowsUnder} from '../geometry.ts';
+import {essential, filterPlace} from '../taps.ts';
 import {layoutStrides} from './gather.ts';
 import {MR, NR, tile} from './tile.ts';
 
@@ -15,10 +16,29 @@ const BLOCK_VALUES = 32 * 1024;
  * @returns [filterHeight, filterWidth, inChannels, outChannels]
  */
 export function runFilterGradient(
-  geometry: ConvGeometry,
+  asked: ConvGeometry,
   x: ArrayLike<number>,
   dy: ArrayLike<number>,
 ): Float32Array {
+  const {inChannels, outChannels} = asked;
+  const gradient = new Float32Array(asked.filterHeight * asked.filterWidth * inChannels * outChannels);
+  if (asked.outShape.includes(0) || gradient.length === 0) return gradient;
+  const geometry = essential(asked);
+  // Taps that no window has inside the image have none.
+  if (geometry.inChannels === 0) return gradient;
+  const {offset, rowTaps} = filterPlace(geometry);
+  const seen = seenGradient(geometry, x, dy);
+  const rowValues = geometry.filterWidth * inChannels * outChannels;
+  for (let kh = 0; kh < geometry.filterHeight; ++kh) {
+    gradient.set(
+      seen.subarray(kh * rowValues, (kh + 1) * rowValues),
+      offset + kh * rowTaps * inChannels * outChannels,
+    );
+  }
+  return gradient;
+}
+
+function seenGradient(geometry: ConvGeometry, x: ArrayLike<number>, dy: ArrayLike<number>): Float64Array {
   const {batchSize, inHeight, inWidth, inChannels, outHeight, outWidth, outChannels} = geometry;
   const {filterHeight, filterWidth, strideHeight, strideWidth, padTop, padLeft} = geometry;
   const xStrides = layoutStrides(geometry, inHeight, inWidth, inChannels);
@@ -101,5 +121,5 @@ export function runFilterGradient(
       }
     }
   }
-  return Float32Array.from(total);
+  return total;
 }

@@ -2,6 +2,7 @@
 // its points, in doubles.
 import {type ConvGeometry, inputRowsUnder} from '../geometry.ts';
 import type {WinogradPlan} from '../plan.ts';
+import {filterPlace} from '../taps.ts';
 import {type CpuConv, clamp, makeEpilogue} from './epilogue.ts';
 import {gatherStrip, layoutStrides} from './gather.ts';
 import {MR, NR, tile} from './tile.ts';
@@ -34,6 +35,7 @@ export function packWinograd(
 ): Float64Array {
   const {filterHeight, filterWidth, inChannels, outChannels, strideWidth} = geometry;
   const {points, taps} = plan;
+  const {offset, rowTaps} = filterPlace(geometry);
   const pairs = PAIRS[points];
   const depth = filterHeight * strideWidth * inChannels;
   const pointStride = depth * NR;
@@ -49,7 +51,7 @@ export function packWinograd(
       const tap = (q: number) => {
         const kw = q * strideWidth + phase;
         return kw < filterWidth
-          ? filter[((kh * filterWidth + kw) * inChannels + ci) * outChannels + channel]
+          ? filter[offset + ((kh * rowTaps + kw) * inChannels + ci) * outChannels + channel]
           : 0;
       };
       let to = panel + k * NR;

@@ -1,5 +1,6 @@
 import type {TensorInfo} from '@tensorflow/tfjs-core';
 import {floatBytes} from '../limits.ts';
+import {filterPlace} from '../taps.ts';
 import {aligned, type Heap} from './heap.ts';
 import type {ConvJob} from './job.ts';
 import type {WasmState} from './state.ts';
@@ -28,7 +29,7 @@ export function runConv2d(state: WasmState, job: ConvJob, tensors: ConvTensors):
   const bias = job.hasBias && tensors.bias ? dataOffset(state, 'bias', tensors.bias) : 0;
   const slope = job.hasSlope ? tensors.slope : undefined;
   const slopeData = slope ? dataOffset(state, 'preluActivationWeights', slope) : 0;
-  const filter = dataOffset(state, 'filter', tensors.filter);
+  const filter = dataOffset(state, 'filter', tensors.filter) + 4 * filterPlace(geometry).offset;
   const kept = keptFilter(state, job, tensors.filter, filter);
   const repacked = kept === undefined && plan.algorithm !== 'depthwise' ? aligned(plan.panelBytes) : 0;
   const integers = slope && slope.dtype !== 'float32' ? slope : undefined;

@@ -13,7 +13,8 @@ export function phaseJob(heap: Heap, offset: number, {geometry}: TransposedPlan,
   const {inHeight, inWidth, inChannels, strideHeight, strideWidth} = geometry;
   const {row, column} = group;
   return new ConvJob(heap, offset, {
-    geometry: group.geometry,
+    // Channels first: image after image, each to its planes.
+    geometry: group.geometry.dataFormat === 'NCHW' ? {...group.geometry, batchSize: 1} : group.geometry,
     plan: group.plan,
     activation: 'linear',
     output: {

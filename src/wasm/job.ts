@@ -2,6 +2,7 @@ import type {Activation} from '../activation.ts';
 import type {ConvGeometry} from '../geometry.ts';
 import type {OperandStrides} from '../operand.ts';
 import type {ConvPlan, Im2winPlan, WinogradPlan} from '../plan.ts';
+import {filterPlace} from '../taps.ts';
 import {type ConvTasks, convTasks, scratchBytes} from '../tasks.ts';
 import type {Allocation, Heap} from './heap.ts';
 import {JOB, JOB_WORDS} from './job.generated.ts';
@@ -154,6 +155,7 @@ export function geometryFields(geometry: ConvGeometry): Fields {
     padTop: geometry.padTop,
     padLeft: geometry.padLeft,
     multiplier: geometry.channelMultiplier ?? 0,
+    rowTaps: filterPlace(geometry).rowTaps,
     planar: geometry.dataFormat === 'NCHW' ? 1 : 0,
   };
 }

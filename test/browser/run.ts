@@ -55,7 +55,8 @@ const isolated: Tasks = TASKS.filter((task) => task.isolated);
  */
 const notIsolatedWorker: Tasks = TASKS.filter((task) => !(task.place === 'worker' && task.isolated));
 
-const FORBIDDEN = /^cpu: [\s\S]*wasm: not served: .*Content-Security-Policy: script-src with 'wasm-unsafe-eval'/;
+const FORBIDDEN =
+  /^cpu: [\s\S]*wasm: not served: .*Content-Security-Policy: script-src with 'wasm-unsafe-eval'/;
 
 const BROWSERS: readonly Browser[] = [
   {
