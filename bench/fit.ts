@@ -80,7 +80,7 @@ const cpuRunner: MakeRunner = (layer, geometry) => {
         const workspace = new Float64Array(winogradValues(plan));
         runWinograd(geometry, plan, {...call, x, panels, workspace});
       } else {
-        const panels = packed.get(plan.packing) ?? packFilter(filter, geometry);
+        const panels = packed.get(plan.packing) ?? packFilter(filter, geometry, plan.tile.nr);
         packed.set(plan.packing, panels);
         runIm2win(geometry, plan, {...call, x, panels, workspace: new Float64Array(plan.stripBytes / 8)});
       }

@@ -307,33 +307,18 @@ IM2WIN_INLINE void depthwiseBlock(const ConvJob* job, const Scratch& scratch,
   call->outRowStride = place.row;
   writeEpilogue(call, job, block, 0, 1, {0, job->outChannels});
   const float* x = imageOf(job, block.image);
-  const int32_t top = block.row * job->strideHeight - job->padTop;
-  int32_t firstRow = 0;
-  int32_t inRows = job->inHeight;
+  InputRows in = allRows(job);
   if (job->planar) {
-    // The input rows under the block, as far as there are any.
-    firstRow = most(0, least(job->inHeight, top));
-    const int32_t end =
-        most(0, least(job->inHeight, top + rowsUnder(job, block.rows)));
-    inRows = most(0, end - firstRow);
-    Gather g = {};
-    g.filterHeight = 1;
-    g.firstRow = firstRow;
-    g.rowStep = 1;
-    g.columnStep = 1;
-    g.columns = job->inWidth;
-    g.groups = 1;
-    g.strips = inRows;
-    g.stripStride = job->inWidth * job->inChannels;
-    g.stripStep = 1;
-    gather(job, scratch.gathered, x, g);
+    in = gatherInputRows(job, scratch.gathered, x, block.row, block.rows);
     x = scratch.gathered;
+  } else {
+    in.padTop -= block.row * job->strideHeight;
   }
-  depthwiseRows(call, x, job->filter, place.at, block.rows, inRows,
+  depthwiseRows(call, x, job->filter, place.at, block.rows, in.count,
                 job->inWidth, job->inChannels, job->multiplier,
                 job->filterHeight, job->filterWidth, job->rowTaps,
-                job->strideHeight, job->strideWidth, job->dilationHeight, job->dilationWidth,
-                firstRow - top, job->padLeft);
+                job->strideHeight, job->strideWidth, in.dilation,
+                job->dilationWidth, in.padTop, job->padLeft);
 }
 
 // Tasks.

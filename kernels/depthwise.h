@@ -5,6 +5,7 @@
 #pragma once
 
 #include "epilogue.h"
+#include "image_rows.h"
 
 // Eight channels. A column of them is addressed once for its two vectors.
 struct f32x8 {
@@ -161,19 +162,6 @@ IM2WIN_NOINLINE void depthwiseTile(const ConvCall* call, const float* x,
   }
 }
 
-// The taps [first, last) of a filter's side that lie inside the input, for an
-// output whose first tap is at `at`.
-IM2WIN_INLINE int32_t firstInside(int32_t at, int32_t dilation) {
-  return at >= 0 ? 0 : (-at + dilation - 1) / dilation;
-}
-
-IM2WIN_INLINE int32_t lastInside(int32_t at, int32_t dilation, int32_t taps,
-                                 int32_t size) {
-  if (at >= size) return 0;
-  const int32_t inside = (size - at + dilation - 1) / dilation;
-  return inside < taps ? inside : taps;
-}
-
 // One output pixel, channels [n, outChannels), any filter: the taps that the
 // caller has found inside. `tapStride` and the filter's rows are in floats.
 IM2WIN_NOINLINE void depthwisePixel(const ConvCall* call, const float* x,
@@ -182,37 +170,42 @@ IM2WIN_NOINLINE void depthwisePixel(const ConvCall* call, const float* x,
                                     uint32_t taps, uint32_t rowStride,
                                     uint32_t tapStride, uint32_t filterRow,
                                     uint32_t r, uint32_t j) {
+  // Read once: what is stored might be the call, for all the compiler knows.
   const uint32_t outChannels = call->outChannels;
   const bool inRegisters = finishesInRegisters(call);
   const Final final = finalOf(call);
+  const float* bias = firstBias(call, 0);
+  const f32x4 bound = loadSplat(&call->low);
   const f32x4 high = finalHigh(call);
   const uint32_t begin = n;
   while (n < outChannels) {
     const uint32_t channel = n / multiplier;
-    // As many channels as share a load of the input: of one multiplier, or side
-    // by side.
-    const uint32_t left =
-        multiplier == 1 ? outChannels - n : (channel + 1) * multiplier - n;
-    const uint32_t lanes = left < 4 ? left : 4;
-    f32x4 sum = firstSum(call, n, lanes);
-    const float* xRow = x + channel;
-    const float* filterAt = filter + n;
-    for (uint32_t kh = 0; kh < rows; ++kh) {
-      const float* value = xRow;
-      const float* tap = filterAt;
-      for (uint32_t kw = 0; kw < taps; ++kw) {
-        const f32x4 v =
-            multiplier == 1 ? loadLanes(value, lanes) : loadSplat(value);
-        sum = mulAdd(v, loadLanes(tap, lanes), sum);
-        value += tapStride;
-        tap += outChannels;
+    // Channels that share a load of the input, or all of them side by side.
+    const uint32_t end =
+        multiplier == 1 ? outChannels : (channel + 1) * multiplier;
+    for (; n < end; n += 4) {
+      const uint32_t lanes = end - n < 4 ? end - n : 4;
+      f32x4 sum = bias ? loadLanes(bias + n, lanes) : splat(0.0f);
+      const float* xRow = x + (multiplier == 1 ? n : channel);
+      const float* filterAt = filter + n;
+      for (uint32_t kh = 0; kh < rows; ++kh) {
+        const float* value = xRow;
+        const float* tap = filterAt;
+        for (uint32_t kw = 0; kw < taps; ++kw) {
+          const f32x4 v =
+              multiplier == 1 ? loadLanes(value, lanes) : loadSplat(value);
+          sum = mulAdd(v, loadLanes(tap, lanes), sum);
+          value += tapStride;
+          tap += outChannels;
+        }
+        xRow += rowStride;
+        filterAt += filterRow;
       }
-      xRow += rowStride;
-      filterAt += filterRow;
+      const f32x4 low =
+          final == kSloped ? finalLow(call, final, n, lanes) : bound;
+      storeLanes(c + n, finished(sum, final, low, high), lanes);
     }
-    const f32x4 low = finalLow(call, final, n, lanes);
-    storeLanes(c + n, finished(sum, final, low, high), lanes);
-    n += lanes;
+    n = end;
   }
   if (!inRegisters) {
     finishPixels(call, c + begin, r, j, begin, outChannels - begin, 1);

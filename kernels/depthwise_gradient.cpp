@@ -117,9 +117,9 @@ void im2win_depthwise_gradient_filter(const ConvJob* job, uint32_t first,
     clear(gradient, job->filterWidth * outChannels);
     forEachRows(
         job, at, [&](const ImageRows& rows) __attribute__((always_inline)) {
-          const int32_t h = int32_t(kh) * job->dilationHeight - rows.padTop;
+          const int32_t h = int32_t(kh) * rows.in.dilation - rows.in.padTop;
           const Inside down =
-              insideOf(h, job->strideHeight, rows.inRows, rows.outRows);
+              insideOf(h, job->strideHeight, rows.in.count, rows.outRows);
           if (down.first >= down.last) return;
           const Inside seen =
               tapsSeen(job->padLeft, job->strideWidth, job->dilationWidth,

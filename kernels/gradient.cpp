@@ -113,8 +113,8 @@ IM2WIN_INLINE void filterRow(const ConvJob* job, const ImageRows& rows,
   const uint32_t xPixel = job->strideWidth * inChannels;
   const uint32_t xRow = job->strideHeight * job->inWidth * inChannels;
   const uint32_t dyRow = outWidth * outChannels;
-  const Inside down = insideOf(kh * job->dilationHeight - rows.padTop,
-                               job->strideHeight, rows.inRows, rows.outRows);
+  const Inside down = insideOf(kh * rows.in.dilation - rows.in.padTop,
+                               job->strideHeight, rows.in.count, rows.outRows);
   const Inside seen =
       tapsSeen(job->padLeft, job->strideWidth, job->dilationWidth,
                job->filterWidth, job->inWidth, outWidth);
@@ -129,7 +129,7 @@ IM2WIN_INLINE void filterRow(const ConvJob* job, const ImageRows& rows,
       const int32_t left = across.first;
       const int32_t pixels = across.last - left;
       if (pixels <= 0) continue;
-      const int32_t h = top * job->strideHeight + kh - rows.padTop;
+      const int32_t h = top * job->strideHeight + kh - rows.in.padTop;
       const float* xAt =
           rows.x + (h * job->inWidth + left * job->strideWidth + w) *
                        int32_t(inChannels);

@@ -2,17 +2,14 @@
 // blocks of gathered rows.
 #pragma once
 
-#include "job.h"
-#include "planes.h"
+#include "image_rows.h"
 
-// Rows of an image and of dy, in NHWC, that belong together: the first of dy's
-// windows begins `padTop` rows above the first of x.
+// Rows of an image and of dy, in NHWC, that belong together.
 struct ImageRows {
   const float* x;
   const float* dy;
-  int32_t inRows;
+  InputRows in;
   int32_t outRows;
-  int32_t padTop;
 };
 
 // Image after image; of planes block after block, gathered to `at`.
@@ -24,30 +21,19 @@ IM2WIN_INLINE void forEachRows(const ConvJob* job, float* at, Run run) {
     const float* x = job->x + image * job->inHeight * xRow;
     const float* dy = job->dy + image * job->outHeight * dyRow;
     if (!job->planar) {
-      run({x, dy, job->inHeight, job->outHeight, job->padTop});
+      run({x, dy, allRows(job), job->outHeight});
       continue;
     }
     for (int32_t row = 0; row < job->outHeight; row += job->rowsPerBlock) {
       const int32_t rows = least(job->rowsPerBlock, job->outHeight - row);
-      const int32_t top = row * job->strideHeight - job->padTop;
-      const int32_t span = (rows - 1) * job->strideHeight +
-                           (job->filterHeight - 1) * job->dilationHeight + 1;
-      const int32_t first = most(0, least(job->inHeight, top));
-      const int32_t count = most(0, least(job->inHeight, top + span) - first);
       float* dyRows = at + job->gatheredBytes / 4;
+      const InputRows in = gatherInputRows(job, at, x, row, rows);
       Gather g = {};
       g.filterHeight = 1;
       g.rowStep = 1;
       g.columnStep = 1;
       g.groups = 1;
       g.stripStep = 1;
-      g.inHeight = job->inHeight;
-      g.inWidth = g.columns = job->inWidth;
-      g.inChannels = job->inChannels;
-      g.firstRow = first;
-      g.strips = count;
-      g.stripStride = xRow;
-      gatherStripsOfPlanes(at, x, g);
       g.inHeight = job->outHeight;
       g.inWidth = g.columns = job->outWidth;
       g.inChannels = job->outChannels;
@@ -55,7 +41,7 @@ IM2WIN_INLINE void forEachRows(const ConvJob* job, float* at, Run run) {
       g.strips = rows;
       g.stripStride = dyRow;
       gatherStripsOfPlanes(dyRows, dy, g);
-      run({at, dyRows, count, rows, first - top});
+      run({at, dyRows, in, rows});
     }
   }
 }

@@ -23,6 +23,8 @@ const TARGETS: Record<Flavour | 'cpu', Target> = {
   cpu: {tile: {mr: 3, nr: 4, leastRows: 3}, valueBytes: 8, readsRows: false, rowPoints: [1]},
 };
 
+const NARROW_CPU: Target = {...TARGETS.cpu, tile: {mr: 8, nr: 1, leastRows: 3}, rowPoints: []};
+
 // A block's strips are to stay in the second-level cache beside a panel; but a
 // block of too few windows reads the whole filter again for too little work.
 const BLOCK_BYTES = 64 * 1024;
@@ -45,12 +47,18 @@ const MAX_NESTED_OUTPUTS = 24;
 const PRODUCT_GROUP = 4;
 const MAX_PACKED_BYTES = 8 * 1024 * 1024;
 
+/** On cpu a single output channel has a tile of its own, and no Winograd. */
+function targetOf({outChannels}: ConvGeometry, context: PlanContext): Target {
+  if (context.backend === 'wasm') return TARGETS[context.flavour];
+  return outChannels === 1 ? NARROW_CPU : TARGETS.cpu;
+}
+
 /** Every plan that may be chosen, plain im2win first. */
 export function candidatePlans(
   geometry: ConvGeometry,
   context: PlanContext,
 ): [Im2winPlan, ...WinogradPlan[]] {
-  const target = TARGETS[context.backend === 'cpu' ? 'cpu' : context.flavour];
+  const target = targetOf(geometry, context);
   const {filtersChange = false, maxPackedFilterBytes} = context;
   const {filterHeight, filterWidth, inChannels, outChannels} = geometry;
   const filterBytes = target.valueBytes * filterHeight * filterWidth * inChannels * outChannels;

@@ -151,6 +151,8 @@ export interface PhaseRun {
 /** Output rows at a time, and for NCHW, whose rows are gathered first, the bytes of both sides. */
 export interface RowBlock {
   readonly rows: number;
+  /** Only the rows under the taps of one output row are gathered: those between them are more. */
+  readonly apart: boolean;
   readonly inputBytes: number;
   readonly outputBytes: number;
 }
@@ -193,15 +195,21 @@ function planDepthwise(geometry: ConvGeometry): DepthwisePlan {
 /** All rows where they lie, or for NCHW as many as fit once they are gathered. */
 export function rowBlock(geometry: ConvGeometry): RowBlock {
   const {dataFormat, outHeight, outWidth, outChannels, inHeight, inWidth, inChannels} = geometry;
-  if (dataFormat === 'NHWC') return {rows: outHeight, inputBytes: 0, outputBytes: 0};
+  const {filterHeight, dilationHeight} = geometry;
+  if (dataFormat === 'NHWC') return {rows: outHeight, apart: false, inputBytes: 0, outputBytes: 0};
   const blockOf = (rows: number): RowBlock => ({
     rows,
+    apart: false,
     // Of rows that lie far apart, or outside, only those of the image are gathered.
     inputBytes: 4 * Math.min(inHeight, inputRowsUnder(geometry, rows)) * inWidth * inChannels,
     outputBytes: 4 * rows * outWidth * outChannels,
   });
   const fits = ({inputBytes, outputBytes}: RowBlock) => inputBytes + outputBytes <= MAX_BLOCK_BYTES;
-  return blockOf(largest(outHeight, (rows) => fits(blockOf(rows))));
+  const block = blockOf(largest(outHeight, (rows) => fits(blockOf(rows))));
+  const tapRows = Math.min(filterHeight, Math.ceil(inHeight / dilationHeight));
+  const tapBytes = 4 * tapRows * inWidth * inChannels;
+  if (tapBytes * block.rows >= block.inputBytes) return block;
+  return {rows: 1, apart: true, inputBytes: tapBytes, outputBytes: 4 * outWidth * outChannels};
 }
 
 /** The plan for a convolution that is not depthwise. */

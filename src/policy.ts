@@ -17,7 +17,11 @@ export function whyStock(geometry: ConvGeometry, context: PlanContext): string |
       return `tfjs runs on ${context.threads} threads, im2win on one`;
     }
   }
-  return context.algorithm === 'stock' ? ASKED : undefined;
+  if (context.algorithm === 'stock') return ASKED;
+  // Packing a value that is used once takes longer than stock's loop over the filter.
+  const windows = geometry.batchSize * geometry.outHeight * geometry.outWidth;
+  const once = context.backend === 'cpu' && context.algorithm === 'auto' && windows === 1;
+  return once && geometry.channelMultiplier === undefined ? 'each filter value is used once' : undefined;
 }
 
 /** The same for a gradient, of which stock wasm has fewer, and none wrong. */

@@ -20,7 +20,7 @@ export interface StripLayout {
   readonly windowStride: number;
   /** Input columns from one strip column to the next. */
   readonly columnStep: number;
-  /** Windows that do not overlap are gathered one by one, each a group. */
+  /** Windows with columns between them are gathered one by one, each a group. */
   readonly grouped: boolean;
   /** Input columns from one window to the next. */
   readonly windowStep: number;
@@ -37,7 +37,7 @@ export function stripLayout(geometry: ConvGeometry, mayReadRows = true): StripLa
   const phases = dilationWidth / common;
   const stripStride = strideWidth / common;
   const inPlace = readsInPlace(geometry);
-  const grouped = stripStride >= filterWidth && !(mayReadRows && inPlace);
+  const grouped = stripStride > filterWidth && !(mayReadRows && inPlace);
   // A strip of one filter row is that row, and strips go on from image to image. With a
   // dilation, output rows that follow one another share no input rows.
   const undilated = dilationWidth === 1 && geometry.dilationHeight === 1;

@@ -2,9 +2,12 @@ import type {ConvGeometry} from './geometry.ts';
 
 /**
  * What a convolution comes to: the same outputs without the taps that no window has inside the image, and without a
- * stride along a side of one output. So a dilation may be as wide as it likes.
+ * stride along a side of one output. So a dilation may be as wide as it likes. A depthwise convolution of one channel
+ * is a full one.
  */
-export function essential(geometry: ConvGeometry): ConvGeometry {
+export function essential(asked: ConvGeometry): ConvGeometry {
+  const {channelMultiplier, ...full} = asked;
+  const geometry = asked.inChannels === 1 && channelMultiplier !== undefined ? full : asked;
   const {inHeight, outHeight, filterHeight, strideHeight, dilationHeight, padTop} = geometry;
   const {inWidth, outWidth, filterWidth, strideWidth, dilationWidth, padLeft} = geometry;
   if (geometry.outShape.includes(0)) return geometry;

@@ -1,7 +1,7 @@
 import type {ConvGeometry} from '../geometry.ts';
 import {filterPlace} from '../taps.ts';
 import {type CpuConv, clamp, type Epilogue, makeEpilogue} from './epilogue.ts';
-import {gatherStrip, layoutStrides, type StripColumns} from './gather.ts';
+import {gatherStrip, layoutStrides, type Strides, type StripColumns} from './gather.ts';
 
 /** Output pixels of a tile. */
 const PIXELS = 4;
@@ -62,12 +62,14 @@ export function runDepthwise(
     const pixelValues = inRows.strideWidth * inChannels;
     for (let pixel = firstPixel; pixel < end; pixel += PIXELS) {
       tile(under, (pixel - firstPixel) * pixelValues, firstTap * tapRow, inRows, taps, sums);
-      for (let p = 0; p < PIXELS && pixel + p < end; ++p) {
-        const to = image * yStrides.batch + row * yStrides.row + (pixel + p) * yStrides.pixel;
-        if (epilogue.byChannel) {
-          writePixel(output, to, yStrides.channel, sums, p * outChannels, epilogue);
-          continue;
-        }
+      const first = image * yStrides.batch + row * yStrides.row + pixel * yStrides.pixel;
+      const count = Math.min(PIXELS, end - pixel);
+      if (epilogue.byChannel) {
+        writePixels(output, first, yStrides, count, sums, epilogue);
+        continue;
+      }
+      for (let p = 0; p < count; ++p) {
+        const to = first + p * yStrides.pixel;
         for (let n = 0; n < outChannels; ++n) {
           output[to + n * yStrides.channel] = epilogue.finish(
             sums[p * outChannels + n],
@@ -154,15 +156,19 @@ function gcd(a: number, b: number): number {
 }
 
 /** Adds the bias of each channel, clamps and writes: a function of its own, so that V8 compiles it alone. */
-function writePixel(
+function writePixels(
   output: Float32Array,
-  to: number,
-  step: number,
+  first: number,
+  {pixel, channel}: Strides,
+  count: number,
   sums: Float64Array,
-  from: number,
   {bias, low, high}: Epilogue,
 ): void {
-  for (let n = 0; n < bias.length; ++n, to += step) output[to] = clamp(sums[from + n] + bias[n], low, high);
+  for (let p = 0, from = 0; p < count; ++p) {
+    for (let n = 0, to = first + p * pixel; n < bias.length; ++n, ++from, to += channel) {
+      output[to] = clamp(sums[from] + bias[n], low, high);
+    }
+  }
 }
 
 /**

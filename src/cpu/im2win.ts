@@ -3,7 +3,7 @@ import type {Im2winPlan} from '../plan.ts';
 import {stripColumns, stripsOfRow} from '../strip.ts';
 import {type CpuConv, clamp, makeEpilogue} from './epilogue.ts';
 import {gatherStrip, layoutStrides} from './gather.ts';
-import {MR, NR, tile} from './tile.ts';
+import {MR, NR, narrowTiles, tile} from './tile.ts';
 
 /**
  * Strips of one output row after the other, times every panel; summed in double
@@ -20,6 +20,7 @@ export function runIm2win(geometry: ConvGeometry, plan: Im2winPlan, conv: CpuCon
   const yStrides = layoutStrides(geometry, outHeight, outWidth, outChannels);
   const {byChannel, bias, low, high, finish} = makeEpilogue(conv, outChannels);
   const sums = new Float64Array(MR * NR);
+  const rowSums = new Float64Array(plan.tile.nr === 1 ? plan.pixelsPerStrip : 0);
 
   for (const {firstPixel, pixels: rowLength} of stripsOfRow(geometry, plan)) {
     const columns = {
@@ -31,6 +32,21 @@ export function runIm2win(geometry: ConvGeometry, plan: Im2winPlan, conv: CpuCon
     for (let image = 0; image < batchSize; ++image) {
       for (let row = 0; row < outHeight; ++row) {
         gatherStrip(conv.workspace, conv.x, image * xStrides.batch, xStrides, geometry, row, columns);
+        const to = image * yStrides.batch + row * yStrides.row;
+        if (plan.tile.nr === 1) {
+          const {workspace, panels} = conv;
+          narrowTiles(workspace, strip.windowStride, rowLength, panels, strip.depth, rowSums);
+          const at = to + firstPixel * yStrides.pixel;
+          const step = strip.phases * yStrides.pixel;
+          if (byChannel) {
+            writeRow(output, at, step, rowSums, rowLength, bias[0], low, high);
+          } else {
+            for (let j = 0; j < rowLength; ++j) {
+              output[at + j * step] = finish(rowSums[j], image, row, firstPixel + j * strip.phases, 0);
+            }
+          }
+          continue;
+        }
         let panel = 0;
         for (let n = 0; n < outChannels; n += NR) {
           const width = Math.min(NR, outChannels - n);
@@ -52,14 +68,13 @@ export function runIm2win(geometry: ConvGeometry, plan: Im2winPlan, conv: CpuCon
             );
             for (let i = 0; i < count; ++i) {
               const pixel = firstPixel + (j + i) * strip.phases;
-              let to =
-                image * yStrides.batch + row * yStrides.row + pixel * yStrides.pixel + n * yStrides.channel;
+              let at = to + pixel * yStrides.pixel + n * yStrides.channel;
               for (let channel = 0; channel < width; ++channel) {
                 const sum = sums[i * NR + channel];
-                output[to] = byChannel
+                output[at] = byChannel
                   ? clamp(sum + bias[n + channel], low, high)
                   : finish(sum, image, row, pixel, n + channel);
-                to += yStrides.channel;
+                at += yStrides.channel;
               }
             }
           }
@@ -69,4 +84,18 @@ export function runIm2win(geometry: ConvGeometry, plan: Im2winPlan, conv: CpuCon
     }
   }
   return output;
+}
+
+/** Adds a bias, clamps and writes: a function of its own, so that V8 compiles it alone. */
+function writeRow(
+  output: Float32Array,
+  to: number,
+  step: number,
+  sums: Float64Array,
+  count: number,
+  bias: number,
+  low: number,
+  high: number,
+): void {
+  for (let j = 0, at = to; j < count; ++j, at += step) output[at] = clamp(sums[j] + bias, low, high);
 }

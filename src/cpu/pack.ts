@@ -1,26 +1,25 @@
 import type {ConvGeometry} from '../geometry.ts';
 import {filterPlace} from '../taps.ts';
-import {NR} from './tile.ts';
 
 /**
  * A tfjs filter, [filterHeight, filterWidth, inChannels, outChannels], as panels:
- * [ceil(outChannels / NR)][filterWidth][filterHeight][inChannels][NR], zeros behind
+ * [ceil(outChannels / nr)][filterWidth][filterHeight][inChannels][nr], zeros behind
  * the last channel.
  */
-export function packFilter(filter: ArrayLike<number>, geometry: ConvGeometry): Float64Array {
+export function packFilter(filter: ArrayLike<number>, geometry: ConvGeometry, nr: number): Float64Array {
   const {filterHeight, filterWidth, inChannels, outChannels} = geometry;
   const {offset, rowTaps} = filterPlace(geometry);
   const depth = filterHeight * filterWidth * inChannels;
-  const panels = new Float64Array(Math.ceil(outChannels / NR) * depth * NR);
+  const panels = new Float64Array(Math.ceil(outChannels / nr) * depth * nr);
   let to = 0;
-  for (let n = 0; n < outChannels; n += NR) {
-    const width = Math.min(NR, outChannels - n);
+  for (let n = 0; n < outChannels; n += nr) {
+    const width = Math.min(nr, outChannels - n);
     for (let kw = 0; kw < filterWidth; ++kw) {
       for (let kh = 0; kh < filterHeight; ++kh) {
         let from = offset + (kh * rowTaps + kw) * inChannels * outChannels + n;
         for (let ci = 0; ci < inChannels; ++ci) {
           for (let i = 0; i < width; ++i) panels[to + i] = filter[from + i];
-          to += NR;
+          to += nr;
           from += outChannels;
         }
       }

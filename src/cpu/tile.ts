@@ -75,3 +75,55 @@ export function tile(
   sums[10] = s22;
   sums[11] = s23;
 }
+
+/** Windows of the tile of a single output channel. */
+const NARROW_MR = 8;
+
+/**
+ * All windows of a strip, `step` values apart, times the one column of a panel: a sum for each. A window is
+ * `depth` values.
+ */
+export function narrowTiles(
+  strip: Float64Array,
+  step: number,
+  windows: number,
+  panel: Float64Array,
+  depth: number,
+  sums: Float64Array,
+): void {
+  let j = 0;
+  for (let a = 0; j + NARROW_MR <= windows; j += NARROW_MR, a += NARROW_MR * step) {
+    let s0 = 0;
+    let s1 = 0;
+    let s2 = 0;
+    let s3 = 0;
+    let s4 = 0;
+    let s5 = 0;
+    let s6 = 0;
+    let s7 = 0;
+    for (let k = 0, at = a; k < depth; ++k, ++at) {
+      const b = panel[k];
+      s0 += strip[at] * b;
+      s1 += strip[at + step] * b;
+      s2 += strip[at + 2 * step] * b;
+      s3 += strip[at + 3 * step] * b;
+      s4 += strip[at + 4 * step] * b;
+      s5 += strip[at + 5 * step] * b;
+      s6 += strip[at + 6 * step] * b;
+      s7 += strip[at + 7 * step] * b;
+    }
+    sums[j] = s0;
+    sums[j + 1] = s1;
+    sums[j + 2] = s2;
+    sums[j + 3] = s3;
+    sums[j + 4] = s4;
+    sums[j + 5] = s5;
+    sums[j + 6] = s6;
+    sums[j + 7] = s7;
+  }
+  for (; j < windows; ++j) {
+    let sum = 0;
+    for (let k = 0; k < depth; ++k) sum += strip[j * step + k] * panel[k];
+    sums[j] = sum;
+  }
+}

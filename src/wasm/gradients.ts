@@ -118,6 +118,7 @@ export function gradientJob(heap: Heap, offset: number, geometry: ConvGeometry, 
   return new Job(heap, offset, {
     ...geometryFields(geometry),
     rowsPerBlock: block.rows,
+    rowsApart: block.apart ? 1 : 0,
     gatheredBytes: aligned(block.inputBytes),
     channelsPerTask: CHANNELS_PER_TASK,
   });

@@ -162,7 +162,7 @@ export function geometryFields(geometry: ConvGeometry): Fields {
 
 function planFields(plan: ConvPlan): Fields {
   const algorithm = ALGORITHMS[plan.algorithm];
-  if (plan.algorithm === 'depthwise') return {algorithm};
+  if (plan.algorithm === 'depthwise') return {algorithm, rowsApart: plan.block.apart ? 1 : 0};
   return {algorithm, ...(plan.algorithm === 'winograd' ? winogradFields(plan) : stripFields(plan))};
 }
 

@@ -217,11 +217,9 @@ const ABSURD: readonly LimitCall[] = [
   [1, 0, 4, 1],
   [1, 2.5, 4, 1],
   [1, 3.5, 4, 1],
-  [2, 4, 4, 1],
   [1, 4, 4, 2],
   [1, 2 ** 31, 4, 1],
   [1, 2 ** 32, 2 ** 32, 1],
-  [1, 5, 5, 1],
   [1, 3, 3, 1],
 ].map((outputShape) =>
   call('conv2dTranspose', outputShape, [2, 2, 1, 1], {strides: 2, dyShape: [1, 2, 2, 1]}),
