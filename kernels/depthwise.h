@@ -347,12 +347,12 @@ IM2WIN_NOINLINE void depthwiseRows(
       const int32_t w = j * strideWidth - padLeft;
       const int32_t begin = firstInside(w, dilationWidth);
       const int32_t end = lastInside(w, dilationWidth, filterWidth, inWidth);
-      depthwisePixel(
-          call, xRow + (w + begin * dilationWidth) * int32_t(inChannels),
-          filterRow + begin * int32_t(outChannels),
-          cRow + j * call->outPixelStride, whole, multiplier, rows,
-          end > begin ? end - begin : 0, rowStride, dilationWidth * inChannels,
-          rowTaps * outChannels, r, j);
+      depthwisePixel(call,
+                     xRow + (w + begin * dilationWidth) * int32_t(inChannels),
+                     filterRow + begin * int32_t(outChannels),
+                     cRow + j * call->outPixelStride, whole, multiplier, rows,
+                     end > begin ? end - begin : 0, rowStride,
+                     dilationWidth * inChannels, rowTaps * outChannels, r, j);
     }
   }
 }

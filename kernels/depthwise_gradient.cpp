@@ -24,10 +24,10 @@ IM2WIN_NOINLINE void inputPixel(float* to, const float* dy, const float* filter,
   const int32_t bottom =
       h < 0 ? 0 : least(filterHeight, h / dilationHeight + 1);
   const int32_t right = w < 0 ? 0 : least(filterWidth, w / dilationWidth + 1);
-  const int32_t top = firstTap(h - (outHeight - 1) * strideHeight,
-                               dilationHeight);
-  const int32_t left = firstTap(w - (outWidth - 1) * strideWidth,
-                                dilationWidth);
+  const int32_t top =
+      firstTap(h - (outHeight - 1) * strideHeight, dilationHeight);
+  const int32_t left =
+      firstTap(w - (outWidth - 1) * strideWidth, dilationWidth);
   for (int32_t kh = top; kh < bottom; ++kh) {
     const int32_t row = (h - kh * dilationHeight) / strideHeight;
     if (row * strideHeight != h - kh * dilationHeight) continue;

@@ -40,8 +40,8 @@ IM2WIN_INLINE InputRows gatherInputRows(const ConvJob* job, float* to,
   InputRows in;
   if (job->rowsApart) {
     const int32_t tap = firstInside(top, job->dilationHeight);
-    const int32_t end = lastInside(top, job->dilationHeight, job->filterHeight,
-                                   job->inHeight);
+    const int32_t end =
+        lastInside(top, job->dilationHeight, job->filterHeight, job->inHeight);
     in = {most(0, end - tap), tap, 1};
     g.firstRow = top + tap * job->dilationHeight;
     g.stripStep = job->dilationHeight;
