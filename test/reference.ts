@@ -180,6 +180,27 @@ export function winogradGrowth(rowTaps: number, taps: number): number {
   return growth;
 }
 
+const largestGrowth = new Map<string, number>();
+
+/**
+ * The most that they can widen it where a filter may lose taps that see nothing but padding: over all
+ * numbers of taps up to these. 0 where Winograd takes no such filter.
+ */
+export function mostWinogradGrowth(rowTaps: number, taps: number): number {
+  const most = [Math.min(rowTaps, 7), Math.min(taps, 7)];
+  const key = most.join();
+  const known = largestGrowth.get(key);
+  if (known !== undefined) return known;
+  let growth = 0;
+  for (let rows = 1; rows <= most[0]; ++rows) {
+    for (let columns = 2; columns <= most[1]; ++columns) {
+      growth = Math.max(growth, winogradGrowth(rows, columns));
+    }
+  }
+  largestGrowth.set(key, growth);
+  return growth;
+}
+
 /** The largest row sum of |A| (|G| max)(|B| sums). */
 function axisGrowth(points: number, taps: number): number {
   const finite = FINITE_POINTS[points];

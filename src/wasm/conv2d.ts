@@ -1,7 +1,7 @@
 import type {TensorInfo} from '@tensorflow/tfjs-core';
 import {floatBytes} from '../limits.ts';
-import {filterPlace} from '../taps.ts';
 import {aligned, type Heap} from './heap.ts';
+import {JOB} from './job.generated.ts';
 import type {ConvJob} from './job.ts';
 import type {WasmState} from './state.ts';
 
@@ -29,7 +29,7 @@ export function runConv2d(state: WasmState, job: ConvJob, tensors: ConvTensors):
   const bias = job.hasBias && tensors.bias ? dataOffset(state, 'bias', tensors.bias) : 0;
   const slope = job.hasSlope ? tensors.slope : undefined;
   const slopeData = slope ? dataOffset(state, 'preluActivationWeights', slope) : 0;
-  const filter = dataOffset(state, 'filter', tensors.filter) + 4 * filterPlace(geometry).offset;
+  const filter = dataOffset(state, 'filter', tensors.filter) + job.filterOffset;
   const kept = keptFilter(state, job, tensors.filter, filter);
   const repacked = kept === undefined && plan.algorithm !== 'depthwise' ? aligned(plan.panelBytes) : 0;
   const integers = slope && slope.dtype !== 'float32' ? slope : undefined;
@@ -41,13 +41,15 @@ export function runConv2d(state: WasmState, job: ConvJob, tensors: ConvTensors):
 
   if (integers !== undefined) writeFloats(state.heap, integers, slopeData, panels + repacked);
   if (kept === undefined && repacked > 0) pack(state, job, panels, filter);
-  job.set('x', x);
-  job.set('filter', filter);
-  job.set('panels', kept ?? panels);
-  job.set('output', output.offset);
-  job.set('gathered', gathered);
-  job.set('bias', bias);
-  if (slope !== undefined) job.set('slope', integers === undefined ? slopeData : panels + repacked);
+  const {word} = job;
+  const words = state.heap.int32();
+  words[word + JOB.x] = x;
+  words[word + JOB.filter] = filter;
+  words[word + JOB.panels] = kept ?? panels;
+  words[word + JOB.output] = output.offset;
+  words[word + JOB.gathered] = gathered;
+  words[word + JOB.bias] = bias;
+  if (slope !== undefined) words[word + JOB.slope] = integers === undefined ? slopeData : panels + repacked;
   if (job.activation === 'leakyrelu') job.setFloat('alpha', tensors.alpha);
   state.kernels.im2win_conv(job.offset, 0, tasks.count, workspace);
   return output.tensor;

@@ -59,7 +59,8 @@ export interface JobSpec {
 export class Job {
   /** In bytes. */
   readonly offset: number;
-  private readonly word: number;
+  /** In words. */
+  readonly word: number;
   private readonly heap: Heap;
 
   constructor(heap: Heap, offset: number, fields: Fields) {
@@ -92,6 +93,8 @@ export class ConvJob extends Job {
   readonly activation: Activation;
   readonly hasBias: boolean;
   readonly hasSlope: boolean;
+  /** Where the first tap is in tfjs's filter, in bytes. */
+  readonly filterOffset: number;
   /** Of a thread. */
   readonly scratchBytes: number;
 
@@ -122,6 +125,7 @@ export class ConvJob extends Job {
     this.plan = plan;
     this.tasks = tasks;
     this.activation = activation;
+    this.filterOffset = 4 * filterPlace(geometry).offset;
     this.hasBias = bias !== undefined;
     this.hasSlope = slope !== undefined && activation !== 'leakyrelu';
     this.scratchBytes = 2 * CALL_BYTES + scratchBytes(tasks);
