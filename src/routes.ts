@@ -267,7 +267,8 @@ function makeRoute(
     asked,
     geometry,
     activation,
-    plan: planOurs(geometry, context),
+    // A depthwise convolution's errors are those of plain im2win, also where it is computed as a full one.
+    plan: planOurs(geometry, kernel.depthwise ? {...context, winograd: false} : context),
     bias: bias == null ? undefined : operandStrides('bias', bias.shape, asked),
     slope:
       preluActivationWeights == null || activation !== 'prelu'
