@@ -1,13 +1,14 @@
-// Depthwise convolution in NHWC: each input channel has a filter, or
-// `multiplier` filters, of its own. Nothing is packed or gathered: neighbouring
-// output pixels share all but a stride's columns of the input, so a tile of
-// them is summed in registers while one column after the other is loaded once.
+// Depthwise convolution of an image in NHWC. Each input channel has
+// `multiplier` filters of its own. Neighbouring output pixels share all but a
+// stride's columns of the input. So a tile of them is summed in registers, and
+// each column is loaded once for all of them. The filter is not packed, and
+// windows are read where they lie.
 #pragma once
 
 #include "epilogue.h"
 #include "image_rows.h"
 
-// Eight channels. A column of them is addressed once for its two vectors.
+// Eight channels. The two vectors of a column share one address.
 struct f32x8 {
   f32x4 low, high;
 };
@@ -66,11 +67,12 @@ IM2WIN_INLINE Vector slopeAs(const ConvCall* call, uint32_t n) {
   }
 }
 
-// T output pixels times a vector of channels: `rows` filter rows of KW taps, S
-// columns from one output pixel to the next. x is the first window's first
-// value, filter its first tap; strides are in floats. What lies outside the
-// input adds nothing: the first LEFT and the last RIGHT columns; at an EDGE,
-// all but the columns in [begin, end), where `begin` is less than KW.
+// Adds to the sums of T output pixels, a vector of channels each: the products
+// of `rows` filter rows of KW taps. Output pixels are S columns apart. x is the
+// first window's first value, and `filter` its first tap. Strides are in
+// floats. Columns outside the input are left out. They are the first LEFT and
+// the last RIGHT ones, and at an EDGE all but [begin, end), where `begin` is
+// less than KW.
 template <typename Vector, int KW, int S, int T, bool EDGE, int LEFT, int RIGHT>
 IM2WIN_INLINE void columns(Vector* sum, const float* x, const float* filter,
                            uint32_t rows, uint32_t rowStride,
@@ -100,18 +102,19 @@ IM2WIN_INLINE void columns(Vector* sum, const float* x, const float* filter,
   }
 }
 
-// Where S rows of the input start, `stride` floats apart, that the next output
-// row needs and this one does not. Any row of the input where there are none.
+// The S rows of the input that the next output row needs and this one does not,
+// `stride` floats apart. Where there are none, `rows` is any row of the input,
+// and `stride` 0.
 struct Ahead {
   const float* rows;
   uint32_t stride;
 };
 
-// T pixels, or at an EDGE `count`, the channels [from, to): whole vectors.
-// Beside them the columns above `ahead` are brought nearer, in the order in
-// which they lie: a tile's own loads go from column to column, which the
-// machine does not foresee, and what they wait for does not overlap with what
-// they compute.
+// Computes the channels [from, to), whole vectors, of T pixels, or at an EDGE
+// of `count`. A tile's loads go from column to column, which the machine does
+// not foresee: what they wait for does not overlap with what they compute. So
+// the tile also touches its part of the input rows that the next output row
+// needs, at `ahead`, in the order in which it lies.
 template <typename Vector, int KW, int S, int T, bool EDGE, int LEFT = 0,
           int RIGHT = 0>
 IM2WIN_NOINLINE void depthwiseTile(const ConvCall* call, const float* x,
@@ -122,7 +125,8 @@ IM2WIN_NOINLINE void depthwiseTile(const ConvCall* call, const float* x,
                                    const float* ahead, uint32_t aheadStride) {
   constexpr uint32_t LANES = lanesOf<Vector>;
   ahead += LEFT * channels;
-  // Read once: what is stored might be the call, for all the compiler knows.
+  // Read before anything is stored: the compiler cannot know that no store
+  // changes the call.
   const Final final = finalOf(call);
   const float* bias = firstBias(call, 0);
   const Vector low = both<Vector>(loadSplat(&call->low));
@@ -162,15 +166,17 @@ IM2WIN_NOINLINE void depthwiseTile(const ConvCall* call, const float* x,
   }
 }
 
-// One output pixel, channels [n, outChannels), any filter: the taps that the
-// caller has found inside. `tapStride` and the filter's rows are in floats.
+// Computes channels [n, outChannels) of one output pixel, for any filter. x and
+// `filter` begin at the first tap inside the image, of which there are `rows`
+// times `taps`. Strides and `filterRow` are in floats.
 IM2WIN_NOINLINE void depthwisePixel(const ConvCall* call, const float* x,
                                     const float* filter, float* c, uint32_t n,
                                     uint32_t multiplier, uint32_t rows,
                                     uint32_t taps, uint32_t rowStride,
                                     uint32_t tapStride, uint32_t filterRow,
                                     uint32_t r, uint32_t j) {
-  // Read once: what is stored might be the call, for all the compiler knows.
+  // Read before anything is stored: the compiler cannot know that no store
+  // changes the call.
   const uint32_t outChannels = call->outChannels;
   const bool inRegisters = finishesInRegisters(call);
   const Final final = finalOf(call);
@@ -180,7 +186,8 @@ IM2WIN_NOINLINE void depthwisePixel(const ConvCall* call, const float* x,
   const uint32_t begin = n;
   while (n < outChannels) {
     const uint32_t channel = n / multiplier;
-    // Channels that share a load of the input, or all of them side by side.
+    // The end of the channels that share an input value, or of all channels
+    // where each has its own.
     const uint32_t end =
         multiplier == 1 ? outChannels : (channel + 1) * multiplier;
     for (; n < end; n += 4) {
@@ -212,13 +219,13 @@ IM2WIN_NOINLINE void depthwisePixel(const ConvCall* call, const float* x,
   }
 }
 
-// The width of the next tile of the `left` (7 or more) pixels of a row: such
-// that few are left over at its end.
+// The width of the next tile, where `left` (7 or more) pixels of a row are
+// left. Seven where that comes out even and eight does not.
 IM2WIN_INLINE int32_t evenWidth(int32_t left) {
   return left % 7 == 0 && left % 8 != 0 ? 7 : left >= 8 ? 8 : 7;
 }
 
-// One output row, the first `whole` channels, tile by tile.
+// Computes the first `whole` channels of one output row, tile by tile.
 template <int KW, int S>
 IM2WIN_INLINE void depthwiseRow(const ConvCall* call, const float* x,
                                 const float* filter, float* c, uint32_t rows,
@@ -238,8 +245,8 @@ IM2WIN_INLINE void depthwiseRow(const ConvCall* call, const float* x,
   depthwiseTile<Vector, KW, S, T, EDGE>(                                \
       call, x + at, filter, pixel, rows, rowStride, channels, FROM, TO, \
       left < T ? left : T, begin, end, ahead.rows + at, ahead.stride)
-    // A tile is eight vectors of sums: at stride 2, where pixels share few of
-    // their columns, of fewer pixels and twice the channels.
+    // A tile is eight vectors of sums. At stride 2, where pixels share few of
+    // their columns, it has half the pixels and twice the channels.
     if constexpr (KW == 3 && S == 2) {
       const uint32_t pairs = whole & ~7u;
       if (IM2WIN_INSIDE(4)) {
@@ -255,7 +262,8 @@ IM2WIN_INLINE void depthwiseRow(const ConvCall* call, const float* x,
       }
       j += left > 2 ? 4 : 2;
     } else if (KW == 3 && left >= 7 && begin <= 1 && end > evenWidth(left)) {
-      // The usual padding, of one column: where it is, is known beforehand.
+      // At most one column of padding on either side, as is usual: the tile is
+      // compiled for each case, and tests no column.
       const int32_t width = evenWidth(left);
 #define IM2WIN_PADDED(T, LEFT, RIGHT)                                        \
   if (width == T && (begin == 1) == LEFT && (end == T + 1) == RIGHT) {       \
@@ -295,12 +303,11 @@ IM2WIN_INLINE void depthwiseRow(const ConvCall* call, const float* x,
 }
 
 // Writes `outHeight` rows of call->rowLength pixels to c: [outHeight,
-// rowLength, inChannels * multiplier], spaced as the call says, from the image
-// at x, [inHeight, inWidth, inChannels], and the filter, [filterHeight,
-// filterWidth, inChannels, multiplier], whose rows are `rowTaps` taps apart.
-// Output channel c * multiplier + m is
-// input channel c times filter m of it. Of the call it reads outChannels,
-// rowLength, the output's strides and the epilogue.
+// rowLength, inChannels * multiplier], spaced as the call says. The image at x
+// is [inHeight, inWidth, inChannels]. The filter is [filterHeight, filterWidth,
+// inChannels, multiplier], and its rows are `rowTaps` taps apart. Output
+// channel c * multiplier + m is input channel c times filter m of it. Of the
+// call it reads outChannels, rowLength, the output's strides and the epilogue.
 IM2WIN_NOINLINE void depthwiseRows(
     const ConvCall* call, const float* x, const float* filter, float* c,
     uint32_t outHeight, int32_t inHeight, int32_t inWidth, uint32_t inChannels,
@@ -342,7 +349,7 @@ IM2WIN_NOINLINE void depthwiseRows(
     IM2WIN_ROW(5, 2)
 #undef IM2WIN_ROW
     if (whole == outChannels) continue;
-    // The channels that fill no vector, and every other filter.
+    // What no tile computes: channels that fill no vector, and other filters.
     for (int32_t j = 0; j < outWidth; ++j) {
       const int32_t w = j * strideWidth - padLeft;
       const int32_t begin = firstInside(w, dilationWidth);

@@ -3,11 +3,13 @@
 
 #include "rows.h"
 
-// A filter that stays in the first-level cache as a whole is multiplied by a
-// few windows at a time, whose output pixels are then written in full. So is a
-// larger one whose windows are smaller than their output: what a pass over many
-// windows wrote for one panel would be gone when the next panel's comes to it.
+// A filter of at most so many bytes stays in the first-level cache as a whole.
+// It is multiplied by a few windows at a time, all panels each time, so that
+// their output pixels are written in full before the next.
 constexpr uint32_t kNearFilterBytes = 16 * 1024;
+// A larger filter is treated the same way where an output pixel is larger than
+// its window. A pass over many windows would write a pixel's lines for one
+// panel, and find them gone from the cache when the next panel comes to them.
 constexpr uint32_t kWideFilterBytes = 64 * 1024;
 
 IM2WIN_INLINE bool takesFewWindows(uint32_t depth, uint32_t outChannels) {
@@ -16,8 +18,9 @@ IM2WIN_INLINE bool takesFewWindows(uint32_t depth, uint32_t outChannels) {
          (filterBytes <= kWideFilterBytes && outChannels >= depth);
 }
 
-// A few windows after the other times all whole panels of such a filter.
-// False, and nothing done, where windows do not go on evenly for long enough.
+// Multiplies all whole panels of such a filter by a few windows, then by the
+// next few. Returns false, and has done nothing, where windows do not go on
+// evenly for long enough.
 IM2WIN_NOINLINE bool fewWindows(const ConvCall* call, const float* a, float* c,
                                 uint32_t rows) {
   const uint32_t rowLength = call->rowLength;
@@ -32,11 +35,12 @@ IM2WIN_NOINLINE bool fewWindows(const ConvCall* call, const float* a, float* c,
   const uint32_t depth = depthOf(call);
   const uint32_t height = length / tiles;
   const uint32_t taller = length - tiles * height;
-  // Fewer tiles at a time write a pixel's lines sooner one after the other; but
-  // panels that come from the second-level cache are to serve several.
+  // Tiles at a time. With fewer of them a pixel's lines are written sooner one
+  // after the other. Panels that come from the second-level cache should serve
+  // more of them.
   const bool near = depth * call->outChannels * 4 <= kNearFilterBytes;
   const uint32_t group = (near ? 4 : 8) + 8 / panels;
-  // The next windows are touched, where they lie in the input side by side.
+  // The next windows are touched if they lie side by side.
   const bool dense = call->windowStride == int32_t(depth);
   const bool inRegisters = finishesInRegisters(call);
   const float* bias = firstBias(call, 0);
@@ -69,14 +73,16 @@ IM2WIN_NOINLINE bool fewWindows(const ConvCall* call, const float* a, float* c,
   return true;
 }
 
-// Else panels outside, tiles inside: a panel stays in the first-level cache
-// while the block's windows, which the caller keeps small, come from the
-// second. A panel of at most four channels takes one vector for each window,
-// and so more windows at a time: fewer than eight sums would wait for each
-// other.
+// Multiplies the windows of a block, at a, by all panels. Writes `rows` output
+// rows to c: [rows, rowLength, outChannels], spaced as the call says. Operand
+// rows count from the block's first.
 //
-// Writes `rows` output rows to c: [rows, rowLength, outChannels], spaced as the
-// call says, from the windows at a. Operand rows count from the block's first.
+// Panels are the outer loop and tiles the inner one, except for filters that
+// take few windows. A panel then stays in the first-level cache, while the
+// block's windows, of which the caller takes few enough, come from the second.
+// A panel of at most four channels needs one vector of sums for each window.
+// Its tiles have eight windows, since fewer than eight sums would wait for each
+// other.
 IM2WIN_NOINLINE void gemm(const ConvCall* call, const float* a, float* c,
                           uint32_t rows) {
   uint32_t windows = rows * call->rowLength;

@@ -1,10 +1,11 @@
-// Channels first: strips are gathered from planes, and finished blocks of
-// output pixels are spread over planes. All between is as for NHWC.
+// Channels first (NCHW). Strips are gathered from planes, and finished blocks
+// of output pixels are spread over planes. Everything between is as for NHWC.
 #pragma once
 
 #include "strip.h"
 
-// Four channels of a strip column at a time: `lanes` (1 to 4) planes from x on.
+// One pixel of `lanes` (1 to 4) planes: the value at x and at the same place of
+// the planes behind it.
 IM2WIN_INLINE f32x4 pixelOf(const float* x, uint32_t planeFloats,
                             uint32_t lanes) {
   f32x4 v = wasm_v128_load32_zero(x);
@@ -14,9 +15,9 @@ IM2WIN_INLINE f32x4 pixelOf(const float* x, uint32_t planeFloats,
   return v;
 }
 
-// One row of `lanes` channels: columns t * columnStep from firstColumn on,
-// `stride` floats apart in the strip. `x` is the first plane's row, or null for
-// padding.
+// Writes `lanes` channels of one row to a strip: the input columns firstColumn,
+// firstColumn + columnStep, ... to places that are `stride` floats apart. `x`
+// is the row in the first of the planes, or null for a row of padding.
 IM2WIN_NOINLINE void stripRow(float* strip, uint32_t stride, const float* x,
                               uint32_t planeFloats, uint32_t lanes,
                               int32_t inWidth, int32_t firstColumn,
@@ -47,7 +48,7 @@ IM2WIN_NOINLINE void stripRow(float* strip, uint32_t stride, const float* x,
   }
 }
 
-// As gatherStrips, from the image [inChannels, inHeight, inWidth] at x.
+// The same as gatherStrips, from an image [inChannels, inHeight, inWidth].
 IM2WIN_INLINE void gatherStripsOfPlanes(float* to, const float* x, Gather g) {
   const uint32_t stride = g.filterHeight * g.inChannels;
   const uint32_t planeFloats = g.inHeight * g.inWidth;

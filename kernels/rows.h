@@ -42,8 +42,9 @@ IM2WIN_NOINLINE void finishWindows(const ConvCall* call, const float* a,
   }
 }
 
-// A tile that is not whole, or goes on in the next output row: through the
-// call's scratch.
+// Multiplies a tile that is not whole, or that goes on in the next output row.
+// Its windows are listed, and its sums stored, behind the call descriptor; the
+// sums that count are copied to the output from there.
 template <int NV>
 IM2WIN_NOINLINE void tileRest(uint32_t rows, const ConvCall* call,
                               const float* panel, f32x4 first0, f32x4 first1,
@@ -66,22 +67,24 @@ IM2WIN_NOINLINE void tileRest(uint32_t rows, const ConvCall* call,
   }
 }
 
-// How windows are shared out to tiles: evenly, so that no tile is left with
-// one. Its divisions take as long as a few steps of a tile: once a block, not
-// once a panel.
+// How windows are shared out to tiles. They are shared out evenly, so that no
+// tile is left with a single window. The divisions take as long as a few steps
+// of a tile, so they are made once a block and not once a panel.
 struct Shares {
   uint32_t tiles;
-  uint32_t height;  // Of a tile; the first `taller` have one row more.
+  // Windows of a tile. The first `taller` tiles have one more.
+  uint32_t height;
   uint32_t taller;
-  // The tiles share out the following panel, too, so that it comes no faster
-  // than it has to: four steps touch a line, `aheadStep` floats behind the one
-  // before.
+  // The tiles touch the following panel as well, each its share of it. Every
+  // four steps of a tile touch one place, `aheadStep` floats behind the one
+  // before: the panel comes no faster than it has to.
   uint32_t aheadStep;
 };
 
-// Beside windows that stay in the first-level cache touches must not come too
-// slowly: 160 to 960 channels of 7x7 pixels ran at 0.78 of the peak, and at
-// 0.86 with this. Beside such that do not, slower is better; found by trial.
+// Windows of so few bytes stay in the first-level cache. Touches beside them
+// are at least `kNearAheadStep` floats apart, since a panel that comes more
+// slowly costs time there. Beside more windows it is better if it comes slowly.
+// Both were found by trial: see docs/measurements.md.
 constexpr uint32_t kNearWindowBytes = 36 * 1024;
 constexpr uint32_t kNearAheadStep = 8;
 constexpr uint32_t kLine = 16;
@@ -96,20 +99,20 @@ IM2WIN_INLINE Shares sharesOf(uint32_t windows, uint32_t mr, uint32_t depth) {
   return {tiles, height, windows - tiles * height, step < kLine ? step : kLine};
 }
 
-// The floats up to the last that a tile's touches read.
+// How far a tile's touches read, in floats from its first one on.
 IM2WIN_INLINE uint32_t reachOf(uint32_t share, uint32_t aheadStep) {
   return share + (aheadStep < 4 ? 4 - aheadStep : 0);
 }
 
-// The lowest tile that evenTiles is made for.
+// The fewest windows of a tile that evenTiles has a version for.
 constexpr uint32_t kLeastEven = 3;
 
-// `panels` whole panels, one after the other, each times `tiles` tiles of MR
-// windows, where windows and output pixels go on evenly: a tile's sums as in
-// tile(), without a call for each, and without what other windows need. Where
-// windows are 16 values deep that takes a fifth off. Beside each panel the next
-// `comingFloats` floats at `coming` are touched, by the first tile from `from`
-// on. `bias` is the first panel's, if there is one.
+// Multiplies `panels` whole panels, one after the other, by `tiles` tiles of MR
+// windows. Windows and output pixels must go on evenly. Sums are made as in
+// tile(), but without a call for each tile: that takes a fifth off where
+// windows are 16 values deep. Beside each panel the next `comingFloats` floats
+// at `coming` are touched; the first tile begins at `from`. `bias` is the first
+// panel's, or null.
 template <int MR>
 IM2WIN_NOINLINE void evenTiles(const ConvCall* call, const float* panel,
                                uint32_t panels, const float* bias,
@@ -220,7 +223,7 @@ IM2WIN_INLINE void evenTilesOf(uint32_t height, const ConvCall* call,
 #undef IM2WIN_EVEN
 }
 
-// The bounds of a clamp, where sums may need none.
+// The bounds of a clamp. Sums that need none get infinite ones.
 IM2WIN_INLINE f32x4 lowOf(const ConvCall* call, Final final) {
   return final == kClamped ? splat(call->low) : splat(-__builtin_inff());
 }
@@ -229,8 +232,9 @@ IM2WIN_INLINE f32x4 highOf(const ConvCall* call, Final final) {
   return final == kClamped ? finalHigh(call) : splat(__builtin_inff());
 }
 
-// Whether windows, and output pixels, are as far apart from one output row to
-// the next as within one; or all `windows` from pixel j on lie in one.
+// Whether `windows` windows from pixel j on go on evenly: they lie in one
+// output row, or windows and output pixels are as far apart from one row to the
+// next as within a row.
 IM2WIN_INLINE bool goesOnEvenly(const ConvCall* call, uint32_t j,
                                 uint32_t windows) {
   const int32_t length = call->rowLength;
@@ -239,7 +243,8 @@ IM2WIN_INLINE bool goesOnEvenly(const ConvCall* call, uint32_t j,
           call->outRowStride == length * call->outPixelStride);
 }
 
-// One panel times all windows that are shared out, from `at` on.
+// Multiplies one panel by all windows that are shared out, from the window at a
+// and the pixel at c on.
 template <int NV>
 IM2WIN_NOINLINE void panelRows(const ConvCall* call, const float* panel,
                                uint32_t n, uint32_t width, const float* a,
@@ -296,7 +301,8 @@ IM2WIN_NOINLINE void panelRows(const ConvCall* call, const float* panel,
   }
 }
 
-// The same, by the shares for a panel of more than four channels or of fewer.
+// The same with two vectors for a panel of more than four channels, and with
+// one for a panel of fewer. `wide` and `narrow` are the shares of the two.
 IM2WIN_INLINE void panelRowsOf(const ConvCall* call, const float* panel,
                                uint32_t n, uint32_t width, Cursor at,
                                const Shares& wide, const Shares& narrow,

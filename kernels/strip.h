@@ -24,6 +24,7 @@ IM2WIN_INLINE float* zero(float* to, uint32_t count) {
   return to;
 }
 
+// Writes one strip: see Gather.
 IM2WIN_NOINLINE void writeStrip(float* strip, const float* x, int32_t inHeight,
                                 int32_t inWidth, int32_t inChannels,
                                 int32_t filterHeight, int32_t firstRow,
@@ -41,7 +42,7 @@ IM2WIN_NOINLINE void writeStrip(float* strip, const float* x, int32_t inHeight,
   const int32_t rowStride = rowStep * inWidth * inChannels;
 
   if (filterHeight == 1 && columnStep == 1 && groups == 1) {
-    // Side by side in the image, too.
+    // The columns of a single row lie side by side in the image, too.
     int32_t left = firstColumn < 0 ? -firstColumn : 0;
     if (left > columns || bottom == 0 || top == 1) left = columns;
     int32_t inside = inWidth - (firstColumn + left);
@@ -63,7 +64,8 @@ IM2WIN_NOINLINE void writeStrip(float* strip, const float* x, int32_t inHeight,
       strip = zero(strip, top * inChannels);
       const float* from = row + w * inChannels;
       if (inChannels < 4 && (inWidth - w) * inChannels >= 4) {
-        // Whole vectors: what they write too much is written over next.
+        // A whole vector writes more than the channels. What is too much is
+        // written over by what comes next.
         for (int32_t kh = top; kh < bottom; ++kh) {
           store(strip, load(from));
           strip += inChannels;
@@ -80,13 +82,13 @@ IM2WIN_NOINLINE void writeStrip(float* strip, const float* x, int32_t inHeight,
   }
 }
 
-// Which columns and rows of an image are gathered, one strip for each of
-// `strips` output rows: groups * columns columns, [column][filterHeight]
-// [inChannels], with zeros for what lies outside the image, [inHeight, inWidth,
-// inChannels]. Column t of group g is input column firstColumn + g * groupStep
-// + t * columnStep, the rows of the first strip are firstRow + kh * rowStep,
-// those of the next stripStep further down. Both may lie anywhere, the padding
-// too.
+// Which columns and rows of an image, [inHeight, inWidth, inChannels], are
+// gathered. There is one strip for each of `strips` output rows. A strip is
+// [groups][columns][filterHeight][inChannels]. Column t of group g is input
+// column firstColumn + g * groupStep + t * columnStep. Row kh of the first
+// strip is input row firstRow + kh * rowStep, and that of each following strip
+// is `stripStep` rows further down. Rows and columns may lie outside the image:
+// they are zeros.
 struct Gather {
   int32_t inHeight, inWidth, inChannels;
   int32_t filterHeight;
@@ -96,8 +98,8 @@ struct Gather {
   int32_t strips, stripStride, stripStep;
 };
 
-// Writes strips, stripStride floats apart. May write three floats beyond a
-// strip's end.
+// Writes strips, `stripStride` floats apart. May write three floats behind the
+// end of each.
 IM2WIN_INLINE void gatherStrips(float* to, const float* x, Gather g) {
   for (; g.strips > 0; --g.strips) {
     writeStrip(to, x, g.inHeight, g.inWidth, g.inChannels, g.filterHeight,

@@ -44,11 +44,12 @@ IM2WIN_INLINE Cursor advance(const ConvCall* call, Cursor at,
   return at;
 }
 
-// NV vectors of a panel row times one window value each, for MR windows from a
-// on (or at each of `windows`). Reads depth * NR floats of the panel. The sums
-// begin with first0 and first1, and are written, 4 * NV channels for each
-// window, to `to`, `pixelStride` floats apart. Nothing else is done here: what
-// else the function could do would take its registers (V8 spills the sums).
+// Multiplies MR windows by the first 4 * NV channels of a panel. The windows
+// follow a, `windowStride` floats apart, or are those of the list `windows`.
+// Sums begin with first0 and first1, and are written to `to`: 4 * NV channels
+// for each window, `pixelStride` floats apart. The function reads depth * NR
+// floats of the panel. It does nothing else, because anything more would take
+// registers, and V8 would spill sums.
 template <int MR, int NV>
 IM2WIN_NOINLINE void tile(const ConvCall* call, const float* panel,
                           f32x4 first0, f32x4 first1, const float* a,
@@ -64,8 +65,9 @@ IM2WIN_NOINLINE void tile(const ConvCall* call, const float* panel,
     IM2WIN_UNROLL for (int i = 0; i < MR; ++i) window[i] = windows[i];
   }
 
-  // A low tile keeps several sums of each, which take turns: fewer than eight
-  // additions on their way leave the machine waiting.
+  // A tile of few windows keeps several sums for each output, and steps take
+  // turns with them. Fewer than eight additions on their way would leave the
+  // machine waiting.
   constexpr int kTurns = MR * NV <= 2 ? 4 : MR * NV <= 6 ? 2 : 1;
   f32x4 sum[kTurns][MR][NV];
   IM2WIN_UNROLL for (int v = 0; v < NV; ++v) {
@@ -142,7 +144,8 @@ IM2WIN_NOINLINE void tile(const ConvCall* call, const float* panel,
       to += pixelStride;
     }
   };
-  // A bound costs a tile of few steps several per cent.
+  // Sums without bounds are not clamped: that would cost a tile of few steps
+  // several per cent.
   if (final == kAsTheyAre) {
     storeAll([](f32x4 y, f32x4) { return y; });
   } else if (final == kClamped) {

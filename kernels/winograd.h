@@ -5,15 +5,15 @@
 //   4 points: 0, 1, -1, infinity
 //   6 points: 0, 3/4, -3/4, 3/2, -3/2, infinity
 //   8 points: 0, 1, -1, 2, -2, 1/2, -1/2, infinity
-// in this order: the input's transform depends on their number alone, the
-// filter's on r as well, the output's on m. With the textbooks' 1 and 2, six
-// points along both height and width would have three times the error.
+// in this order. The input's transform depends on the number of points alone,
+// the filter's on r as well, and the output's on m. With the textbooks' 1 and
+// 2, six points along both height and width would have three times the error.
 #pragma once
 
 #include "simd.h"
 
-// The positive points that come in pairs with their negatives: points / 2 - 1
-// of them. Every power that occurs is exact.
+// The positive point of a pair, of which there are points / 2 - 1: each has its
+// negative among the points. Every power of it that occurs is exact in float.
 constexpr float pairPoint(int points, int pair) {
   if (points == 6) return pair == 0 ? 0.75f : 1.5f;
   return pair == 0 ? 1.0f : pair == 1 ? 2.0f : 0.5f;
@@ -24,7 +24,7 @@ constexpr float power(float x, int n) {
 }
 
 // The filter's scale at point p: 1 / prod(p - q) over the other finite points
-// q. The same at p and -p. `pair` is -1 for the point 0.
+// q. It is the same at p and -p. `pair` is -1 for the point 0.
 constexpr float filterScale(int points, int pair) {
   const int pairs = points / 2 - 1;
   const float p = pair < 0 ? 0.0f : pairPoint(points, pair);
@@ -36,8 +36,8 @@ constexpr float filterScale(int points, int pair) {
   return 1.0f / product;
 }
 
-// v[i] = d's transform at point i: the coefficients of prod(x - q) over the
-// finite points q other than i, applied to d.
+// The input's transform: v[i] is the sum of d, weighted by the coefficients of
+// prod(x - q) over the finite points q other than point i.
 template <int POINTS>
 IM2WIN_INLINE void inputTransform(const f32x4* d, f32x4* v);
 
@@ -49,7 +49,8 @@ inline void inputTransform<4>(const f32x4* d, f32x4* v) {
   v[3] = wasm_f32x4_sub(d[3], d[1]);
 }
 
-// even + odd at the point, even - odd at its negative.
+// The values at a point and at its negative, from the halves of even and odd
+// powers.
 IM2WIN_INLINE void plusMinus(f32x4 even, f32x4 odd, f32x4* v) {
   v[0] = wasm_f32x4_add(even, odd);
   v[1] = wasm_f32x4_sub(even, odd);
@@ -94,10 +95,10 @@ inline void inputTransform<8>(const f32x4* d, f32x4* v) {
   v[7] = mulAdd(wasm_f32x4_sub(d[3], d[5]), c525, wasm_f32x4_sub(d[7], d[1]));
 }
 
-// Output J of a tile: sum of p^J * product(p) over the finite points p, without
-// the product at infinity, which belongs to the last output alone. `even` and
-// `odd` hold product(p) + product(-p) and product(p) - product(-p) of each
-// pair.
+// Output J of a tile: the sum of p^J * product(p) over the finite points p. The
+// product at infinity belongs to the last output alone, and is not added here.
+// `even` and `odd` hold product(p) + product(-p) and product(p) - product(-p)
+// of each pair.
 template <int POINTS, int J>
 IM2WIN_INLINE f32x4 outputTransform(f32x4 zero, const f32x4* even,
                                     const f32x4* odd) {
@@ -108,7 +109,8 @@ IM2WIN_INLINE f32x4 outputTransform(f32x4 zero, const f32x4* even,
     if constexpr (POINTS >= 8) y = wasm_f32x4_add(sums[2], y);
     return y;
   } else {
-    // Constants by name: a call of power() is not always folded.
+    // Scales have names, because a call of power() in an expression is not
+    // always folded.
     f32x4 y = sums[0];
     if constexpr (POINTS == 6) {
       constexpr float scale = power(pairPoint(POINTS, 0), J);

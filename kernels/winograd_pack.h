@@ -1,14 +1,14 @@
-// The transform of a filter, packed.
+// A filter's transform, written as panels.
 #pragma once
 
 #include "job.h"
 #include "panel.h"
 #include "winograd.h"
 
-// The transform of TAPS taps, of which the filter has `own` and the others are
-// zero: `rows` rows of a panel at each of POINTS points. Taps are `tapStride`
-// floats apart, a row's from the next row's `rowStep`, points `pointStride`.
-// May write over its taps.
+// Transforms TAPS taps to POINTS points, for `rows` rows of a panel. The filter
+// has the first `own` taps, and the others are zeros. Taps are `tapStride`
+// floats apart, those of one row from those of the next `rowStep`, and points
+// `pointStride`. The transform may be written over the taps.
 template <int POINTS, int TAPS>
 IM2WIN_NOINLINE void packTaps(float* to, uint32_t pointStride,
                               const float* taps, uint32_t tapStride,
@@ -74,21 +74,21 @@ IM2WIN_INLINE void packTapsOf(uint32_t points, uint32_t tapCount, float* to,
 #undef IM2WIN_TAPS
 }
 
-// Taps of a phase: every stride-th one from `phase` on.
+// How many taps a phase has: every stride-th one from `phase` on.
 IM2WIN_INLINE uint32_t phaseTaps(uint32_t size, uint32_t stride,
                                  uint32_t phase) {
   return phase < size ? (size - phase + stride - 1) / stride : 0;
 }
 
-// Taps from one row of the filter that is packed to the next: a flipped one is
-// dense.
+// Taps from one row of the filter that is packed to the next. A flipped filter
+// is a copy without gaps; another may be a part of tfjs's filter.
 IM2WIN_INLINE uint32_t rowTapsOf(const ConvJob* job) {
   return job->tapWidth ? job->filterWidth : job->rowTaps;
 }
 
-// Writes panels [first, last), [panel][rowPoints][points][rowPhases]
-// [strideWidth][inChannels][NR], from a tfjs filter. `rowPhases` is the stride
-// along the height, or the filter's height where `rowPoints` is 1.
+// Writes panels [first, last) of a tfjs filter: [panel][rowPoints][points]
+// [rowPhases][strideWidth][inChannels][NR]. `rowPhases` is the stride along the
+// height, or the filter's height where `rowPoints` is 1.
 IM2WIN_INLINE void packWinograd(const ConvJob* job, float* panels,
                                 const float* filter, uint32_t first,
                                 uint32_t last) {
@@ -122,7 +122,8 @@ IM2WIN_INLINE void packWinograd(const ConvJob* job, float* panels,
                      strideWidth * tapFloats, own, outChannels, inChannels,
                      width);
         } else {
-          // Along the height first, to the places of the first points.
+          // Along the height first: tap q of a row is written where point q
+          // will be, and the second transform writes over it.
           for (uint32_t q = 0; q < own; ++q) {
             packTapsOf(rowPoints, rowTaps, to + q * pointStride, rowPointStride,
                        from + q * strideWidth * tapFloats,

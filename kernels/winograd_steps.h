@@ -1,22 +1,24 @@
-// Two steps of a Winograd convolution: transform an input row, multiply and
-// transform back a block of output rows. The filter's is in winograd_pack.h.
+// Two steps of a Winograd convolution: winogradInput transforms input rows, and
+// winogradProducts multiplies and transforms back a block of output rows. The
+// filter's transform is in winograd_pack.h.
 #pragma once
 
 #include "rows.h"
 #include "winograd.h"
 
 // A stride s along the width is a stride of 1 over an image whose columns are s
-// columns of the input, s * inChannels channels deep (`columnFloats`), with
-// ceil(filterWidth / s) taps: NHWC holds them side by side already. Along the
-// height it is s interleaved images, the phases, whose products add up.
+// columns of the input. Such a column has s * inChannels channels
+// (`columnFloats`), which NHWC holds side by side already, and a filter row has
+// ceil(filterWidth / s) taps. A stride s along the height makes s interleaved
+// images, the phases, whose products add up.
 //
-// F(rowOutputs, row taps) along the height is nested in it where `rowPoints` is
-// not 1. Where it is 1 nothing is transformed along the height, and each filter
-// row is a phase of its own.
+// Where `rowPoints` is not 1, F(rowOutputs, row taps) along the height is
+// nested in the transform along the width. Where it is 1, nothing is
+// transformed along the height, and each filter row is a phase of its own.
 
-// Transforms one row of gathered columns: `tiles` tiles of POINTS columns, each
-// tile `outputs` columns behind the one before. A tile's transform is written
-// `tileStride` floats behind the one before, a point's `pointStride`.
+// Transforms one row of gathered columns. It has `tiles` tiles of POINTS
+// columns, which begin `outputs` columns apart. Transformed tiles are
+// `tileStride` floats apart, and the points of a tile `pointStride`.
 template <int POINTS>
 IM2WIN_INLINE void inputRow(float* to, const float* columns, uint32_t tiles,
                             uint32_t outputs, uint32_t columnFloats,
@@ -50,8 +52,9 @@ IM2WIN_INLINE void inputRow(float* to, const float* columns, uint32_t tiles,
   }
 }
 
-// Transforms POINTS rows along the height, in place: `count` floats, rounded up
-// to whole vectors, of rows that are `rowStride` floats apart.
+// Transforms POINTS rows along the height, in place. Rows are `rowStride`
+// floats apart, and `count` floats of each are transformed, rounded up to whole
+// vectors.
 template <int POINTS>
 IM2WIN_INLINE void inputColumns(float* rows, uint32_t rowStride,
                                 uint32_t count) {
@@ -67,8 +70,8 @@ IM2WIN_INLINE void inputColumns(float* rows, uint32_t rowStride,
   }
 }
 
-// A product of each point, read back: `even` and `odd` are its pairs' sums and
-// differences.
+// The products at all points of one place. `even` and `odd` are the sums and
+// differences of each pair of points.
 template <int POINTS>
 struct Products {
   f32x4 zero, infinity;
@@ -91,7 +94,8 @@ struct Products {
 // The most outputs of a tile are those of F(7,2).
 #define IM2WIN_EACH(F) F(0) F(1) F(2) F(3) F(4) F(5) F(6)
 
-// Transforms a tile back: `vectors` times four channels of OUTPUTS pixels.
+// Transforms a whole tile back and finishes it: OUTPUTS pixels of `vectors`
+// times four channels, from channel n on.
 template <int POINTS, int OUTPUTS>
 IM2WIN_NOINLINE void outputTile(const ConvCall* call, const float* products,
                                 uint32_t pointStride, uint32_t panelStride,
@@ -138,8 +142,8 @@ IM2WIN_INLINE void outputTileOf(uint32_t outputs, const ConvCall* call,
                                  n, vectors);
 }
 
-// The same where it is not whole: `lanes` (of which four count) channels of the
-// first `count` of a tile's `outputs` pixels.
+// The same for a tile that is not whole: the first `count` of its `outputs`
+// pixels, and `lanes` channels from n on, of which at most four count.
 template <int POINTS>
 IM2WIN_NOINLINE void outputLanes(const ConvCall* call, const float* product,
                                  uint32_t pointStride, float* to, uint32_t n,
@@ -163,8 +167,8 @@ IM2WIN_NOINLINE void outputLanes(const ConvCall* call, const float* product,
 #undef IM2WIN_OUTPUT
 }
 
-// Transforms products back along the height, in place: `count` floats of each
-// of POINTS rows, which follow one another, become those of `outputs` rows.
+// Transforms products back along the height, in place. The POINTS rows of
+// `count` floats, which follow one another, become `outputs` rows.
 template <int POINTS>
 IM2WIN_NOINLINE void outputColumns(float* products, uint32_t count,
                                    uint32_t outputs) {
@@ -184,9 +188,10 @@ IM2WIN_NOINLINE void outputColumns(float* products, uint32_t count,
   }
 }
 
-// Transforms a group's products back and finishes them: the `width` channels
-// from n on of `rows` output rows of `outWidth` pixels. The products of
-// `rowOutputs` rows lie `rowStride` floats apart.
+// Transforms the products of a group of panels back along the width, and
+// finishes them: the `width` channels from n on of `rows` output rows of
+// `outWidth` pixels. The `rowOutputs` rows of a nested tile lie `rowStride`
+// floats apart.
 template <int POINTS>
 IM2WIN_NOINLINE void outputRows(const ConvCall* call, const float* products,
                                 uint32_t pointStride, uint32_t panelStride,
@@ -217,13 +222,12 @@ IM2WIN_NOINLINE void outputRows(const ConvCall* call, const float* products,
   }
 }
 
-// Multiplies and transforms back `rows` output rows of `outWidth` pixels to c,
-// spaced as `call` says, which has the epilogue too. `gemm` describes one
-// point's product: its windows are the transformed columns at `a`, its output
-// is products: [group][rowPoints][points][window][NR], which are the caller's
-// to give. The products of `group` panels are made before they are transformed
-// back: the windows are read once for all of them, and whole cache lines
-// written.
+// Multiplies `rows` output rows of `outWidth` pixels, and transforms them back
+// to c. `call` says how c is spaced, and has the epilogue. `gemm` describes the
+// product of one point, whose windows are the transformed columns at `a`. The
+// caller gives room for `products`: [group][rowPoints][points][window][NR]. The
+// products of `group` panels are made before they are transformed back. So the
+// windows are read once for all of them, and whole cache lines are written.
 IM2WIN_NOINLINE void winogradProducts(const ConvCall* call,
                                       const ConvCall* gemm, const float* a,
                                       float* c, uint32_t rows, uint32_t outputs,
@@ -250,14 +254,14 @@ IM2WIN_NOINLINE void winogradProducts(const ConvCall* call,
       const float* panel = panels + point * pointFloats;
       float* to = products + point * pointStride;
       for (uint32_t m = 0; m < width; m += kNR) {
-        // The next panel of the group, or the first one's next point, or the
-        // next group.
+        // What is multiplied next, to be touched: the next panel of the group,
+        // or the next point of its first panel, or the next group.
         const float* following =
             m + kNR < width           ? panel + allPoints * pointFloats
             : point + 1 < allPoints   ? panels + (point + 1) * pointFloats
             : n + width < outChannels ? panels + group * allPoints * pointFloats
                                       : gemm->panels;
-        // Products of a whole panel, or of half of it.
+        // A panel of at most four channels takes half of the products.
         const uint32_t lanes = width - m > 4 ? 8 : 4;
         panelRowsOf(gemm, panel, 0, lanes, {from, to, 0, 0}, wide, narrow,
                     following);
@@ -283,10 +287,11 @@ IM2WIN_NOINLINE void winogradProducts(const ConvCall* call,
   }
 }
 
-// Transforms `rowPoints` gathered rows of `columnFloats` floats a column, which
-// are `rowStride` floats apart and padded to whole vectors; along the height
-// (in place, unless `rowPoints` is 1), then along the width, to points
-// `pointStride` floats apart whose tiles are `tileStride` floats apart.
+// Transforms `rowPoints` gathered rows, first along the height (in place,
+// unless `rowPoints` is 1), then along the width. Columns have `columnFloats`
+// floats. Rows are `rowStride` floats apart and padded to whole vectors.
+// Transformed points are `pointStride` floats apart, and the tiles of a point
+// `tileStride`.
 IM2WIN_NOINLINE void winogradInput(float* to, float* rows, uint32_t rowStride,
                                    uint32_t tiles, uint32_t outputs,
                                    uint32_t columnFloats, uint32_t tileStride,

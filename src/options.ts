@@ -25,12 +25,13 @@ export interface Im2winOptions {
    */
   winograd?: boolean;
   /**
-   * Bytes that one packed filter may take if Winograd would make it larger than
-   * the filter; beyond them the plan takes a smaller m, and plain im2win at last.
-   * All that are smaller are kept. Default: on wasm none is kept that is larger than
-   * what tfjs's own kernel keeps (two copies of the filter and a pointer for each tap
-   * of each output pixel); such a filter, up to 8 MiB or twice its own size, is packed
-   * at each call where that pays. On cpu 8 MiB, or twice the filter.
+   * Bytes that all packed filters kept of one filter may take together, one for each kind of plan that its input
+   * sizes call for; one that has no room is packed at each call. It is also what a single one may take that
+   * Winograd makes larger than the filter: beyond it the plan takes a smaller m, and plain im2win at last. A
+   * filter's first packing by plain im2win is kept whatever it takes. Default on wasm: what tfjs's own kernel keeps
+   * of that convolution (two copies of the filter and a pointer for each tap of each output pixel). One by Winograd that is
+   * larger than that, up to 8 MiB or twice the filter, is packed at each call where that pays. Default on
+   * cpu: 8 MiB, or twice the filter.
    */
   maxPackedFilterBytes?: number;
 }

@@ -1,16 +1,16 @@
 import {type ConvGeometry, inputRowsUnder} from './geometry.ts';
 
 /**
- * How the windows of output rows lie in memory. A dilation along the width takes
- * its taps from every `dilationWidth`-th column, so the output pixels are shared
- * out to `phases` strips, each of which holds its taps side by side.
+ * How the windows of output rows lie in memory. A filter that is dilated along the width takes
+ * its taps from every `dilationWidth`-th column. So the output pixels of a row are shared out to `phases` strips,
+ * each of which holds the columns of its taps side by side.
  */
 export interface StripLayout {
   /**
-   * 'input': the windows are read where they lie, a segment for each filter row;
-   * none reaches into the padding. 'rows': the same, from padded copies of the
-   * input rows, which are shared by the output rows of a block. 'strips': a strip
-   * for each output row, in which a window is one segment.
+   * What windows are read from. 'input': from the input as it lies, since none reaches into the padding; a window
+   * has a segment for each filter row. 'rows': from padded copies of the input rows, which the output rows of a
+   * block share; a window has as many segments. 'strips': from a strip for each output row, in which a window is
+   * one segment.
    */
   readonly source: 'input' | 'rows' | 'strips';
   /** Floats in a window: filterWidth · filterHeight · inChannels. */
@@ -20,7 +20,7 @@ export interface StripLayout {
   readonly windowStride: number;
   /** Input columns from one strip column to the next. */
   readonly columnStep: number;
-  /** Windows with columns between them are gathered one by one, each a group. */
+  /** Whether windows are gathered one by one, each a group of columns: between them are columns that none sees. */
   readonly grouped: boolean;
   /** Input columns from one window to the next. */
   readonly windowStep: number;
@@ -38,8 +38,8 @@ export function stripLayout(geometry: ConvGeometry, mayReadRows = true): StripLa
   const stripStride = strideWidth / common;
   const inPlace = readsInPlace(geometry);
   const grouped = stripStride > filterWidth && !(mayReadRows && inPlace);
-  // A strip of one filter row is that row, and strips go on from image to image. With a
-  // dilation, output rows that follow one another share no input rows.
+  // Rows pay where output rows share input rows. Those of a dilated filter do not, and those of a filter of one row
+  // need not: its strip is the row itself, and blocks of strips may go on from image to image.
   const undilated = dilationWidth === 1 && geometry.dilationHeight === 1;
   if (mayReadRows && (inPlace || (undilated && filterHeight > 1 && !grouped))) {
     return {
@@ -63,7 +63,7 @@ export function stripLayout(geometry: ConvGeometry, mayReadRows = true): StripLa
   };
 }
 
-/** Columns of a strip of `pixels` windows: of the whole, or of each group. */
+/** How many columns a strip of `pixels` windows has: in all, or in each of its groups. */
 export function stripColumns(
   {windowStep, columnStep, grouped}: StripLayout,
   {filterWidth}: ConvGeometry,
@@ -74,7 +74,7 @@ export function stripColumns(
     : {columns: (pixels - 1) * (windowStep / columnStep) + filterWidth, groups: 1};
 }
 
-/** Values from one output row's windows to the next row's of strips, else from one input row to the next. */
+/** Values from one output row's strip to the next, or, where there are no strips, from one input row to the next. */
 export function rowValues(strip: StripLayout, geometry: ConvGeometry, pixels: number): number {
   const {filterHeight, inChannels} = geometry;
   if (strip.source === 'input') return geometry.inWidth * inChannels;
@@ -88,7 +88,7 @@ export function blockValues(strip: StripLayout, geometry: ConvGeometry, rows: nu
   return count * rowValues(strip, geometry, pixels);
 }
 
-/** Output pixels whose windows are a strip's. */
+/** The output pixels whose windows a strip holds. */
 export interface StripPart {
   readonly firstPixel: number;
   readonly pixels: number;

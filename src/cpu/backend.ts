@@ -75,12 +75,12 @@ export class CpuConvolution implements BackendConvolution {
         ? runWinograd(geometry, plan, conv)
         : runIm2win(geometry, plan, conv);
     };
-    // An empty output has no windows to gather.
+    // Nothing is gathered for an output without pixels.
     const output = geometry.outShape.includes(0) ? new Float32Array(0) : run();
     return instance.makeTensorInfo([...geometry.outShape], 'float32', output);
   }
 
-  /** It keeps nothing by routes. */
+  /** Nothing is kept for a route. */
   forget(): void {}
 
   release(): void {

@@ -6,12 +6,12 @@ import {gatherStrip, layoutStrides, type Strides, type StripColumns} from './gat
 /** Output pixels of a tile. */
 const PIXELS = 4;
 
-/** What the kept rows may take; a tile's own windows may take more. */
+/** Bytes that the kept rows may take. Only the windows of a single tile may take more. */
 export const ROWS_BYTES = 8 * 2 ** 20;
 
 /**
  * A depthwise convolution, summed in double precision. The input rows under an output
- * row are kept as padded doubles, so that each value is converted once; a tile is
+ * row are kept as padded doubles, so that each value is converted once. A tile is
  * four neighbouring pixels of one channel, summed in local variables.
  *
  * @param filter [filterHeight, filterWidth, inChannels, channelMultiplier]
@@ -40,7 +40,8 @@ export function runDepthwise(
     (inRows.dilationWidth === 1 && TILES[`${inRows.filterWidth}/${inRows.strideWidth}`]) || tileOfAny;
   const under: Float64Array[] = [];
 
-  // Output rows so many apart see some of the same input rows; others see none.
+  // Output rows see input rows of another's only if they are a multiple of this apart. So they are computed in this
+  // order, and find rows that are kept already.
   const apart = dilationHeight / gcd(strideHeight, dilationHeight);
 
   const sumRow = (image: number, row: number, firstPixel: number) => {
@@ -94,21 +95,21 @@ export function runDepthwise(
   return output;
 }
 
-/** The input rows that are kept at a time, and how they lie. */
+/** Which input rows are kept at a time, and how they lie. */
 interface KeptRows {
   readonly rowCount: number;
   readonly rowValues: number;
-  /** Output pixels of a row that are computed at a time; the last tile may reach over the row's end. */
+  /** Output pixels of a row that are computed at a time. The last tile may reach over the row's end. */
   readonly pixels: number;
   readonly columns: Omit<StripColumns, 'first'>;
-  /** The convolution of a kept row: its stride and dilation are in columns of the row. */
+  /** The geometry of a kept row: its stride and dilation count columns of the row, not of the input. */
   readonly inRows: ConvGeometry;
 }
 
 /**
- * A row holds all columns from its first window's first to its last window's last, or
- * the columns of window after window where they are fewer. So what is kept is bounded
- * by `ROWS_BYTES`, or by a tile's windows, whatever the strides, dilations and padding.
+ * A kept row has all columns from its first window to its last, or the columns of window after window where these
+ * are fewer. So what is kept is bounded by `ROWS_BYTES`, or by one tile's windows, whatever the strides, dilations
+ * and padding.
  */
 export function keptRows(geometry: ConvGeometry): KeptRows {
   const {filterHeight, filterWidth, strideWidth, dilationWidth} = geometry;
@@ -138,7 +139,7 @@ function wholeTiles(pixels: number): number {
   return Math.ceil(pixels / PIXELS) * PIXELS;
 }
 
-/** The filter's values, [filterHeight][filterWidth][outChannels]. */
+/** The filter's values as doubles: [filterHeight][filterWidth][outChannels]. */
 function tapsOf(geometry: ConvGeometry, filter: ArrayLike<number>): Float64Array {
   const {filterHeight, filterWidth, outChannels} = geometry;
   const {offset, rowTaps} = filterPlace(geometry);
@@ -155,7 +156,7 @@ function gcd(a: number, b: number): number {
   return b === 0 ? a : gcd(b, a % b);
 }
 
-/** Adds the bias of each channel, clamps and writes: a function of its own, so that V8 compiles it alone. */
+/** Adds the bias of each channel, clamps and writes. It is a function of its own so that V8 compiles it by itself. */
 function writePixels(
   output: Float32Array,
   first: number,
@@ -172,8 +173,8 @@ function writePixels(
 }
 
 /**
- * Sums four pixels of every channel, whose windows begin at `at` of each row, and the
- * rows' taps at `firstTap`, to [pixel][outChannels].
+ * Sums four pixels of every channel to `sums`: [pixel][outChannels]. Their windows begin at `at` of each row, and
+ * the taps of the first row at `firstTap`.
  */
 type Tile = (
   rows: readonly Float64Array[],
@@ -212,7 +213,7 @@ const tileOfAny: Tile = (rows, at, firstTap, geometry, taps, sums) => {
   }
 };
 
-// Taps side by side: neighbouring windows share columns.
+// Tiles of filters that are not dilated, whose neighbouring windows share columns.
 
 const tile3: Tile = (rows, at, firstTap, {inChannels, outChannels, channelMultiplier = 1}, taps, sums) => {
   for (let n = 0; n < outChannels; ++n) {
@@ -356,7 +357,7 @@ const tile5stride2: Tile = (
   }
 };
 
-/** By filterWidth/strideWidth. */
+/** By filter width and stride: `filterWidth/strideWidth`. */
 const TILES: Readonly<Record<string, Tile>> = {
   '3/1': tile3,
   '3/2': tile3stride2,

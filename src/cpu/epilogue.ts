@@ -1,7 +1,7 @@
 import type {Activation} from '../activation.ts';
 import type {OperandStrides} from '../operand.ts';
 
-/** A bias or slope and how it is spread over the output. */
+/** A bias or slopes, and how they are spread over the output. */
 export interface CpuOperand {
   readonly values: ArrayLike<number>;
   readonly strides: OperandStrides;
@@ -18,17 +18,20 @@ export interface CpuConv {
   readonly leakyreluAlpha: number;
 }
 
-/** A sum with its bias added and its activation applied. */
+/** Adds the bias to a sum, and applies the activation. */
 export type Finish = (sum: number, image: number, row: number, pixel: number, channel: number) => number;
 
 /** Bias and activation, as tfjs's cpu backend computes them. */
 export interface Epilogue {
-  /** The usual case, to be computed in line: a clamp, and a bias for each channel (zeros if there is none). */
+  /**
+   * Whether `bias`, `low` and `high` are all that there is: a bias for each channel (zeros if there is none) and a
+   * clamp. The caller computes this usual case itself, without a call of `finish`.
+   */
   readonly byChannel: boolean;
   readonly bias: Float64Array;
   readonly low: number;
   readonly high: number;
-  /** Every other case. */
+  /** Computes every case. */
   readonly finish: Finish;
 }
 
@@ -56,7 +59,7 @@ export function makeEpilogue(
   };
 }
 
-/** Keeps a NaN. */
+/** A value within bounds; NaN stays NaN. */
 export function clamp(value: number, low: number, high: number): number {
   return value < low ? low : value > high ? high : value;
 }

@@ -10,16 +10,16 @@ export interface WantedPacking {
 }
 
 interface Filter {
-  /** The values that were packed: on this backend an app can reach a tensor's own array, and change it. */
+  /** A copy of the values that were packed. On this backend an app can reach a tensor's own array and change it. */
   readonly values: Float32Array;
   readonly packings: Packings<{readonly bytes: number; readonly panels: Float64Array}>;
 }
 
-/** Packed filters, by the filter's data id and packing, each kept until its data is collected or changed. */
+/** Packed filters, by the filter's data id and packing. Each is kept until its data is collected or changed. */
 export class FilterCache {
   private readonly filters = new WeakMap<DataId, Filter>();
 
-  /** A filter in a packing, made anew where there is no room to keep it, or where its values have changed. */
+  /** A filter in a packing. It is packed anew where its values have changed, or where there was no room to keep it. */
   get(dataId: DataId, values: ArrayLike<number>, {packing, keptBytes, pack}: WantedPacking): Float64Array {
     const known = this.filters.get(dataId);
     const filter =

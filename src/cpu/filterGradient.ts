@@ -4,14 +4,13 @@ import {essential, filterPlace} from '../taps.ts';
 import {layoutStrides} from './gather.ts';
 import {MR, NR, tile} from './tile.ts';
 
-// Strips and panels of a block of output rows.
+// Values of the strip and the panels of a block of output rows.
 const BLOCK_VALUES = 32 * 1024;
 
 /**
- * The gradient with respect to the filter: for each tap the product of the input,
- * channel by pixel, and of dy, pixel by channel. An input row is gathered channel by
- * channel, and phase by phase of the stride, so that neighbouring pixels' values are
- * neighbours for each tap.
+ * The gradient with respect to the filter. For each tap it is the product of the input, [channel][pixel], and of
+ * dy, [pixel][channel]. Input rows are gathered channel by channel, and within a channel phase by phase of the
+ * stride. So the values that neighbouring pixels have for a tap are neighbours.
  *
  * @returns [filterHeight, filterWidth, inChannels, outChannels]
  */
@@ -24,7 +23,7 @@ export function runFilterGradient(
   const gradient = new Float32Array(asked.filterHeight * asked.filterWidth * inChannels * outChannels);
   if (asked.outShape.includes(0) || gradient.length === 0) return gradient;
   const geometry = essential(asked);
-  // Taps that no window has inside the image have none.
+  // No tap is seen by any window, and all gradients are zero.
   if (geometry.inChannels === 0) return gradient;
   const {offset, rowTaps} = filterPlace(geometry);
   const seen = seenGradient(geometry, x, dy);

@@ -1,6 +1,6 @@
 import type {ConvGeometry} from '../geometry.ts';
 
-/** Elements from one image, row, column and channel of a tensor to the next. */
+/** Values from one image, row, pixel and channel of a tensor to the next. */
 export interface Strides {
   readonly batch: number;
   readonly row: number;
@@ -21,7 +21,7 @@ export function layoutStrides(
     : {batch, row: width, pixel: 1, channel: height * width};
 }
 
-/** Which input columns a strip holds: groups of `columns`, as in kernels/strip.h. */
+/** Which input columns a strip has: `groups` groups of `columns`, as in kernels/strip.h. */
 export interface StripColumns {
   readonly first: number;
   readonly step: number;
@@ -31,8 +31,8 @@ export interface StripColumns {
 }
 
 /**
- * Writes the window strip of one output row: [column][filterHeight][inChannels],
- * zeros for what lies outside the image that starts at `image`.
+ * Writes the window strip of one output row: [group][column][filterHeight][inChannels]. The image starts at `image`
+ * of x, and what lies outside it is zero.
  */
 export function gatherStrip(
   strip: Float64Array,
@@ -52,7 +52,7 @@ export function gatherStrip(
     strides.channel === 1 &&
     x instanceof Float32Array
   ) {
-    // A row of NHWC lies there as it is wanted.
+    // A row of NHWC lies in memory as it does in the strip.
     const outside = firstRow < 0 || firstRow >= inHeight;
     const left = outside ? columns : Math.min(columns, Math.max(0, -first));
     const right = outside ? columns : Math.max(left, Math.min(columns, inWidth - first));

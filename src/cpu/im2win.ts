@@ -6,8 +6,8 @@ import {gatherStrip, layoutStrides} from './gather.ts';
 import {MR, NR, narrowTiles, tile} from './tile.ts';
 
 /**
- * Strips of one output row after the other, times every panel; summed in double
- * precision and rounded once.
+ * Plain im2win: the strip of one output row after the other, multiplied by every panel. Sums are in double
+ * precision, and rounded once.
  *
  * @returns The output, in the geometry's data format.
  */
@@ -86,7 +86,7 @@ export function runIm2win(geometry: ConvGeometry, plan: Im2winPlan, conv: CpuCon
   return output;
 }
 
-/** Adds a bias, clamps and writes: a function of its own, so that V8 compiles it alone. */
+/** Adds a bias, clamps and writes. It is a function of its own so that V8 compiles it by itself. */
 function writeRow(
   output: Float32Array,
   to: number,

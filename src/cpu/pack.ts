@@ -3,8 +3,8 @@ import {filterPlace} from '../taps.ts';
 
 /**
  * A tfjs filter, [filterHeight, filterWidth, inChannels, outChannels], as panels:
- * [ceil(outChannels / nr)][filterWidth][filterHeight][inChannels][nr], zeros behind
- * the last channel.
+ * [ceil(outChannels / nr)][filterWidth][filterHeight][inChannels][nr]. The last panel has
+ * zeros behind the last channel.
  */
 export function packFilter(filter: ArrayLike<number>, geometry: ConvGeometry, nr: number): Float64Array {
   const {filterHeight, filterWidth, inChannels, outChannels} = geometry;

@@ -1,6 +1,6 @@
 // The register tile in plain JavaScript: MR = 3 windows times NR = 4 output
-// channels, twelve sums in local variables, which V8 keeps in registers. Strips and
-// panels are doubles: a float would be widened again for each product.
+// channels. Its twelve sums are local variables, which V8 keeps in registers. Strips and
+// panels are doubles, because a float would be widened again for each product.
 
 /** Windows and output channels of a tile. */
 export const MR = 3;
@@ -8,8 +8,8 @@ export const NR = 4;
 
 /**
  * Multiplies three windows, which start at a0, a1 and a2 of the strip, by one
- * panel, and writes the sums to `sums`: [MR][NR]. A window is `segments` runs of
- * `segmentLength` values, each starting `segmentStride` values behind the one before.
+ * panel. Writes the sums to `sums`: [MR][NR]. A window is `segments` runs of
+ * `segmentLength` values, which start `segmentStride` values apart.
  */
 export function tile(
   strip: Float64Array,
@@ -80,8 +80,8 @@ export function tile(
 const NARROW_MR = 8;
 
 /**
- * All windows of a strip, `step` values apart, times the one column of a panel: a sum for each. A window is
- * `depth` values.
+ * Multiplies all windows of a strip by the one column of a panel. Writes a sum for each to `sums`. Windows are
+ * `depth` values long and `step` values apart.
  */
 export function narrowTiles(
   strip: Float64Array,

@@ -9,7 +9,7 @@ const MR = 3;
 const NR = 4;
 
 /**
- * A convolution of dy for each phase of the strides.
+ * Computes a transposed convolution: a convolution of dy for each phase of the strides.
  *
  * @returns The gradient, in the geometry's data format.
  */
@@ -31,22 +31,22 @@ export function runTransposed(
   return gradient;
 }
 
-/** The values of a window's product, which a tile sums. */
+/** Where the values lie that a tile multiplies and sums; strides are in values. */
 interface Product {
   readonly dy: ArrayLike<number>;
   readonly dyRow: number;
   readonly dyPixel: number;
   readonly dyChannel: number;
   readonly filter: ArrayLike<number>;
-  /** From a tap to the one above it, or to its left, that the phase sees, too. */
+  /** From a tap to the one above it, and to the one left of it, that the phase sees as well. */
   readonly filterRow: number;
   readonly filterPixel: number;
   readonly depth: number;
 }
 
 /**
- * One phase, from dy and the filter where they lie: taps are seen by a few windows only, so
- * that packing them would take as long as the product itself. Sums are in double precision.
+ * Computes one phase from dy and the filter where they lie. Few windows see a tap, so that packing it would take as
+ * long as the products themselves. Sums are in double precision.
  */
 function runDirectly(
   geometry: ConvGeometry,
@@ -96,7 +96,7 @@ function runDirectly(
           const columns = Math.min(own.filterWidth, outWidth - w) - left;
           const a = dyAt + (w + left) * dyStrides.pixel;
           const b = filterAt + left * product.filterPixel + n * outChannels;
-          // Channels that are not there are computed as the first.
+          // In the place of channels that are not there the first is computed again.
           const b1 = width > 1 ? b + outChannels : b;
           const b2 = width > 2 ? b + 2 * outChannels : b;
           const b3 = width > 3 ? b + 3 * outChannels : b;
@@ -119,7 +119,7 @@ function runDirectly(
   }
 }
 
-/** Three windows side by side, which begin at `a` of dy, times the four channels whose taps begin at b0 to b3. */
+/** Multiplies three windows side by side, which begin at `a` of dy, by four channels, whose taps begin at b0 to b3. */
 function tileOf3(
   {dy, dyRow, dyPixel, dyChannel, filter, filterRow, filterPixel, depth}: Product,
   rows: number,
@@ -219,7 +219,7 @@ function tileOf1(
   sums[3] = s3;
 }
 
-/** One phase, and where its outputs belong. */
+/** Computes one phase as a convolution by Winograd, and copies its outputs to their places. */
 function runByWinograd(
   geometry: ConvGeometry,
   group: PhaseGroup,
@@ -259,7 +259,7 @@ function runByWinograd(
   }
 }
 
-/** The taps of a group's phase, the last one first, input and output channels exchanged. */
+/** The taps of one of a group's phases: the last one comes first, and input and output channels are exchanged. */
 function flippedTaps(
   {filterWidth, inChannels, outChannels, strideHeight, strideWidth}: ConvGeometry,
   {geometry: own, row, column}: PhaseGroup,
@@ -274,7 +274,7 @@ function flippedTaps(
       const tap = tapRow * filterWidth + column.firstTap + kw * strideWidth;
       const from = tap * inChannels * outChannels;
       for (let n = 0; n < outChannels; ++n) {
-        // The channels of a run's taps, which lie side by side.
+        // The taps of all phases of a run lie side by side, and are taken as channels.
         for (let i = 0; i < own.outChannels; ++i) taps[to++] = filter[from + i * outChannels + n];
       }
     }

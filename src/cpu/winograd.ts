@@ -1,5 +1,5 @@
-// Winograd's minimal filtering along the width, as in kernels/winograd.h and at
-// its points, in doubles.
+// Winograd's minimal filtering along the width, in doubles. Points and transforms
+// are those of kernels/winograd.h.
 import {type ConvGeometry, inputRowsUnder} from '../geometry.ts';
 import type {WinogradPlan} from '../plan.ts';
 import {filterPlace} from '../taps.ts';
@@ -14,7 +14,7 @@ const PAIRS: Record<WinogradPlan['points'], readonly number[]> = {
   8: [1, 2, 0.5],
 };
 
-/** 1 / prod(p - q) over the other finite points q, the same at p and -p. */
+/** The filter's scale at a point: 1 / prod(p - q) over the other finite points q. It is the same at p and -p. */
 function filterScale(points: WinogradPlan['points'], p: number): number {
   return PAIRS[points].reduce(
     (scale, q) => (q === p ? scale : scale / (p * p - q * q)),
@@ -22,12 +22,12 @@ function filterScale(points: WinogradPlan['points'], p: number): number {
   );
 }
 
-/** Values of scratch: gathered columns, transformed rows, one panel's products. */
+/** Values that the workspace needs: gathered columns, transformed rows, and one panel's products. */
 export function winogradValues(plan: WinogradPlan): number {
   return (plan.columnBytes + plan.inputRows * plan.inputRowBytes + plan.productBytes) / 8;
 }
 
-/** [panel][point][filterHeight][strideWidth][inChannels][NR], from a tfjs filter. */
+/** Transforms a tfjs filter to panels: [panel][point][filterHeight][strideWidth][inChannels][NR]. */
 export function packWinograd(
   filter: ArrayLike<number>,
   geometry: ConvGeometry,
@@ -47,7 +47,7 @@ export function packWinograd(
       const ci = k % inChannels;
       const phase = Math.floor(k / inChannels) % strideWidth;
       const kh = Math.floor(k / (inChannels * strideWidth));
-      // Taps that a short phase lacks are zeros.
+      // A phase may have a tap less than others, which is zero.
       const tap = (q: number) => {
         const kw = q * strideWidth + phase;
         return kw < filterWidth
@@ -75,8 +75,8 @@ export function packWinograd(
 }
 
 /**
- * Transforms one gathered row: [point][tile][columnFloats] from `to` on. A pair of
- * points shares its even and its odd half.
+ * Transforms one tile of a gathered row to its points, `pointStride` values apart. The two points of a pair share
+ * the sums of even and of odd powers.
  */
 const TRANSFORM_ROW: Record<WinogradPlan['points'], TransformRow> = {
   4(v, to, pointStride, from, step, count) {
@@ -142,7 +142,7 @@ type TransformRow = (
   count: number,
 ) => void;
 
-/** What a block computes: the part of some output rows of an image that `tiles` tiles from `firstTile` on cover. */
+/** What is computed at a time: of some output rows of an image the pixels of `tiles` tiles from `firstTile` on. */
 interface Part {
   readonly image: number;
   readonly firstRow: number;
@@ -151,7 +151,7 @@ interface Part {
   readonly tiles: number;
 }
 
-/** Part by part: gathered and transformed, multiplied and transformed back. */
+/** Computes part by part: its input is gathered and transformed, multiplied, and transformed back. */
 export function runWinograd(geometry: ConvGeometry, plan: WinogradPlan, conv: CpuConv): Float32Array {
   const {batchSize, outHeight, outWidth, outChannels} = geometry;
   const output = new Float32Array(batchSize * outHeight * outWidth * outChannels);
@@ -193,7 +193,7 @@ function inputTransform(geometry: ConvGeometry, plan: WinogradPlan, {x, workspac
   const strides = layoutStrides(geometry, inHeight, inWidth, inChannels);
   const {columnFloats, rowValues, inputRows} = layoutOf(geometry, plan);
   const transform = TRANSFORM_ROW[points];
-  // One input row at a time: a filter of one row, at the input's own rows.
+  // Rows are gathered one by one, as those under a filter of one row and stride 1.
   const rowGeometry = {...geometry, filterHeight: 1, strideHeight: 1, padTop: 0};
   return ({image, firstRow, rows, firstTile, tiles}: Part) => {
     const first = firstTile * outputs * strideWidth - geometry.padLeft;
@@ -211,7 +211,7 @@ function inputTransform(geometry: ConvGeometry, plan: WinogradPlan, {x, workspac
   };
 }
 
-/** The products of the panel of channels n to n + NR: [point][window][NR]. */
+/** Makes the products of the panel of channels n to n + NR: [point][window][NR]. */
 function panelProduct(geometry: ConvGeometry, plan: WinogradPlan, {workspace, panels}: CpuConv) {
   const {points} = plan;
   const {columnFloats, rowValues, inputRows, products} = layoutOf(geometry, plan);
@@ -248,7 +248,7 @@ function panelProduct(geometry: ConvGeometry, plan: WinogradPlan, {workspace, pa
   };
 }
 
-/** Products of the panel of channels n to n + NR to finished outputs. */
+/** Transforms the products of the panel of channels n to n + NR back, and finishes the outputs. */
 function outputTransform(geometry: ConvGeometry, plan: WinogradPlan, conv: CpuConv, output: Float32Array) {
   const {outHeight, outWidth, outChannels} = geometry;
   const {points, outputs} = plan;
