@@ -1,7 +1,7 @@
 // One block of output rows: every panel times every window of the block.
 #pragma once
 
-#include "rows.h"
+#include "single.h"
 
 // A filter of at most so many bytes stays in the first-level cache as a whole.
 // It is multiplied by a few windows at a time, all panels each time, so that
@@ -91,8 +91,10 @@ IM2WIN_NOINLINE void gemm(const ConvCall* call, const float* a, float* c,
   const uint32_t depth = depthOf(call);
   const uint32_t panelFloats = depth * kNR;
   const bool few = takesFewWindows(depth, outChannels);
-  const uint32_t first =
-      few && fewWindows(call, a, c, rows) ? outChannels / kNR * kNR : 0;
+  const uint32_t first = windows == 1 ? singleWindow(call, a, c)
+                         : few && fewWindows(call, a, c, rows)
+                             ? outChannels / kNR * kNR
+                             : 0;
   const float* panels = call->panels + first * depth;
   Cursor at = {a, c, 0, 0};
   constexpr uint32_t kFew = 8 * kMR;
