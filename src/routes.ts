@@ -5,7 +5,8 @@ import {type ConvAttributes, type ConvGeometry, convGeometry} from './geometry.t
 import {planGradient} from './gradientPlan.ts';
 import {checkWasmLimits} from './limits.ts';
 import {type OperandStrides, operandStrides} from './operand.ts';
-import {type Plan, type PlanContext, planOurs} from './plan.ts';
+import type {Plan, PlanContext} from './plan.ts';
+import {planOurs} from './planner.ts';
 import {whyStock, whyStockGradient} from './policy.ts';
 import {essential} from './taps.ts';
 import type {ConvKernel, Im2winBackend} from './tfjsKernels.ts';

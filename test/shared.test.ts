@@ -1,7 +1,7 @@
 // The kernels on a shared memory, as tfjs's threaded build has it.
 import {kernelsOf, runPlan} from '../bench/wasmState.ts';
 import {convGeometry} from '../src/geometry.ts';
-import {planFull} from '../src/plan.ts';
+import {planFull} from '../src/planner.ts';
 import {WasmState} from '../src/wasm/state.ts';
 import {convolve, sumError, winogradGrowth} from './reference.ts';
 import {sharedBackend} from './sharedBackend.ts';
