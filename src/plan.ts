@@ -8,6 +8,9 @@ export type Algorithm = 'auto' | 'im2win' | 'winograd' | 'stock';
 /** Plain SIMD128, or SIMD128 with relaxed (fused) multiply-add. */
 export type Flavour = 'strict' | 'relaxed';
 
+/** What plans are made for: kernels of a flavour, or plain JavaScript. */
+export type TargetName = Flavour | 'cpu';
+
 /** A register tile: MR windows by NR output channels. */
 export interface Tile {
   readonly mr: number;
@@ -15,9 +18,6 @@ export interface Tile {
   /** A lower tile than this takes as long as one of so many windows. */
   readonly leastRows: number;
 }
-
-/** Where a convolution runs, and what a plan may not depend on otherwise. */
-export type PlanContext = WasmContext | CpuContext;
 
 /** What a registration was asked for. */
 export interface PlanWishes {
@@ -30,21 +30,13 @@ export interface PlanWishes {
    * larger than what tfjs's own kernel keeps is packed anew at each call.
    */
   readonly maxPackedFilterBytes?: number;
+}
+
+/** What a plan depends on beside what is computed. */
+export interface PlanContext extends PlanWishes {
+  readonly target: TargetName;
   /** No filter is seen twice, as in training: each call packs its own. */
   readonly filtersChange?: boolean;
-}
-
-export interface WasmContext extends PlanWishes {
-  readonly backend: 'wasm';
-  readonly flavour: Flavour;
-  /** The threads that tfjs's own kernels run on. */
-  readonly threads: number;
-  /** Why im2win cannot run at all on this backend instance, if so. */
-  readonly unavailable?: string;
-}
-
-export interface CpuContext extends PlanWishes {
-  readonly backend: 'cpu';
 }
 
 export interface Im2winPlan {
@@ -170,13 +162,6 @@ export interface DepthwisePlan {
   readonly blockBytes: number;
 }
 
-export interface StockPlan {
-  readonly algorithm: 'stock';
-  readonly reason: string;
-}
-
 /** A convolution that is ours to compute. */
 export type ConvPlan = Im2winPlan | WinogradPlan | DepthwisePlan;
-/** What is ours to compute. */
-export type OwnPlan = ConvPlan | TransposedPlan | GradientPlan;
-export type Plan = OwnPlan | StockPlan;
+export type Plan = ConvPlan | TransposedPlan | GradientPlan;

@@ -43,7 +43,6 @@ export function planFull(geometry: ConvGeometry, context: PlanContext): Im2winPl
     auto: [im2win, ...winograd],
     stock: [im2win, ...winograd],
   }[context.algorithm];
-  const target = context.backend === 'cpu' ? 'cpu' : context.flavour;
-  const cost = new Map(wanted.map((plan) => [plan, expectedCost(geometry, plan, target)]));
+  const cost = new Map(wanted.map((plan) => [plan, expectedCost(geometry, plan, context.target)]));
   return wanted.reduce((best, plan) => ((cost.get(plan) ?? 0) < (cost.get(best) ?? 0) ? plan : best));
 }

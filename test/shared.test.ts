@@ -28,7 +28,7 @@ test.each([
   const x = place(problem.xShape, 1);
   const filter = place(problem.filterShape, 2);
   const geometry = convGeometry(problem.xShape, problem.filterShape, {strides: [2, 1], pad: 'same'});
-  const plan = planFull(geometry, {backend: 'wasm', algorithm, winograd: true, flavour, threads: 1});
+  const plan = planFull(geometry, {target: flavour, algorithm, winograd: true});
   if (plan.algorithm !== algorithm) throw new Error(`The plan is ${plan.algorithm}.`);
   const output = runPlan(state, {geometry, plan, activation: 'linear'}, {x, filter, alpha: 0});
   const at = (backend.dataIdMap.get(output.dataId).memoryOffset ?? 0) / 4;
