@@ -17,8 +17,9 @@ export interface Kernel {
 }
 
 /** A kernel's call, as tfjs makes it. */
-export interface Call<Inputs extends object = object, Attributes extends object = object> {
+export interface Call<Inputs extends object = object, Attributes = object | undefined> {
   readonly inputs: Inputs;
+  /** Many of tfjs's ops give none. */
   readonly attrs: Attributes;
   /** The instance of tfjs's backend. */
   readonly backend: object;

@@ -25,8 +25,13 @@ interface Tensors {
 
 const ASKED = "algorithm 'stock' was asked for";
 
+/** Why nothing is ours, whatever the kernel: it cannot be, or was not asked for. */
+export function whyNothing({unavailable, algorithm}: CallContext): string | undefined {
+  return unavailable ?? (algorithm === 'stock' ? ASKED : undefined);
+}
+
 /**
- * Why tfjs's own kernel is to compute a call; `undefined` where it is ours.
+ * Why tfjs's own kernel is to compute a convolution; `undefined` where it is ours.
  *
  * @throws InvalidArgument if a tensor is none that either can take.
  */
@@ -45,7 +50,7 @@ export function whyStock(
   if (kernel.own) return undefined;
   if (kernel.computes === 'output') return whyStockOutput(geometry, context, stock);
   const size = otherOutput(inputs, geometry);
-  if (size === undefined) return context.unavailable ?? whyAsked(context);
+  if (size === undefined) return whyNothing(context);
   if (!stock.readAny) checkGradient(inputs, geometry);
   return size;
 }
@@ -66,11 +71,7 @@ function whyStockOutput(
   if (algorithm === 'auto' && stock.unpacked && windows === 1 && geometry.channelMultiplier === undefined) {
     return 'each filter value is used once';
   }
-  return whyAsked(context);
-}
-
-function whyAsked({algorithm}: CallContext): string | undefined {
-  return algorithm === 'stock' ? ASKED : undefined;
+  return whyNothing(context);
 }
 
 /** Slopes may be integers, as tfjs's op lets them pass. */

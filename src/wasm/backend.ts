@@ -5,8 +5,10 @@ import type {Flavour, PlanWishes} from '../plan.ts';
 import {wasmConvolutions} from './convolution.ts';
 import type {KernelModules} from './module.ts';
 import {openKernels} from './source.ts';
-import {threadCount, WasmState} from './state.ts';
+import {type StateOf, threadCount, WasmState} from './state.ts';
 import type {TfjsWasmBackend} from './tfjs.ts';
+
+const FAMILIES: readonly ((stateOf: StateOf) => Family)[] = [wasmConvolutions];
 
 export const WASM: Backend = {
   name: 'wasm',
@@ -26,9 +28,7 @@ function mayBeShared(): boolean {
 /** Our kernels, on each instance of tfjs's wasm backend. */
 class OpenWasm implements OpenBackend {
   readonly flavour: Flavour;
-  readonly families: readonly Family[] = [
-    wasmConvolutions((instance, kernel) => this.readyState(instance, kernel)),
-  ];
+  readonly families = FAMILIES.map((make) => make((instance, kernel) => this.readyState(instance, kernel)));
   private readonly states = new Map<object, WasmState | string>();
   private readonly modules: KernelModules;
 

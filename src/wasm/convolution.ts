@@ -13,10 +13,9 @@ import {
   runTransposed,
 } from './gradients.ts';
 import {ConvJob} from './job.ts';
-import type {WasmState} from './state.ts';
+import type {StateOf, WasmState} from './state.ts';
 
-/** @param stateOf Throws where the kernel cannot run. */
-export function wasmConvolutions(stateOf: (instance: object, kernel: ConvKernel) => WasmState): Family {
+export function wasmConvolutions(stateOf: StateOf): Family {
   return convolutions({
     kernels: [OWN_KERNEL, ...CONV_KERNELS],
     stock: {readAny: false, planar: false, unpacked: false, defect: stockDefect},
