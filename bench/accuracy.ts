@@ -21,12 +21,10 @@ export function planName(plan: Plan): string {
 /** Every plan there is on wasm, whatever its packed filter takes. */
 export function everyPlan(geometry: ConvGeometry, flavour: Flavour, filtersChange = false) {
   return candidatePlans(geometry, {
-    backend: 'wasm',
+    target: flavour,
     algorithm: 'auto',
     winograd: true,
     maxPackedFilterBytes: Number.POSITIVE_INFINITY,
-    flavour,
-    threads: 1,
     filtersChange,
   });
 }

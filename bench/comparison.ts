@@ -234,7 +234,7 @@ function packPanels(
 ) {
   const geometry = geometryOf(layer);
   const [plan] = candidatePlans(geometry, {
-    backend: 'cpu',
+    target: 'cpu',
     algorithm: 'im2win',
     winograd: false,
   });

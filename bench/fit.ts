@@ -93,7 +93,7 @@ const cpuRunner: MakeRunner = (layer, geometry) => {
 function plansOf(geometry: ConvGeometry, target: Target): readonly Plan[] {
   if (target === 'cpu') {
     return candidatePlans(geometry, {
-      backend: 'cpu',
+      target,
       algorithm: 'auto',
       winograd: true,
       maxPackedFilterBytes: Number.POSITIVE_INFINITY,

@@ -1,6 +1,6 @@
 // What may compute a convolution, and in blocks of which size.
 import {type ConvGeometry, inputRowsUnder} from './geometry.ts';
-import type {Flavour, Im2winPlan, PlanContext, Tile, WinogradPlan} from './plan.ts';
+import type {Im2winPlan, PlanContext, TargetName, Tile, WinogradPlan} from './plan.ts';
 import {blockValues, type StripLayout, stripLayout} from './strip.ts';
 
 /** What a plan is made for. */
@@ -11,19 +11,46 @@ interface Target {
   readonly readsRows: boolean;
   /** What a Winograd plan may have along the height. */
   readonly rowPoints: readonly WinogradPlan['rowPoints'][];
+  /** By default no packed filter is kept that is larger than what tfjs's own kernel keeps; else all that may be used. */
+  readonly keepsAsStock: boolean;
+  /** For a single output channel, if that is another. */
+  readonly narrow?: Target;
 }
 
 // The 6×8 tile needs twelve accumulators, two vectors of the panel and one of
 // the input: the fifteen registers that V8 leaves on x86. A product that is not
 // fused takes one more, hence five rows. The cpu backend sums doubles, one by
 // one, and always three rows of them.
-const TARGETS: Record<Flavour | 'cpu', Target> = {
-  relaxed: {tile: {mr: 6, nr: 8, leastRows: 3}, valueBytes: 4, readsRows: true, rowPoints: [1, 4, 6, 8]},
-  strict: {tile: {mr: 5, nr: 8, leastRows: 2}, valueBytes: 4, readsRows: true, rowPoints: [1, 4, 6, 8]},
-  cpu: {tile: {mr: 3, nr: 4, leastRows: 3}, valueBytes: 8, readsRows: false, rowPoints: [1]},
+const TARGETS: Record<TargetName, Target> = {
+  relaxed: {
+    tile: {mr: 6, nr: 8, leastRows: 3},
+    valueBytes: 4,
+    readsRows: true,
+    rowPoints: [1, 4, 6, 8],
+    keepsAsStock: true,
+  },
+  strict: {
+    tile: {mr: 5, nr: 8, leastRows: 2},
+    valueBytes: 4,
+    readsRows: true,
+    rowPoints: [1, 4, 6, 8],
+    keepsAsStock: true,
+  },
+  cpu: {
+    tile: {mr: 3, nr: 4, leastRows: 3},
+    valueBytes: 8,
+    readsRows: false,
+    rowPoints: [1],
+    keepsAsStock: false,
+    narrow: {
+      tile: {mr: 8, nr: 1, leastRows: 3},
+      valueBytes: 8,
+      readsRows: false,
+      rowPoints: [],
+      keepsAsStock: false,
+    },
+  },
 };
-
-const NARROW_CPU: Target = {...TARGETS.cpu, tile: {mr: 8, nr: 1, leastRows: 3}, rowPoints: []};
 
 // A block's strips are to stay in the second-level cache beside a panel; but a
 // block of too few windows reads the whole filter again for too little work.
@@ -47,10 +74,9 @@ const MAX_NESTED_OUTPUTS = 24;
 const PRODUCT_GROUP = 4;
 const MAX_PACKED_BYTES = 8 * 1024 * 1024;
 
-/** On cpu a single output channel has a tile of its own, and no Winograd. */
-function targetOf({outChannels}: ConvGeometry, context: PlanContext): Target {
-  if (context.backend === 'wasm') return TARGETS[context.flavour];
-  return outChannels === 1 ? NARROW_CPU : TARGETS.cpu;
+function targetOf({outChannels}: ConvGeometry, {target}: PlanContext): Target {
+  const {narrow, ...wide} = TARGETS[target];
+  return narrow !== undefined && outChannels === 1 ? narrow : wide;
 }
 
 /** Every plan that may be chosen, plain im2win first. */
@@ -63,7 +89,7 @@ export function candidatePlans(
   const {filterHeight, filterWidth, inChannels, outChannels} = geometry;
   const filterBytes = target.valueBytes * filterHeight * filterWidth * inChannels * outChannels;
   const bound = maxPackedFilterBytes ?? Math.max(MAX_PACKED_BYTES, 2 * filterBytes);
-  const kept = maxPackedFilterBytes ?? (context.backend === 'cpu' ? bound : stockBytes(geometry));
+  const kept = maxPackedFilterBytes ?? (target.keepsAsStock ? stockBytes(geometry) : bound);
   const im2win = {...planIm2win(geometry, target), repacks: filtersChange, keptBytes: kept};
   if (!context.winograd) return [im2win];
   const winograd = target.rowPoints.flatMap((rowPoints) =>

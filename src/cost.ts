@@ -1,7 +1,7 @@
 // What a plan is expected to cost, to choose between plans: its work, counted, times
 // what each kind of work costs.
 import type {ConvGeometry} from './geometry.ts';
-import type {Flavour, Im2winPlan, WinogradPlan} from './plan.ts';
+import type {Im2winPlan, TargetName, WinogradPlan} from './plan.ts';
 import {blockValues} from './strip.ts';
 
 /** Kinds of work, counted in what the register tile does: four output channels at a time. */
@@ -33,7 +33,7 @@ const NEAR_BYTES = 1024 * 1024;
 const FAR_BYTES = 16 * 1024 * 1024;
 
 // Fitted by `npm run bench:fit`, which prints them anew; see there.
-const COSTS: Record<Flavour | 'cpu', Work> = {
+const COSTS: Record<TargetName, Work> = {
   relaxed: {
     steps: 1,
     sums: 10,
@@ -76,7 +76,7 @@ const COSTS: Record<Flavour | 'cpu', Work> = {
 export function expectedCost(
   geometry: ConvGeometry,
   plan: Im2winPlan | WinogradPlan,
-  target: Flavour | 'cpu',
+  target: TargetName,
 ): number {
   const work = workOf(geometry, plan);
   const costs = COSTS[target];

@@ -13,8 +13,8 @@ import {
   type Tensor,
   util,
 } from '@tensorflow/tfjs-core';
-import type {FusedConvAttributes} from './routes.ts';
-import {IM2WIN_CONV_2D} from './tfjsKernels.ts';
+import {IM2WIN_CONV_2D} from './convKernels.ts';
+import type {FusedConvAttributes} from './convolution.ts';
 
 interface GradientAttributes extends FusedConvAttributes {
   readonly biasShape?: number[];

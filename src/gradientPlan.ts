@@ -1,15 +1,8 @@
 // How gradients are computed. With respect to the input, full ones are convolutions
 // of dy, planned as any other.
 import type {ConvGeometry} from './geometry.ts';
-import {
-  type GradientPlan,
-  type PhaseGroup,
-  type PhaseRun,
-  type PlanContext,
-  planFull,
-  rowBlock,
-  type TransposedPlan,
-} from './plan.ts';
+import type {GradientPlan, PhaseGroup, PhaseRun, PlanContext, TransposedPlan} from './plan.ts';
+import {planFull, rowBlock} from './planner.ts';
 
 /** The plan for a gradient of the convolution that a geometry describes. */
 export function planGradient(

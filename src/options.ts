@@ -1,6 +1,7 @@
+import type {Im2winBackend} from './backend.ts';
+import {BACKENDS} from './backends.ts';
 import {describe} from './describe.ts';
 import type {Algorithm, Flavour} from './plan.ts';
-import type {Im2winBackend} from './tfjsKernels.ts';
 
 /** What a registration is made with. */
 export interface Im2winOptions {
@@ -36,12 +37,10 @@ export interface Im2winOptions {
   maxPackedFilterBytes?: number;
 }
 
+const BACKEND_NAMES = BACKENDS.map(({name}) => name);
 const ALGORITHMS: readonly Algorithm[] = ['auto', 'im2win', 'winograd', 'stock'];
 const SIMD = ['auto', 'relaxed', 'strict'] as const;
 const OPTIONS = ['backends', 'simd', 'algorithm', 'winograd', 'maxPackedFilterBytes'] as const;
-
-/** The backends that can be served, the better one first. */
-export const BACKENDS: readonly Im2winBackend[] = ['wasm', 'cpu'];
 
 /** What an option is that was left out; for `maxPackedFilterBytes` it depends on the backend and the filter. */
 export const DEFAULTS = {
@@ -61,10 +60,10 @@ export function checkOptions(options: Im2winOptions): void {
   if (backends !== undefined) {
     if (!Array.isArray(backends) || backends.length === 0) {
       throw new Error(
-        `registerIm2win: backends is ${describe(backends)}; allowed: a list of ${names(BACKENDS)}.`,
+        `registerIm2win: backends is ${describe(backends)}; allowed: a list of ${names(BACKEND_NAMES)}.`,
       );
     }
-    for (const backend of backends) checkOption('registerIm2win: backends', backend, BACKENDS);
+    for (const backend of backends) checkOption('registerIm2win: backends', backend, BACKEND_NAMES);
   }
   if (simd !== undefined) checkOption('registerIm2win: simd', simd, SIMD);
   if (winograd !== undefined) checkOption('registerIm2win: winograd', winograd, [true, false]);

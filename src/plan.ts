@@ -1,6 +1,5 @@
-import {candidatePlans, largest, MAX_BLOCK_BYTES} from './candidates.ts';
-import {expectedCost} from './cost.ts';
-import {type ConvGeometry, inputRowsUnder} from './geometry.ts';
+// What a plan is, and what it is made for.
+import type {ConvGeometry} from './geometry.ts';
 import type {StripLayout} from './strip.ts';
 
 /** What a registration is asked to use. */
@@ -9,6 +8,9 @@ export type Algorithm = 'auto' | 'im2win' | 'winograd' | 'stock';
 /** Plain SIMD128, or SIMD128 with relaxed (fused) multiply-add. */
 export type Flavour = 'strict' | 'relaxed';
 
+/** What plans are made for: kernels of a flavour, or plain JavaScript. */
+export type TargetName = Flavour | 'cpu';
+
 /** A register tile: MR windows by NR output channels. */
 export interface Tile {
   readonly mr: number;
@@ -16,9 +18,6 @@ export interface Tile {
   /** A lower tile than this takes as long as one of so many windows. */
   readonly leastRows: number;
 }
-
-/** Where a convolution runs, and what a plan may not depend on otherwise. */
-export type PlanContext = WasmContext | CpuContext;
 
 /** What a registration was asked for. */
 export interface PlanWishes {
@@ -31,21 +30,13 @@ export interface PlanWishes {
    * larger than what tfjs's own kernel keeps is packed anew at each call.
    */
   readonly maxPackedFilterBytes?: number;
+}
+
+/** What a plan depends on beside what is computed. */
+export interface PlanContext extends PlanWishes {
+  readonly target: TargetName;
   /** No filter is seen twice, as in training: each call packs its own. */
   readonly filtersChange?: boolean;
-}
-
-export interface WasmContext extends PlanWishes {
-  readonly backend: 'wasm';
-  readonly flavour: Flavour;
-  /** The threads that tfjs's own kernels run on. */
-  readonly threads: number;
-  /** Why im2win cannot run at all on this backend instance, if so. */
-  readonly unavailable?: string;
-}
-
-export interface CpuContext extends PlanWishes {
-  readonly backend: 'cpu';
 }
 
 export interface Im2winPlan {
@@ -171,57 +162,6 @@ export interface DepthwisePlan {
   readonly blockBytes: number;
 }
 
-export interface StockPlan {
-  readonly algorithm: 'stock';
-  readonly reason: string;
-}
-
 /** A convolution that is ours to compute. */
 export type ConvPlan = Im2winPlan | WinogradPlan | DepthwisePlan;
-/** What is ours to compute. */
-export type OwnPlan = ConvPlan | TransposedPlan | GradientPlan;
-export type Plan = OwnPlan | StockPlan;
-
-/** The plan for a convolution that is ours to compute: the one expected to take least time. */
-export function planOurs(geometry: ConvGeometry, context: PlanContext): ConvPlan {
-  return geometry.channelMultiplier !== undefined ? planDepthwise(geometry) : planFull(geometry, context);
-}
-
-function planDepthwise(geometry: ConvGeometry): DepthwisePlan {
-  const block = rowBlock(geometry);
-  return {algorithm: 'depthwise', block, blockBytes: block.outputBytes};
-}
-
-/** All rows where they lie, or for NCHW as many as fit once they are gathered. */
-export function rowBlock(geometry: ConvGeometry): RowBlock {
-  const {dataFormat, outHeight, outWidth, outChannels, inHeight, inWidth, inChannels} = geometry;
-  const {filterHeight, dilationHeight} = geometry;
-  if (dataFormat === 'NHWC') return {rows: outHeight, apart: false, inputBytes: 0, outputBytes: 0};
-  const blockOf = (rows: number): RowBlock => ({
-    rows,
-    apart: false,
-    // Of rows that lie far apart, or outside, only those of the image are gathered.
-    inputBytes: 4 * Math.min(inHeight, inputRowsUnder(geometry, rows)) * inWidth * inChannels,
-    outputBytes: 4 * rows * outWidth * outChannels,
-  });
-  const fits = ({inputBytes, outputBytes}: RowBlock) => inputBytes + outputBytes <= MAX_BLOCK_BYTES;
-  const block = blockOf(largest(outHeight, (rows) => fits(blockOf(rows))));
-  const tapRows = Math.min(filterHeight, Math.ceil(inHeight / dilationHeight));
-  const tapBytes = 4 * tapRows * inWidth * inChannels;
-  if (tapBytes * block.rows >= block.inputBytes) return block;
-  return {rows: 1, apart: true, inputBytes: tapBytes, outputBytes: 4 * outWidth * outChannels};
-}
-
-/** The plan for a convolution that is not depthwise. */
-export function planFull(geometry: ConvGeometry, context: PlanContext): Im2winPlan | WinogradPlan {
-  const [im2win, ...winograd] = candidatePlans(geometry, context);
-  const wanted = {
-    im2win: [im2win],
-    winograd: winograd.length > 0 ? winograd : [im2win],
-    auto: [im2win, ...winograd],
-    stock: [im2win, ...winograd],
-  }[context.algorithm];
-  const target = context.backend === 'cpu' ? 'cpu' : context.flavour;
-  const cost = new Map(wanted.map((plan) => [plan, expectedCost(geometry, plan, target)]));
-  return wanted.reduce((best, plan) => ((cost.get(plan) ?? 0) < (cost.get(best) ?? 0) ? plan : best));
-}
+export type Plan = ConvPlan | TransposedPlan | GradientPlan;

@@ -1,13 +1,11 @@
-import {CpuConvolution} from './cpu/backend.ts';
-import {BACKENDS, checkOptions, checkSame, DEFAULTS, type Im2winOptions} from './options.ts';
+import type {Backend, Im2winBackend, OpenBackend} from './backend.ts';
+import {BACKENDS} from './backends.ts';
+import {checkOptions, checkSame, DEFAULTS, type Im2winOptions} from './options.ts';
 import type {Flavour} from './plan.ts';
-import {type Im2winRegistration, Registration, type ServedBackend} from './registration.ts';
-import {kernelsRegistered, RoutedBackend} from './routed.ts';
-import type {Im2winBackend} from './tfjsKernels.ts';
-import {WasmConvolution} from './wasm/backend.ts';
+import {type Im2winRegistration, Registration} from './registration.ts';
+import {isImported, ServedBackend} from './served.ts';
 import {bestFlavour, supports} from './wasm/detect.ts';
-import type {KernelModules} from './wasm/module.ts';
-import {CompilationForbidden, type KernelSource, openKernels} from './wasm/source.ts';
+import {CompilationForbidden, type KernelSource} from './wasm/source.ts';
 
 // tfjs's kernel registry is global, and this module may be loaded twice. The number is another once copies of this
 // version and of the one before cannot share a Registration.
@@ -51,76 +49,44 @@ async function addBackends(
 ): Promise<Im2winRegistration> {
   const {simd = DEFAULTS.simd, backends} = registration.options;
   const asked = options.backends ?? backends;
-  const names = importedOf(asked);
+  const imported = importedOf(asked);
   checkFlavour(simd);
-  const missing = names.filter((name) => !registration.serves(name));
-  const modules = missing.includes('wasm')
-    ? await openKernels(source, simd, mayBeShared()).catch((error) => {
-        if (asked === undefined && names.includes('cpu') && error instanceof CompilationForbidden) {
+  const missing = imported.filter(({name}) => !registration.serves(name));
+  const opened: (OpenBackend | string)[] = [];
+  for (const backend of missing) {
+    opened.push(
+      await backend.open(source, simd).catch((error) => {
+        // Another is served instead, unless this one was asked for.
+        if (asked === undefined && imported.length > 1 && error instanceof CompilationForbidden) {
           return error.reason;
         }
         throw error;
-      })
-    : undefined;
+      }),
+    );
+  }
   if (registration.over) return registerWith(source, options);
-  if (typeof modules === 'string') registration.leaveOut('wasm', modules);
-  else if (modules !== undefined) registration.add(wasmBackend(registration, modules));
-  if (missing.includes('cpu')) registration.add(cpuBackend(registration));
+  missing.forEach((backend, i) => {
+    const open = opened[i];
+    if (typeof open === 'string') registration.leaveOut(backend.name, open);
+    else registration.add(new ServedBackend(backend, open, () => registration.wishes));
+  });
   return registration.handle;
 }
 
-const PACKAGES: Record<Im2winBackend, string> = {
-  wasm: '@tensorflow/tfjs-backend-wasm',
-  cpu: '@tensorflow/tfjs-backend-cpu',
-};
-
 /** @throws Error if one was asked for that was not imported, or none was imported. */
-function importedOf(asked: readonly Im2winBackend[] | undefined): Im2winBackend[] {
-  const imported = BACKENDS.filter(kernelsRegistered);
-  const missing = (asked ?? []).filter((name) => !imported.includes(name));
+function importedOf(asked: readonly Im2winBackend[] | undefined): Backend[] {
+  const isAsked = ({name}: Backend) => asked === undefined || asked.includes(name);
+  const imported = BACKENDS.filter(isImported);
+  const missing =
+    asked === undefined ? [] : BACKENDS.filter((one) => isAsked(one) && !imported.includes(one));
   if (missing.length > 0 || imported.length === 0) {
     const wanted = missing.length > 0 ? missing : BACKENDS;
     throw new Error(
-      `registerIm2win: tfjs has no convolution kernels for backend '${wanted.join("' or '")}'. ` +
-        `Import '${wanted.map((name) => PACKAGES[name]).join("' or '")}' before you call registerIm2win().`,
+      `registerIm2win: tfjs has no convolution kernels for backend '${wanted.map(({name}) => name).join("' or '")}'. ` +
+        `Import '${wanted.map((one) => one.package).join("' or '")}' before you call registerIm2win().`,
     );
   }
-  return imported.filter((name) => (asked ?? BACKENDS).includes(name));
-}
-
-function wasmBackend(registration: Registration, modules: KernelModules): ServedBackend {
-  const convolution = new WasmConvolution(modules);
-  const routed = new RoutedBackend('wasm', convolution, () => registration.wishes);
-  return {
-    name: 'wasm',
-    flavour: modules.flavour,
-    report: () => routed.routes.report(),
-    memory() {
-      const memory = {workspaceBytes: 0, filterBytes: 0, ownBytes: 0};
-      for (const {workspace, filters, heap} of convolution.liveStates()) {
-        memory.workspaceBytes += workspace.bytes;
-        memory.filterBytes += filters.bytes;
-        memory.ownBytes += heap.ownBytes;
-      }
-      return memory;
-    },
-    unregister: () => routed.unregister(),
-  };
-}
-
-function cpuBackend(registration: Registration): ServedBackend {
-  const routed = new RoutedBackend('cpu', new CpuConvolution(), () => registration.wishes);
-  return {
-    name: 'cpu',
-    report: () => routed.routes.report(),
-    memory: () => ({workspaceBytes: 0, filterBytes: 0, ownBytes: 0}),
-    unregister: () => routed.unregister(),
-  };
-}
-
-/** tfjs's threaded build, on a shared memory, does not run in Node. */
-function mayBeShared(): boolean {
-  return typeof SharedArrayBuffer !== 'undefined' && globalThis.process?.versions?.node === undefined;
+  return imported.filter(isAsked);
 }
 
 /** @throws Error if this engine does not have it. */

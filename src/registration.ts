@@ -1,20 +1,11 @@
 import {getBackend, registerGradient, unregisterGradient} from '@tensorflow/tfjs-core';
+import type {Im2winBackend, Im2winMemory} from './backend.ts';
+import {BACKENDS} from './backends.ts';
+import type {ConvolutionRecord} from './convolution.ts';
 import {im2winGradient} from './gradient.ts';
-import {BACKENDS, checkAlgorithm, DEFAULTS, type Im2winOptions} from './options.ts';
+import {checkAlgorithm, DEFAULTS, type Im2winOptions} from './options.ts';
 import type {Algorithm, Flavour, PlanWishes} from './plan.ts';
-import {kernelsRegistered} from './routed.ts';
-import type {ConvolutionRecord} from './routes.ts';
-import type {Im2winBackend} from './tfjsKernels.ts';
-
-/** What im2win holds of the wasm backend's heaps, in bytes. */
-export interface Im2winMemory {
-  /** Scratch memory: a block's windows and products, and a filter that each call packs. */
-  workspaceBytes: number;
-  /** Packed filters, each kept until its tensor's data is freed. */
-  filterBytes: number;
-  /** Both, and what aligning them to cache lines costs. */
-  ownBytes: number;
-}
+import {isImported, type ServedBackend} from './served.ts';
 
 /** What {@link registerIm2win} returns: one for all copies of this package. */
 export interface Im2winRegistration {
@@ -55,16 +46,6 @@ export interface Im2winRegistration {
   unregister(): void;
 }
 
-/** A backend that is served, by whichever copy of this package. */
-export interface ServedBackend {
-  readonly name: Im2winBackend;
-  /** Of the kernels, on wasm. */
-  readonly flavour?: Flavour;
-  report(): ConvolutionRecord[];
-  memory(): Im2winMemory;
-  unregister(): void;
-}
-
 /** What is registered: backends, added one by one, and what they have in common. */
 export class Registration {
   /** Those of the first call: they are in force until the end. */
@@ -73,6 +54,7 @@ export class Registration {
   readonly handle: Im2winRegistration;
   wishes: PlanWishes;
   over = false;
+  /** Each by whichever copy of this package. */
   private readonly served = new Map<Im2winBackend, ServedBackend>();
   private readonly reasons = new Map<Im2winBackend, string>();
   private readonly onEnd: () => void;
@@ -117,7 +99,7 @@ export class Registration {
   }
 
   private backends(): ServedBackend[] {
-    return BACKENDS.flatMap((name) => this.served.get(name) ?? []);
+    return BACKENDS.flatMap(({name}) => this.served.get(name) ?? []);
   }
 
   private makeHandle(): Im2winRegistration {
@@ -127,13 +109,14 @@ export class Registration {
         return registration.backends().map(({name}) => name);
       },
       get simd() {
-        return registration.served.get('wasm')?.flavour ?? 'none';
+        return registration.backends().find(({flavour}) => flavour !== undefined)?.flavour ?? 'none';
       },
       setAlgorithm(algorithm) {
         checkAlgorithm('setAlgorithm', algorithm, registration.wishes.winograd);
         registration.wishes = {...registration.wishes, algorithm};
       },
-      report: () => registration.backends().flatMap((backend) => backend.report()),
+      // Convolutions are the only family so far.
+      report: () => registration.backends().flatMap((backend) => backend.report() as ConvolutionRecord[]),
       status: () => registration.status(),
       memory() {
         const memory = {workspaceBytes: 0, filterBytes: 0, ownBytes: 0};
@@ -156,7 +139,7 @@ export class Registration {
     const onStock = records.filter(({algorithm}) => algorithm === 'stock').length;
     return [
       ...this.adviceOnBackend(),
-      ...BACKENDS.filter(kernelsRegistered).map((name) => `${name}: ${this.statusOf(name)}.`),
+      ...BACKENDS.filter(isImported).map(({name}) => `${name}: ${this.statusOf(name)}.`),
       `Distinct convolutions seen: ${records.length - onStock} routed, ${onStock} on stock` +
         `${onStock > 0 ? '; report() has the reasons' : ''}.`,
     ].join('\n');
@@ -169,7 +152,7 @@ export class Registration {
     const running =
       current === undefined ? 'tfjs has no backend yet' : `tfjs runs on '${current}', which is not served`;
     // What keeps tfjs's own backends from being served stands below; another of them may be slower by far.
-    const isReasonBelow = BACKENDS.some((name) => name === current) || names.length === 0;
+    const isReasonBelow = BACKENDS.some(({name}) => name === current) || names.length === 0;
     return [
       `${running}: nothing is routed${isReasonBelow ? '' : ` until await tf.setBackend('${names.join("') or ('")}')`}.`,
     ];

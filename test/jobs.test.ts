@@ -5,7 +5,8 @@ import {kernelsOf} from '../bench/wasmState.ts';
 import {type ConvGeometry, convGeometry} from '../src/geometry.ts';
 import {planGradient} from '../src/gradientPlan.ts';
 import {operandStrides} from '../src/operand.ts';
-import {type ConvPlan, type Flavour, planOurs, type WasmContext} from '../src/plan.ts';
+import type {ConvPlan, Flavour, PlanContext} from '../src/plan.ts';
+import {planOurs} from '../src/planner.ts';
 import {convTasks} from '../src/tasks.ts';
 import {runConv2d} from '../src/wasm/conv2d.ts';
 import {gradientJob, phaseJob, runFilterGradient, runTransposed} from '../src/wasm/gradients.ts';
@@ -15,10 +16,8 @@ import {WasmState} from '../src/wasm/state.ts';
 import {sharedBackend} from './sharedBackend.ts';
 import {convCase, floats, size} from './tf.ts';
 
-const context = (flavour: Flavour): WasmContext => ({
-  backend: 'wasm',
-  flavour,
-  threads: 1,
+const context = (flavour: Flavour): PlanContext => ({
+  target: flavour,
   algorithm: 'auto',
   winograd: true,
 });

@@ -4,12 +4,13 @@ import {geometryOf} from '../bench/geometry.ts';
 import {readLayers} from '../bench/layers.ts';
 import {candidatePlans} from '../src/candidates.ts';
 import {type ConvGeometry, convGeometry} from '../src/geometry.ts';
-import {type PlanContext, planFull} from '../src/plan.ts';
+import type {PlanContext} from '../src/plan.ts';
+import {planFull} from '../src/planner.ts';
 
 const contexts: PlanContext[] = [
-  {backend: 'wasm', algorithm: 'auto', winograd: true, flavour: 'relaxed', threads: 1},
-  {backend: 'wasm', algorithm: 'auto', winograd: true, flavour: 'strict', threads: 1},
-  {backend: 'cpu', algorithm: 'auto', winograd: true},
+  {target: 'relaxed', algorithm: 'auto', winograd: true},
+  {target: 'strict', algorithm: 'auto', winograd: true},
+  {target: 'cpu', algorithm: 'auto', winograd: true},
 ];
 const [wasm] = contexts;
 

@@ -1,7 +1,7 @@
 // The kernels on a shared memory, as tfjs's threaded build has it.
 import {kernelsOf, runPlan} from '../bench/wasmState.ts';
 import {convGeometry} from '../src/geometry.ts';
-import {planFull} from '../src/plan.ts';
+import {planFull} from '../src/planner.ts';
 import {WasmState} from '../src/wasm/state.ts';
 import {convolve, sumError, winogradGrowth} from './reference.ts';
 import {sharedBackend} from './sharedBackend.ts';
@@ -28,7 +28,7 @@ test.each([
   const x = place(problem.xShape, 1);
   const filter = place(problem.filterShape, 2);
   const geometry = convGeometry(problem.xShape, problem.filterShape, {strides: [2, 1], pad: 'same'});
-  const plan = planFull(geometry, {backend: 'wasm', algorithm, winograd: true, flavour, threads: 1});
+  const plan = planFull(geometry, {target: flavour, algorithm, winograd: true});
   if (plan.algorithm !== algorithm) throw new Error(`The plan is ${plan.algorithm}.`);
   const output = runPlan(state, {geometry, plan, activation: 'linear'}, {x, filter, alpha: 0});
   const at = (backend.dataIdMap.get(output.dataId).memoryOffset ?? 0) / 4;

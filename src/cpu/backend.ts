@@ -1,7 +1,10 @@
 import type {DataId, TensorInfo} from '@tensorflow/tfjs-core';
-import type {PlanContext, PlanWishes} from '../plan.ts';
-import type {BackendConvolution, RoutedCall} from '../routed.ts';
-import type {ConvInputs, Route} from '../routes.ts';
+import type {Backend, OpenBackend} from '../backend.ts';
+import {CONV_KERNELS, OWN_KERNEL} from '../convKernels.ts';
+import {type ConvCall, type ConvInputs, convolutions, type OwnConvRoute} from '../convolution.ts';
+import type {CallContext, Family} from '../family.ts';
+import type {OperandStrides} from '../operand.ts';
+import type {PlanWishes} from '../plan.ts';
 import {runDepthwise} from './depthwise.ts';
 import type {CpuOperand} from './epilogue.ts';
 import {FilterCache} from './filterCache.ts';
@@ -17,19 +20,46 @@ interface TfjsCpuBackend {
   makeTensorInfo(shape: number[], dtype: 'float32', values: Float32Array): TensorInfo;
 }
 
+// The gradients of a depthwise convolution are tfjs's own.
+const KERNELS = CONV_KERNELS.filter(({depthwise, computes}) => !depthwise || computes === 'output');
+
+export const CPU: Backend = {
+  name: 'cpu',
+  package: '@tensorflow/tfjs-backend-cpu',
+  kernels: KERNELS,
+  open: async () => new OpenCpu(),
+};
+
 /** im2win on tfjs's cpu backend, in plain JavaScript. */
-export class CpuConvolution implements BackendConvolution {
+class OpenCpu implements OpenBackend {
+  readonly families: readonly Family[] = [
+    convolutions({
+      kernels: [OWN_KERNEL, ...KERNELS],
+      stock: {readAny: true, planar: true, unpacked: true},
+      compute: (_kernel, call, route) => this.compute(call, route),
+    }),
+  ];
   private readonly filters = new FilterCache();
   private workspace = new Float64Array(0);
 
-  context(_backend: unknown, wishes: PlanWishes): PlanContext {
-    return {...wishes, backend: 'cpu'};
+  context(_instance: object, wishes: PlanWishes): CallContext {
+    return {...wishes, target: 'cpu', threads: 1};
   }
 
-  compute({backend, inputs, attributes, route}: RoutedCall): TensorInfo {
-    const instance = backend as unknown as TfjsCpuBackend;
+  memory() {
+    return {workspaceBytes: 0, filterBytes: 0, ownBytes: 0};
+  }
+
+  /** It keeps nothing by routes. */
+  forget(): void {}
+
+  release(): void {
+    this.workspace = new Float64Array(0);
+  }
+
+  private compute({backend, inputs, attrs}: ConvCall, route: OwnConvRoute): TensorInfo {
+    const instance = backend as TfjsCpuBackend;
     const {geometry, plan, activation} = route;
-    if (plan.algorithm === 'stock') throw new Error('im2win: the call is planned for stock.');
     const values = (tensor: TensorInfo) => instance.data.get(tensor.dataId).values;
     const {x, filter, dy, bias, preluActivationWeights} = inputs as Required<ConvInputs>;
     if (plan.algorithm === 'transposed') {
@@ -48,13 +78,13 @@ export class CpuConvolution implements BackendConvolution {
         gradient,
       );
     }
-    const operand = (tensor: TensorInfo | undefined, strides: Route['bias']): CpuOperand | undefined =>
+    const operand = (tensor: TensorInfo | undefined, strides?: OperandStrides): CpuOperand | undefined =>
       tensor == null || strides === undefined ? undefined : {values: values(tensor), strides};
     const epilogue = {
       bias: operand(bias, route.bias),
       slope: operand(preluActivationWeights, route.slope),
       activation,
-      leakyreluAlpha: attributes.leakyreluAlpha ?? 0.2,
+      leakyreluAlpha: attrs.leakyreluAlpha ?? 0.2,
     };
     const run = () => {
       if (plan.algorithm === 'depthwise') {
@@ -78,12 +108,5 @@ export class CpuConvolution implements BackendConvolution {
     // Nothing is gathered for an output without pixels.
     const output = geometry.outShape.includes(0) ? new Float32Array(0) : run();
     return instance.makeTensorInfo([...geometry.outShape], 'float32', output);
-  }
-
-  /** Nothing is kept for a route. */
-  forget(): void {}
-
-  release(): void {
-    this.workspace = new Float64Array(0);
   }
 }

@@ -24,7 +24,7 @@ export function runDepthwise(
 ): Float32Array {
   const {batchSize, outHeight, outWidth, outChannels, inHeight, inWidth, inChannels} = geometry;
   const output = new Float32Array(batchSize * outHeight * outWidth * outChannels);
-  const xStrides = layoutStrides(geometry, inHeight, inWidth, inChannels);
+  const input = {x: conv.x, strides: layoutStrides(geometry, inHeight, inWidth, inChannels)};
   const yStrides = layoutStrides(geometry, outHeight, outWidth, outChannels);
   const epilogue = makeEpilogue(conv, outChannels);
 
@@ -54,7 +54,7 @@ export function runDepthwise(
       if (h >= inHeight) break;
       const slot = Math.floor(h / dilationHeight) % rowCount;
       if (held[slot] !== h) {
-        gatherStrip(rows[slot], conv.x, image * xStrides.batch, xStrides, rowGeometry, h, gathered);
+        gatherStrip(rows[slot], input, image, rowGeometry, h, gathered);
         held[slot] = h;
       }
       under.push(rows[slot]);

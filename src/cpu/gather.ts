@@ -21,6 +21,12 @@ export function layoutStrides(
     : {batch, row: width, pixel: 1, channel: height * width};
 }
 
+/** A tensor's values, and where each is. */
+export interface StridedTensor {
+  readonly x: ArrayLike<number>;
+  readonly strides: Strides;
+}
+
 /** Which input columns a strip has: `groups` groups of `columns`, as in kernels/strip.h. */
 export interface StripColumns {
   readonly first: number;
@@ -31,19 +37,19 @@ export interface StripColumns {
 }
 
 /**
- * Writes the window strip of one output row: [group][column][filterHeight][inChannels]. The image starts at `image`
- * of x, and what lies outside it is zero.
+ * Writes the window strip of one output row: [group][column][filterHeight][inChannels]. What lies outside
+ * the image is zero.
  */
 export function gatherStrip(
   strip: Float64Array,
-  x: ArrayLike<number>,
+  {x, strides}: StridedTensor,
   image: number,
-  strides: Strides,
   geometry: ConvGeometry,
   outRow: number,
   {first, step, columns, groupStep, groups}: StripColumns,
 ): void {
   const {filterHeight, inChannels, inHeight, inWidth, dilationHeight} = geometry;
+  const start = image * strides.batch;
   const firstRow = outRow * geometry.strideHeight - geometry.padTop;
   if (
     filterHeight === 1 &&
@@ -56,7 +62,7 @@ export function gatherStrip(
     const outside = firstRow < 0 || firstRow >= inHeight;
     const left = outside ? columns : Math.min(columns, Math.max(0, -first));
     const right = outside ? columns : Math.max(left, Math.min(columns, inWidth - first));
-    const from = image + firstRow * strides.row + (first + left) * inChannels;
+    const from = start + firstRow * strides.row + (first + left) * inChannels;
     strip.fill(0, 0, left * inChannels);
     if (right > left) strip.set(x.subarray(from, from + (right - left) * inChannels), left * inChannels);
     strip.fill(0, right * inChannels, columns * inChannels);
@@ -74,7 +80,7 @@ export function gatherStrip(
           to += inChannels;
           continue;
         }
-        let from = image + h * strides.row + w * strides.pixel;
+        let from = start + h * strides.row + w * strides.pixel;
         for (let ci = 0; ci < inChannels; ++ci) {
           strip[to++] = x[from];
           from += strides.channel;

@@ -1,7 +1,7 @@
 import type {ConvGeometry} from '../geometry.ts';
 import type {Im2winPlan} from '../plan.ts';
 import {stripColumns, stripsOfRow} from '../strip.ts';
-import {type CpuConv, clamp, makeEpilogue} from './epilogue.ts';
+import {type CpuConv, clamp, type Epilogue, makeEpilogue} from './epilogue.ts';
 import {gatherStrip, layoutStrides} from './gather.ts';
 import {MR, NR, narrowTiles, tile} from './tile.ts';
 
@@ -16,9 +16,10 @@ export function runIm2win(geometry: ConvGeometry, plan: Im2winPlan, conv: CpuCon
   const {strip} = plan;
   const output = new Float32Array(batchSize * outHeight * outWidth * outChannels);
   if (output.length === 0) return output;
-  const xStrides = layoutStrides(geometry, inHeight, inWidth, inChannels);
+  const input = {x: conv.x, strides: layoutStrides(geometry, inHeight, inWidth, inChannels)};
   const yStrides = layoutStrides(geometry, outHeight, outWidth, outChannels);
-  const {byChannel, bias, low, high, finish} = makeEpilogue(conv, outChannels);
+  const epilogue = makeEpilogue(conv, outChannels);
+  const {byChannel, bias, low, high, finish} = epilogue;
   const sums = new Float64Array(MR * NR);
   const rowSums = new Float64Array(plan.tile.nr === 1 ? plan.pixelsPerStrip : 0);
 
@@ -31,7 +32,7 @@ export function runIm2win(geometry: ConvGeometry, plan: Im2winPlan, conv: CpuCon
     };
     for (let image = 0; image < batchSize; ++image) {
       for (let row = 0; row < outHeight; ++row) {
-        gatherStrip(conv.workspace, conv.x, image * xStrides.batch, xStrides, geometry, row, columns);
+        gatherStrip(conv.workspace, input, image, geometry, row, columns);
         const to = image * yStrides.batch + row * yStrides.row;
         if (plan.tile.nr === 1) {
           const {workspace, panels} = conv;
@@ -39,7 +40,7 @@ export function runIm2win(geometry: ConvGeometry, plan: Im2winPlan, conv: CpuCon
           const at = to + firstPixel * yStrides.pixel;
           const step = strip.phases * yStrides.pixel;
           if (byChannel) {
-            writeRow(output, at, step, rowSums, rowLength, bias[0], low, high);
+            writeRow(output, at, step, rowSums, rowLength, epilogue);
           } else {
             for (let j = 0; j < rowLength; ++j) {
               output[at + j * step] = finish(rowSums[j], image, row, firstPixel + j * strip.phases, 0);
@@ -86,16 +87,15 @@ export function runIm2win(geometry: ConvGeometry, plan: Im2winPlan, conv: CpuCon
   return output;
 }
 
-/** Adds a bias, clamps and writes. It is a function of its own so that V8 compiles it by itself. */
+/** Adds the bias of the only channel, clamps and writes. It is a function of its own so that V8 compiles it by itself. */
 function writeRow(
   output: Float32Array,
   to: number,
   step: number,
   sums: Float64Array,
   count: number,
-  bias: number,
-  low: number,
-  high: number,
+  {bias, low, high}: Epilogue,
 ): void {
-  for (let j = 0, at = to; j < count; ++j, at += step) output[at] = clamp(sums[j] + bias, low, high);
+  const only = bias[0];
+  for (let j = 0, at = to; j < count; ++j, at += step) output[at] = clamp(sums[j] + only, low, high);
 }

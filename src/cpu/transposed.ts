@@ -21,14 +21,21 @@ export function runTransposed(
   const {batchSize, inHeight, inWidth, inChannels} = geometry;
   const gradient = new Float32Array(batchSize * inHeight * inWidth * inChannels);
   if (gradient.length === 0 || geometry.outShape.includes(0)) return gradient;
+  const tensors = {dy, filter, gradient};
   for (const group of phases) {
     for (let phase = 0; phase < group.row.count; ++phase) {
       const {plan} = group;
-      if (plan.algorithm === 'winograd') runByWinograd(geometry, group, plan, phase, dy, filter, gradient);
-      else runDirectly(geometry, group, phase, dy, filter, gradient);
+      if (plan.algorithm === 'winograd') runByWinograd(geometry, group, plan, phase, tensors);
+      else runDirectly(geometry, group, phase, tensors);
     }
   }
   return gradient;
+}
+
+interface Tensors {
+  readonly dy: ArrayLike<number>;
+  readonly filter: ArrayLike<number>;
+  readonly gradient: Float32Array;
 }
 
 /** Where the values lie that a tile multiplies and sums; strides are in values. */
@@ -52,9 +59,7 @@ function runDirectly(
   geometry: ConvGeometry,
   {geometry: own, row, column}: PhaseGroup,
   phase: number,
-  dy: ArrayLike<number>,
-  filter: ArrayLike<number>,
-  gradient: Float32Array,
+  {dy, filter, gradient}: Tensors,
 ): void {
   const {inHeight, inWidth, inChannels, outHeight, outWidth, outChannels, filterWidth} = geometry;
   const dyStrides = layoutStrides(geometry, outHeight, outWidth, outChannels);
@@ -120,6 +125,7 @@ function runDirectly(
 }
 
 /** Multiplies three windows side by side, which begin at `a` of dy, by four channels, whose taps begin at b0 to b3. */
+// biome-ignore lint/complexity/useMaxParams: as in tile.ts
 function tileOf3(
   {dy, dyRow, dyPixel, dyChannel, filter, filterRow, filterPixel, depth}: Product,
   rows: number,
@@ -185,6 +191,7 @@ function tileOf3(
 }
 
 /** The same for one window, of which `rows` × `columns` taps are inside. */
+// biome-ignore lint/complexity/useMaxParams: as in tile.ts
 function tileOf1(
   {dy, dyRow, dyPixel, dyChannel, filter, filterRow, filterPixel, depth}: Product,
   rows: number,
@@ -225,9 +232,7 @@ function runByWinograd(
   group: PhaseGroup,
   plan: WinogradPlan,
   phase: number,
-  dy: ArrayLike<number>,
-  filter: ArrayLike<number>,
-  gradient: Float32Array,
+  {dy, filter, gradient}: Tensors,
 ): void {
   const {geometry: own, row, column} = group;
   const {inHeight, inWidth, inChannels} = geometry;

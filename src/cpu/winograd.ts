@@ -190,7 +190,7 @@ function layoutOf(geometry: ConvGeometry, plan: WinogradPlan) {
 function inputTransform(geometry: ConvGeometry, plan: WinogradPlan, {x, workspace}: CpuConv) {
   const {inHeight, inWidth, inChannels, strideHeight, strideWidth} = geometry;
   const {points, outputs} = plan;
-  const strides = layoutStrides(geometry, inHeight, inWidth, inChannels);
+  const input = {x, strides: layoutStrides(geometry, inHeight, inWidth, inChannels)};
   const {columnFloats, rowValues, inputRows} = layoutOf(geometry, plan);
   const transform = TRANSFORM_ROW[points];
   // Rows are gathered one by one, as those under a filter of one row and stride 1.
@@ -201,7 +201,7 @@ function inputTransform(geometry: ConvGeometry, plan: WinogradPlan, {x, workspac
     const firstInput = firstRow * strideHeight - geometry.padTop;
     const count = inputRowsUnder(geometry, rows);
     for (let r = 0; r < count; ++r) {
-      gatherStrip(workspace, x, image * strides.batch, strides, rowGeometry, firstInput + r, columns);
+      gatherStrip(workspace, input, image, rowGeometry, firstInput + r, columns);
       for (let t = 0; t < tiles; ++t) {
         const to = inputRows + r * rowValues + t * columnFloats;
         const from = t * outputs * columnFloats;

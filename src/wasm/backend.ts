@@ -1,94 +1,91 @@
-import type {TensorInfo} from '@tensorflow/tfjs-core';
-import type {PlanContext, PlanWishes} from '../plan.ts';
-import type {BackendConvolution, RoutedCall} from '../routed.ts';
-import type {ConvInputs, Route} from '../routes.ts';
-import {runConv2d} from './conv2d.ts';
-import {
-  gradientJob,
-  phaseJob,
-  runDepthwiseInputGradient,
-  runFilterGradient,
-  runTransposed,
-} from './gradients.ts';
-import {ConvJob} from './job.ts';
+import type {Backend, Im2winMemory, OpenBackend} from '../backend.ts';
+import {CONV_KERNELS} from '../convKernels.ts';
+import type {CallContext, Family, Kernel, Route} from '../family.ts';
+import type {Flavour, PlanWishes} from '../plan.ts';
+import {wasmConvolutions} from './convolution.ts';
 import type {KernelModules} from './module.ts';
-import {threadCount, WasmState} from './state.ts';
+import {openKernels} from './source.ts';
+import {type StateOf, threadCount, WasmState} from './state.ts';
 import type {TfjsWasmBackend} from './tfjs.ts';
 
-/** im2win on tfjs's wasm backend, on each of its instances. */
-export class WasmConvolution implements BackendConvolution {
-  private readonly states = new Map<TfjsWasmBackend, WasmState | string>();
+const FAMILIES: readonly ((stateOf: StateOf) => Family)[] = [wasmConvolutions];
+
+export const WASM: Backend = {
+  name: 'wasm',
+  package: '@tensorflow/tfjs-backend-wasm',
+  kernels: CONV_KERNELS,
+  async open(source, simd) {
+    const modules = await openKernels(source, simd, mayBeShared());
+    return typeof modules === 'string' ? modules : new OpenWasm(modules);
+  },
+};
+
+/** tfjs's threaded build, on a shared memory, does not run in Node. */
+function mayBeShared(): boolean {
+  return typeof SharedArrayBuffer !== 'undefined' && globalThis.process?.versions?.node === undefined;
+}
+
+/** Our kernels, on each instance of tfjs's wasm backend. */
+class OpenWasm implements OpenBackend {
+  readonly flavour: Flavour;
+  readonly families = FAMILIES.map((make) => make((instance, kernel) => this.readyState(instance, kernel)));
+  private readonly states = new Map<object, WasmState | string>();
   private readonly modules: KernelModules;
 
   constructor(modules: KernelModules) {
     this.modules = modules;
+    this.flavour = modules.flavour;
   }
 
-  context(backend: unknown, wishes: PlanWishes): PlanContext {
-    const instance = backend as TfjsWasmBackend;
+  context(instance: object, wishes: PlanWishes): CallContext {
     const state = this.stateOf(instance);
     return {
       ...wishes,
-      backend: 'wasm',
-      flavour: this.modules.flavour,
-      threads: threadCount(instance),
+      target: this.flavour,
+      threads: threadCount(instance as TfjsWasmBackend),
       unavailable: typeof state === 'string' ? state : undefined,
     };
   }
 
-  compute({kernel, backend, inputs, attributes, route}: RoutedCall): TensorInfo {
-    const state = this.stateOf(backend as unknown as TfjsWasmBackend);
-    if (typeof state === 'string') throw new Error(`im2win: cannot compute ${kernel.name}: ${state}.`);
-    const {geometry, plan} = route;
-    // Which of them are there, the route has checked.
-    const {x, filter, dy, bias, preluActivationWeights} = inputs as Required<ConvInputs>;
-    switch (plan.algorithm) {
-      case 'stock':
-        throw new Error(`im2win: ${kernel.name} is planned for stock.`);
-      case 'transposed': {
-        const {heap, jobs} = state;
-        const own = jobs.get(route, plan.phases.length, (i, at) => phaseJob(heap, at, plan, plan.phases[i]));
-        return runTransposed(state, geometry, plan, own, {dy, filter});
-      }
-      case 'gradient': {
-        const {heap, jobs} = state;
-        const [job] = jobs.get(route, 1, (_, at) => gradientJob(heap, at, geometry, plan));
-        return kernel.computes === 'inputGradient'
-          ? runDepthwiseInputGradient(state, geometry, job, {dy, filter})
-          : runFilterGradient(state, geometry, plan, job, {x, dy});
-      }
-      default: {
-        // An empty output has no windows.
-        if (geometry.outShape.includes(0)) return state.backend.makeOutput([...geometry.outShape], 'float32');
-        const [job] = state.jobs.get(route, 1, (_, at) => new ConvJob(state.heap, at, {...route, plan}));
-        const alpha = attributes.leakyreluAlpha ?? 0.2;
-        return runConv2d(state, job, {x, filter, bias, slope: preluActivationWeights, alpha});
-      }
+  memory(): Im2winMemory {
+    const memory = {workspaceBytes: 0, filterBytes: 0, ownBytes: 0};
+    for (const {workspace, filters, heap} of this.liveStates()) {
+      memory.workspaceBytes += workspace.bytes;
+      memory.filterBytes += filters.bytes;
+      memory.ownBytes += heap.ownBytes;
     }
+    return memory;
   }
 
   forget(route: Route): void {
     for (const state of this.liveStates()) state.jobs.forget(route);
   }
 
-  release(backend?: unknown): void {
-    const instances = backend === undefined ? [...this.states.keys()] : [backend as TfjsWasmBackend];
-    for (const instance of instances) {
-      const state = this.states.get(instance);
+  release(instance?: object): void {
+    const instances = instance === undefined ? [...this.states.keys()] : [instance];
+    for (const one of instances) {
+      const state = this.states.get(one);
       if (state instanceof WasmState) state.release();
-      this.states.delete(instance);
+      this.states.delete(one);
     }
   }
 
-  liveStates(): WasmState[] {
+  private liveStates(): WasmState[] {
     return [...this.states.values()].filter((state) => state instanceof WasmState);
   }
 
-  private stateOf(backend: TfjsWasmBackend): WasmState | string {
-    const known = this.states.get(backend);
+  /** @throws Error if the instance has none. */
+  private readyState(instance: object, kernel: Kernel): WasmState {
+    const state = this.stateOf(instance);
+    if (typeof state === 'string') throw new Error(`im2win: cannot compute ${kernel.name}: ${state}.`);
+    return state;
+  }
+
+  private stateOf(instance: object): WasmState | string {
+    const known = this.states.get(instance);
     if (known !== undefined) return known;
-    const state = WasmState.create(backend, this.modules);
-    this.states.set(backend, state);
+    const state = WasmState.create(instance as TfjsWasmBackend, this.modules);
+    this.states.set(instance, state);
     return state;
   }
 }

@@ -1,3 +1,4 @@
+import type {Kernel} from '../family.ts';
 import {FilterCache} from './filterCache.ts';
 import {findMemory, Heap} from './heap.ts';
 import {JobCache} from './job.ts';
@@ -40,6 +41,13 @@ export class WasmState {
     this.workspace.release();
   }
 }
+
+/**
+ * The state of an instance, for a kernel that is to run on it.
+ *
+ * @throws Error if it has none.
+ */
+export type StateOf = (instance: object, kernel: Kernel) => WasmState;
 
 /** The threads that tfjs's own kernels run on. */
 export function threadCount(backend: TfjsWasmBackend): number {

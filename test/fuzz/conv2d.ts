@@ -12,7 +12,7 @@ import {
   runConv,
   tf,
 } from '../tf.ts';
-import type {FuzzRow} from './rows.ts';
+import type {FuzzRow} from './row.ts';
 
 export interface Conv2dCase {
   readonly problem: ConvCase;

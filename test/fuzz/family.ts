@@ -11,7 +11,7 @@ import {
   tf,
 } from '../tf.ts';
 import {type Conv2dCase, casesOf, problems} from './conv2d.ts';
-import type {FuzzRow} from './rows.ts';
+import type {FuzzRow} from './row.ts';
 
 /** The same geometry, a few filters for each channel. */
 const depthwiseProblems = problems.map((problem): ConvCase => {

@@ -1,16 +1,7 @@
-// What is fuzzed. A row is one kind of case and one way to compute it.
-import type fc from 'fast-check';
+// What is fuzzed.
 import {conv2dRow} from './conv2d.ts';
 import {depthwiseRow, gradientRow} from './family.ts';
-
-export interface FuzzRow<Case> {
-  readonly name: string;
-  readonly cases: fc.Arbitrary<Case>;
-  start(): Promise<void>;
-  /** @throws Error that says what is wrong with the result. */
-  run(one: Case): Promise<void>;
-  stop(): Promise<void>;
-}
+import type {FuzzRow} from './row.ts';
 
 /** A row whose kind of case is its own business. */
 // biome-ignore lint/suspicious/noExplicitAny: a list of rows of different kinds

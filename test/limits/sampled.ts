@@ -150,22 +150,13 @@ function sampleAt(
   [row, column, first, last]: readonly number[],
 ): Sample {
   const {rows, columns, inChannels, outChannels, multiplier} = sizes;
-  const place = (
-    b: number,
-    h: number,
-    w: number,
-    c: number,
-    height: number,
-    width: number,
-    channels: number,
-  ) =>
-    dataFormat === 'NHWC'
-      ? ((b * height + h) * width + w) * channels + c
-      : ((b * channels + c) * height + h) * width + w;
-  const inputAt = (b: number, h: number, w: number, c: number) =>
-    place(b, h, w, c, rows.input, columns.input, inChannels);
-  const outputAt = (b: number, h: number, w: number, c: number) =>
-    place(b, h, w, c, rows.output, columns.output, outChannels);
+  const placesIn =
+    (height: number, width: number, channels: number) => (b: number, h: number, w: number, c: number) =>
+      dataFormat === 'NHWC'
+        ? ((b * height + h) * width + w) * channels + c
+        : ((b * channels + c) * height + h) * width + w;
+  const inputAt = placesIn(rows.input, columns.input, inChannels);
+  const outputAt = placesIn(rows.output, columns.output, outChannels);
   const filterAt = (kh: number, kw: number, ci: number, co: number) =>
     ((kh * columns.taps + kw) * inChannels + ci) * filterShape[3] +
     (multiplier === undefined ? co : co % multiplier);

@@ -1,0 +1,46 @@
+import type {CallContext, Family, Kernel, Route} from './family.ts';
+import type {Flavour, PlanWishes} from './plan.ts';
+import type {KernelSource} from './wasm/source.ts';
+
+/** A tfjs backend that im2win can serve. */
+export type Im2winBackend = 'wasm' | 'cpu';
+
+/** What im2win holds of the wasm backend's heaps, in bytes. */
+export interface Im2winMemory {
+  /** Scratch memory: a block's windows and products, and a filter that each call packs. */
+  workspaceBytes: number;
+  /** Packed filters, each kept until its tensor's data is freed. */
+  filterBytes: number;
+  /** Both, and what aligning them to cache lines costs. */
+  ownBytes: number;
+}
+
+/** A tfjs backend, to those who know none of them by name. */
+export interface Backend {
+  readonly name: Im2winBackend;
+  /** The package to import. */
+  readonly package: string;
+  /** Once one of them is registered, the backend was imported. */
+  readonly kernels: readonly Kernel[];
+  /**
+   * Makes ready what computes on it, and changes nothing yet.
+   *
+   * @returns Why it cannot be served on this engine, if so.
+   * @throws Error if the kernels cannot be had, or are not those that were asked for.
+   */
+  open(source: KernelSource, simd: 'auto' | Flavour): Promise<OpenBackend | string>;
+}
+
+/** What computes on a backend, on all of its instances. */
+export interface OpenBackend {
+  /** Of the kernels, on wasm. */
+  readonly flavour?: Flavour;
+  readonly families: readonly Family[];
+  /** Where a call on an instance runs. */
+  context(instance: object, wishes: PlanWishes): CallContext;
+  memory(): Im2winMemory;
+  /** Gives back what is kept of a route that no call will have again. */
+  forget(route: Route): void;
+  /** Gives back what an instance holds; of all of them if none is named. */
+  release(instance?: object): void;
+}

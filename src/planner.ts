@@ -1,0 +1,48 @@
+// Which plan a convolution gets.
+import {candidatePlans, largest, MAX_BLOCK_BYTES} from './candidates.ts';
+import {expectedCost} from './cost.ts';
+import {type ConvGeometry, inputRowsUnder} from './geometry.ts';
+import type {ConvPlan, DepthwisePlan, Im2winPlan, PlanContext, RowBlock, WinogradPlan} from './plan.ts';
+
+/** The plan for a convolution that is ours to compute: the one expected to take least time. */
+export function planOurs(geometry: ConvGeometry, context: PlanContext): ConvPlan {
+  return geometry.channelMultiplier !== undefined ? planDepthwise(geometry) : planFull(geometry, context);
+}
+
+function planDepthwise(geometry: ConvGeometry): DepthwisePlan {
+  const block = rowBlock(geometry);
+  return {algorithm: 'depthwise', block, blockBytes: block.outputBytes};
+}
+
+/** All rows where they lie, or for NCHW as many as fit once they are gathered. */
+export function rowBlock(geometry: ConvGeometry): RowBlock {
+  const {dataFormat, outHeight, outWidth, outChannels, inHeight, inWidth, inChannels} = geometry;
+  const {filterHeight, dilationHeight} = geometry;
+  if (dataFormat === 'NHWC') return {rows: outHeight, apart: false, inputBytes: 0, outputBytes: 0};
+  const blockOf = (rows: number): RowBlock => ({
+    rows,
+    apart: false,
+    // Of rows that lie far apart, or outside, only those of the image are gathered.
+    inputBytes: 4 * Math.min(inHeight, inputRowsUnder(geometry, rows)) * inWidth * inChannels,
+    outputBytes: 4 * rows * outWidth * outChannels,
+  });
+  const fits = ({inputBytes, outputBytes}: RowBlock) => inputBytes + outputBytes <= MAX_BLOCK_BYTES;
+  const block = blockOf(largest(outHeight, (rows) => fits(blockOf(rows))));
+  const tapRows = Math.min(filterHeight, Math.ceil(inHeight / dilationHeight));
+  const tapBytes = 4 * tapRows * inWidth * inChannels;
+  if (tapBytes * block.rows >= block.inputBytes) return block;
+  return {rows: 1, apart: true, inputBytes: tapBytes, outputBytes: 4 * outWidth * outChannels};
+}
+
+/** The plan for a convolution that is not depthwise. */
+export function planFull(geometry: ConvGeometry, context: PlanContext): Im2winPlan | WinogradPlan {
+  const [im2win, ...winograd] = candidatePlans(geometry, context);
+  const wanted = {
+    im2win: [im2win],
+    winograd: winograd.length > 0 ? winograd : [im2win],
+    auto: [im2win, ...winograd],
+    stock: [im2win, ...winograd],
+  }[context.algorithm];
+  const cost = new Map(wanted.map((plan) => [plan, expectedCost(geometry, plan, context.target)]));
+  return wanted.reduce((best, plan) => ((cost.get(plan) ?? 0) < (cost.get(best) ?? 0) ? plan : best));
+}

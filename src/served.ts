@@ -1,0 +1,101 @@
+import {getKernel, type KernelConfig, type KernelFunc, type TensorInfo} from '@tensorflow/tfjs-core';
+import type {Backend, Im2winBackend, Im2winMemory, OpenBackend} from './backend.ts';
+import type {Call, Family, Kernel} from './family.ts';
+import type {Flavour, PlanWishes} from './plan.ts';
+import {replaceKernel} from './registry.ts';
+import {type KernelRecord, Routes} from './routes.ts';
+
+type KernelArgs = Parameters<KernelFunc>[0];
+
+/** Whether a tfjs backend was imported, and with it a kernel to replace. */
+export function isImported({name, kernels}: Backend): boolean {
+  return kernels.some((kernel) => getKernel(kernel.name, name) !== undefined);
+}
+
+/** A backend whose kernels are ours, in tfjs's registry. */
+export class ServedBackend {
+  readonly name: Im2winBackend;
+  /** Of the kernels, on wasm. */
+  readonly flavour?: Flavour;
+  private readonly routes: Routes;
+  private readonly wishes: () => PlanWishes;
+  private readonly open: OpenBackend;
+  private readonly restore: (() => void)[];
+  private active = true;
+
+  /** Replaces the kernels that are there, and adds those that tfjs has not. */
+  constructor({name}: Backend, open: OpenBackend, wishes: () => PlanWishes) {
+    this.name = name;
+    this.flavour = open.flavour;
+    this.routes = new Routes(name, (route) => open.forget(route));
+    this.open = open;
+    this.wishes = wishes;
+    this.restore = open.families.flatMap((family) =>
+      family.kernels
+        .filter((kernel) => kernel.added || getKernel(kernel.name, name) !== undefined)
+        .map((kernel) =>
+          replaceKernel(kernel.name, name, (stock) =>
+            stock === undefined ? this.added(family, kernel) : this.replaced(family, kernel, stock),
+          ),
+        ),
+    );
+  }
+
+  report(): KernelRecord[] {
+    return this.routes.report();
+  }
+
+  memory(): Im2winMemory {
+    return this.open.memory();
+  }
+
+  /** Stock kernels again, everything given back. */
+  unregister(): void {
+    this.active = false;
+    for (const restore of this.restore) restore();
+    this.open.release();
+  }
+
+  /** A kernel that tfjs has not: there is nothing to fall back to. */
+  private added(family: Family, kernel: Kernel): KernelConfig {
+    return {
+      kernelName: kernel.name,
+      backendName: this.name,
+      kernelFunc: (args) => {
+        if (!this.active) throw new Error(`im2win: ${kernel.name} was unregistered.`);
+        const wishes = this.wishes();
+        const result = this.run(
+          family,
+          kernel,
+          args,
+          wishes.algorithm === 'stock' ? {...wishes, algorithm: 'auto'} : wishes,
+        );
+        if (typeof result === 'string') {
+          throw new Error(
+            `im2win: cannot compute ${kernel.name} (${result}), and tfjs has no kernel for it.`,
+          );
+        }
+        return result;
+      },
+      disposeFunc: (instance) => this.open.release(instance),
+    };
+  }
+
+  private replaced(family: Family, kernel: Kernel, stock: KernelConfig): KernelConfig {
+    return {
+      ...stock,
+      // Another library may hold on to this config longer than we are registered.
+      kernelFunc: (args) => {
+        const result = this.active ? this.run(family, kernel, args, this.wishes()) : 'unregistered';
+        return typeof result === 'string' ? stock.kernelFunc(args) : result;
+      },
+    };
+  }
+
+  /** @returns The output, or why the stock kernel is to compute it. */
+  private run(family: Family, kernel: Kernel, args: KernelArgs, wishes: PlanWishes): TensorInfo | string {
+    const call = args as unknown as Call;
+    const route = this.routes.find(family, kernel, call, this.open.context(call.backend, wishes));
+    return route.reason ?? family.compute(kernel, call, route);
+  }
+}

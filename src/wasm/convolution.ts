@@ -1,0 +1,57 @@
+import type {TensorInfo} from '@tensorflow/tfjs-core';
+import {CONV_KERNELS, type ConvKernel, OWN_KERNEL} from '../convKernels.ts';
+import {type ConvCall, type ConvInputs, convolutions, type OwnConvRoute} from '../convolution.ts';
+import type {Family} from '../family.ts';
+import {checkWasmLimits} from '../limits.ts';
+import {stockDefect} from '../stock.ts';
+import {runConv2d} from './conv2d.ts';
+import {
+  gradientJob,
+  phaseJob,
+  runDepthwiseInputGradient,
+  runFilterGradient,
+  runTransposed,
+} from './gradients.ts';
+import {ConvJob} from './job.ts';
+import type {StateOf, WasmState} from './state.ts';
+
+export function wasmConvolutions(stateOf: StateOf): Family {
+  return convolutions({
+    kernels: [OWN_KERNEL, ...CONV_KERNELS],
+    stock: {readAny: false, planar: false, unpacked: false, defect: stockDefect},
+    checkLimits: checkWasmLimits,
+    compute: (kernel, call, route) => compute(stateOf(call.backend, kernel), kernel, call, route),
+  });
+}
+
+function compute(
+  state: WasmState,
+  kernel: ConvKernel,
+  {inputs, attrs}: ConvCall,
+  route: OwnConvRoute,
+): TensorInfo {
+  const {geometry, plan} = route;
+  // Which of them are there, the route has checked.
+  const {x, filter, dy, bias, preluActivationWeights} = inputs as Required<ConvInputs>;
+  switch (plan.algorithm) {
+    case 'transposed': {
+      const {heap, jobs} = state;
+      const own = jobs.get(route, plan.phases.length, (i, at) => phaseJob(heap, at, plan, plan.phases[i]));
+      return runTransposed(state, geometry, plan, own, {dy, filter});
+    }
+    case 'gradient': {
+      const {heap, jobs} = state;
+      const [job] = jobs.get(route, 1, (_, at) => gradientJob(heap, at, geometry, plan));
+      return kernel.computes === 'inputGradient'
+        ? runDepthwiseInputGradient(state, geometry, job, {dy, filter})
+        : runFilterGradient(state, geometry, plan, job, {x, dy});
+    }
+    default: {
+      // An empty output has no windows.
+      if (geometry.outShape.includes(0)) return state.backend.makeOutput([...geometry.outShape], 'float32');
+      const [job] = state.jobs.get(route, 1, (_, at) => new ConvJob(state.heap, at, {...route, plan}));
+      const alpha = attrs.leakyreluAlpha ?? 0.2;
+      return runConv2d(state, job, {x, filter, bias, slope: preluActivationWeights, alpha});
+    }
+  }
+}
