@@ -7,9 +7,6 @@
 // few windows at a time, whose output pixels are then written in full. So is a
 // larger one whose windows are smaller than their output: what a pass over many
 // windows wrote for one panel would be gone when the next panel's comes to it.
-constexpr uint32_t kNearFilterBytes = 16 * 1024;
-constexpr uint32_t kWideFilterBytes = 64 * 1024;
-
 IM2WIN_INLINE bool takesFewWindows(uint32_t depth, uint32_t outChannels) {
   const uint32_t filterBytes = depth * outChannels * 4;
   return filterBytes <= kNearFilterBytes ||
@@ -35,7 +32,8 @@ IM2WIN_NOINLINE bool fewWindows(const ConvCall* call, const float* a, float* c,
   // Fewer tiles at a time write a pixel's lines sooner one after the other; but
   // panels that come from the second-level cache are to serve several.
   const bool near = depth * call->outChannels * 4 <= kNearFilterBytes;
-  const uint32_t group = (near ? 4 : 8) + 8 / panels;
+  const uint32_t group =
+      (near ? kNearTiles : kWideTiles) + kPanelTiles / panels;
   // The next windows are touched, where they lie in the input side by side.
   const bool dense = call->windowStride == int32_t(depth);
   const bool inRegisters = finishesInRegisters(call);
@@ -54,8 +52,8 @@ IM2WIN_NOINLINE bool fewWindows(const ConvCall* call, const float* a, float* c,
       const float* next = from + count * depth;
       const uint32_t left = length - done - count;
       const uint32_t coming = dense ? (left < count ? left : count) * depth : 0;
-      evenTilesOf(own, call, call->panels, panels, bias, next, coming / panels,
-                  0, kLine, from, to, some, low, high);
+      evenTilesOf(WholePanel(), own, call, call->panels, panels, bias, next,
+                  coming / panels, 0, kLine, from, to, some, low, high);
       if (!inRegisters) {
         finishWindows(call, from, to, r + done / rowLength, done % rowLength, 0,
                       panels * kNR, count);
@@ -89,15 +87,15 @@ IM2WIN_NOINLINE void gemm(const ConvCall* call, const float* a, float* c,
       few && fewWindows(call, a, c, rows) ? outChannels / kNR * kNR : 0;
   const float* panels = call->panels + first * depth;
   Cursor at = {a, c, 0, 0};
-  constexpr uint32_t kFew = 8 * kMR;
+  constexpr uint32_t kFew = kWideTiles * kMR;
   uint32_t count = few && windows > kFew ? kFew : windows;
   Shares wide = sharesOf(count, kMR, depth);
-  Shares narrow = sharesOf(count, 8, depth);
+  Shares narrow = sharesOf(count, kNarrowMR, depth);
   while (windows != 0 && first != outChannels) {
     if (windows < count) {
       count = windows;
       wide = sharesOf(count, kMR, depth);
-      narrow = sharesOf(count, 8, depth);
+      narrow = sharesOf(count, kNarrowMR, depth);
     }
     const float* panel = panels;
     for (uint32_t n = first; n < outChannels; n += kNR) {

@@ -7,7 +7,7 @@ import {
   type PhaseRun,
   type PlanContext,
   planFull,
-  rowBlock,
+  planRows,
   type TransposedPlan,
 } from './plan.ts';
 
@@ -19,7 +19,7 @@ export function planGradient(
 ): TransposedPlan | GradientPlan {
   return of === 'input' && geometry.channelMultiplier === undefined
     ? planTransposed(geometry, context)
-    : {algorithm: 'gradient', block: rowBlock(geometry)};
+    : {algorithm: 'gradient', ...planRows(geometry, context)};
 }
 
 function planTransposed(ofConvolution: ConvGeometry, context: PlanContext): TransposedPlan {

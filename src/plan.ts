@@ -1,21 +1,14 @@
-import {candidatePlans, largest, MAX_BLOCK_BYTES} from './candidates.ts';
+import {candidatePlans, largest} from './candidates.ts';
 import {expectedCost} from './cost.ts';
 import {type ConvGeometry, inputRowsUnder} from './geometry.ts';
 import type {StripLayout} from './strip.ts';
+import {TARGETS, type Target} from './targets.generated.ts';
 
 /** What a registration is asked to use. */
 export type Algorithm = 'auto' | 'im2win' | 'winograd' | 'stock';
 
 /** Plain SIMD128, or SIMD128 with relaxed (fused) multiply-add. */
 export type Flavour = 'strict' | 'relaxed';
-
-/** A register tile: MR windows by NR output channels. */
-export interface Tile {
-  readonly mr: number;
-  readonly nr: number;
-  /** A lower tile than this takes as long as one of so many windows. */
-  readonly leastRows: number;
-}
 
 /** Where a convolution runs, and what a plan may not depend on otherwise. */
 export type PlanContext = WasmContext | CpuContext;
@@ -50,7 +43,7 @@ export interface CpuContext extends PlanWishes {
 
 export interface Im2winPlan {
   readonly algorithm: 'im2win';
-  readonly tile: Tile;
+  readonly target: Target;
   readonly strip: StripLayout;
   /** Output rows whose strips are in the workspace at a time. */
   readonly rowsPerBlock: number;
@@ -76,7 +69,7 @@ export interface Im2winPlan {
  */
 export interface WinogradPlan {
   readonly algorithm: 'winograd';
-  readonly tile: Tile;
+  readonly target: Target;
   /** Products for each tile of outputs: outputs + taps - 1, one of 4, 6 and 8. */
   readonly points: 4 | 6 | 8;
   readonly outputs: number;
@@ -160,12 +153,14 @@ export interface RowBlock {
 /** Every other gradient, from its inputs where they lie, or from gathered rows of them. */
 export interface GradientPlan {
   readonly algorithm: 'gradient';
+  readonly target: Target;
   readonly block: RowBlock;
 }
 
 /** Each channel on its own, from the input and the filter where they lie. */
 export interface DepthwisePlan {
   readonly algorithm: 'depthwise';
+  readonly target: Target;
   readonly block: RowBlock;
   /** Of a block of output pixels on its way to NCHW; 0 for NHWC. */
   readonly blockBytes: number;
@@ -184,16 +179,24 @@ export type Plan = OwnPlan | StockPlan;
 
 /** The plan for a convolution that is ours to compute: the one expected to take least time. */
 export function planOurs(geometry: ConvGeometry, context: PlanContext): ConvPlan {
-  return geometry.channelMultiplier !== undefined ? planDepthwise(geometry) : planFull(geometry, context);
+  return geometry.channelMultiplier !== undefined
+    ? planDepthwise(geometry, context)
+    : planFull(geometry, context);
 }
 
-function planDepthwise(geometry: ConvGeometry): DepthwisePlan {
-  const block = rowBlock(geometry);
-  return {algorithm: 'depthwise', block, blockBytes: block.outputBytes};
+function planDepthwise(geometry: ConvGeometry, context: PlanContext): DepthwisePlan {
+  const {target, block} = planRows(geometry, context);
+  return {algorithm: 'depthwise', target, block, blockBytes: block.outputBytes};
+}
+
+/** What every kernel that reads rows is told. */
+export function planRows(geometry: ConvGeometry, context: PlanContext) {
+  const target = TARGETS[context.backend === 'cpu' ? 'cpu' : context.flavour];
+  return {target, block: rowBlock(geometry, target.maxBlockBytes)};
 }
 
 /** All rows where they lie, or for NCHW as many as fit once they are gathered. */
-export function rowBlock(geometry: ConvGeometry): RowBlock {
+function rowBlock(geometry: ConvGeometry, maxBytes: number): RowBlock {
   const {dataFormat, outHeight, outWidth, outChannels, inHeight, inWidth, inChannels} = geometry;
   const {filterHeight, dilationHeight} = geometry;
   if (dataFormat === 'NHWC') return {rows: outHeight, apart: false, inputBytes: 0, outputBytes: 0};
@@ -204,7 +207,7 @@ export function rowBlock(geometry: ConvGeometry): RowBlock {
     inputBytes: 4 * Math.min(inHeight, inputRowsUnder(geometry, rows)) * inWidth * inChannels,
     outputBytes: 4 * rows * outWidth * outChannels,
   });
-  const fits = ({inputBytes, outputBytes}: RowBlock) => inputBytes + outputBytes <= MAX_BLOCK_BYTES;
+  const fits = ({inputBytes, outputBytes}: RowBlock) => inputBytes + outputBytes <= maxBytes;
   const block = blockOf(largest(outHeight, (rows) => fits(blockOf(rows))));
   const tapRows = Math.min(filterHeight, Math.ceil(inHeight / dilationHeight));
   const tapBytes = 4 * tapRows * inWidth * inChannels;
@@ -221,7 +224,6 @@ export function planFull(geometry: ConvGeometry, context: PlanContext): Im2winPl
     auto: [im2win, ...winograd],
     stock: [im2win, ...winograd],
   }[context.algorithm];
-  const target = context.backend === 'cpu' ? 'cpu' : context.flavour;
-  const cost = new Map(wanted.map((plan) => [plan, expectedCost(geometry, plan, target)]));
+  const cost = new Map(wanted.map((plan) => [plan, expectedCost(geometry, plan)]));
   return wanted.reduce((best, plan) => ((cost.get(plan) ?? 0) < (cost.get(best) ?? 0) ? plan : best));
 }
