@@ -2,8 +2,10 @@
 // panels: what differs from im2win is the matrix alone. They run on tfjs's heap as the
 // library does, with its internals, and so from a checkout only.
 import * as tf from '@tensorflow/tfjs-core';
-import {candidatePlans} from '../src/candidates.ts';
+import type {ConvGeometry} from '../src/geometry.ts';
 import type {Flavour} from '../src/plan.ts';
+import {planFull} from '../src/planner.ts';
+import {TARGETS} from '../src/targets.generated.ts';
 import type {Allocation} from '../src/wasm/heap.ts';
 import {CALL_BYTES, ConvJob} from '../src/wasm/job.ts';
 import type {WasmState} from '../src/wasm/state.ts';
@@ -150,7 +152,7 @@ function contender(name: string, makeLayout: MakeLayout, flavour: Flavour): Cont
       if (state === undefined || kernels === undefined) throw new Error(`${name} was not started.`);
       const layout = makeLayout(layer);
       if (layout.bytes > 0) matrix ??= state.heap.allocate(layout.bytes, name);
-      return runProduct(state, kernels, layer, layout, operands, matrix?.offset ?? 0);
+      return runProduct({state, flavour, kernels}, layer, layout, operands, matrix?.offset ?? 0);
     },
     ownBytes: () => ({
       workspace: (matrix?.bytes ?? 0) + (state?.workspace.bytes ?? 0),
@@ -165,9 +167,15 @@ const BOUNDS: Readonly<Record<string, readonly [low: number, high: number]>> = {
   relu6: [0, 6],
 };
 
+/** What runs a product: the library's state, and the benchmark's kernels of the same flavour. */
+interface Runner {
+  readonly state: WasmState;
+  readonly flavour: Flavour;
+  readonly kernels: ComparisonKernels;
+}
+
 function runProduct(
-  state: WasmState,
-  kernels: ComparisonKernels,
+  {state, flavour, kernels}: Runner,
   layer: Layer,
   layout: Layout,
   operands: LayerOperands,
@@ -178,11 +186,19 @@ function runProduct(
   const offsetOf = (tensor: tf.TensorInfo | undefined) =>
     tensor ? (backend.dataIdMap.get(tensor.dataId).memoryOffset ?? 0) : 0;
   const depth = g.filterHeight * g.filterWidth * g.inChannels;
+  const {nr} = TARGETS[flavour].tile;
+  const panelCount = Math.ceil(g.outChannels / nr);
   const panels = state.filters.get(operands.filter.dataId, {
     packing: 'comparison',
-    bytes: 4 * depth * Math.ceil(g.outChannels / 8) * 8,
+    bytes: 4 * depth * panelCount * nr,
     keptBytes: Number.POSITIVE_INFINITY,
-    pack: (to) => packPanels(state, layer, layout, to, offsetOf(operands.filter)),
+    pack: (to) => {
+      const job = packingJob(state, flavour, g, layout);
+      job.set('filter', offsetOf(operands.filter));
+      job.set('panels', to);
+      state.kernels.im2win_pack(job.offset, 0, panelCount, 0);
+      state.jobs.forget(layout);
+    },
   }) as number;
   const call = state.workspace.reserve(CALL_BYTES);
   const output = backend.makeOutput([...g.outShape], 'float32');
@@ -224,35 +240,18 @@ function runProduct(
   return tf.engine().makeTensorFromTensorInfo(output);
 }
 
-/** By the library's own packing, whose order is the plan's. */
-function packPanels(
-  {heap, kernels, jobs}: WasmState,
-  layer: Layer,
-  {source}: Layout,
-  to: number,
-  filter: number,
-) {
-  const geometry = geometryOf(layer);
-  const [plan] = candidatePlans(geometry, {
-    target: 'cpu',
-    algorithm: 'im2win',
-    winograd: false,
-  });
-  const key = {};
+/** The library's own packing, whose order is the plan's. */
+function packingJob({heap, jobs}: WasmState, flavour: Flavour, geometry: ConvGeometry, layout: Layout) {
+  const context = {target: flavour, algorithm: 'im2win', winograd: false} as const;
+  const own = planFull(geometry, context);
+  if (own.algorithm !== 'im2win') throw new Error(`a plan for ${own.algorithm}, not im2win`);
+  const plan = {...own, strip: {...own.strip, source: layout.source}};
   const [job] = jobs.get(
-    key,
+    layout,
     1,
-    (_, offset) =>
-      new ConvJob(heap, offset, {
-        geometry,
-        plan: {...plan, strip: {...plan.strip, source}},
-        activation: 'linear',
-      }),
+    (_, offset) => new ConvJob(heap, offset, {geometry, plan, activation: 'linear'}),
   );
-  job.set('filter', filter);
-  job.set('panels', to);
-  kernels.im2win_pack(job.offset, 0, Math.ceil(geometry.outChannels / 8), 0);
-  jobs.forget(key);
+  return job;
 }
 
 export const comparisonContenders = (flavour: Flavour): Contender[] => [

@@ -1,4 +1,4 @@
-// Fits the cost model of src/cost.ts: times every plan that a convolution may have,
+// Fits the cost model of src/cost.ts, whose costs are in kernels/targets.def: times every plan that a convolution may have,
 // and finds the costs, none negative, that explain the times best. Prints them, and
 // how much time their choices lose against the fastest plan of each convolution.
 import {performance} from 'node:perf_hooks';
@@ -12,6 +12,7 @@ import {packFilter} from '../src/cpu/pack.ts';
 import {packWinograd, runWinograd, winogradValues} from '../src/cpu/winograd.ts';
 import type {ConvGeometry} from '../src/geometry.ts';
 import type {Flavour} from '../src/plan.ts';
+import {TARGETS} from '../src/targets.generated.ts';
 import {runConv2d} from '../src/wasm/conv2d.ts';
 import {ConvJob} from '../src/wasm/job.ts';
 import {everyPlan, planName} from './accuracy.ts';
@@ -80,7 +81,7 @@ const cpuRunner: MakeRunner = (layer, geometry) => {
         const workspace = new Float64Array(winogradValues(plan));
         runWinograd(geometry, plan, {...call, x, panels, workspace});
       } else {
-        const panels = packed.get(plan.packing) ?? packFilter(filter, geometry, plan.tile.nr);
+        const panels = packed.get(plan.packing) ?? packFilter(filter, geometry, plan.target.tile.nr);
         packed.set(plan.packing, panels);
         runIm2win(geometry, plan, {...call, x, panels, workspace: new Float64Array(plan.stripBytes / 8)});
       }
@@ -199,10 +200,11 @@ async function main(target: Target): Promise<void> {
 
   const costs = refine(timed, fitCosts(timed));
   const fitted = costWith(costs);
-  const current = (geometry: ConvGeometry, plan: Plan) => expectedCost(geometry, plan, target);
-  console.log(
-    `${target}: {${KINDS.map((kind, i) => `${kind}: ${Number(costs[i].toPrecision(2))}`).join(', ')}},`,
-  );
+  const current = (geometry: ConvGeometry, plan: Plan) => expectedCost(geometry, plan);
+  console.log(`The column ${TARGETS[target].name} of kernels/targets.def:`);
+  KINDS.forEach((kind, i) => {
+    console.log(`${`costs.${kind}`.padEnd(20)}${Number(costs[i].toPrecision(2))}`);
+  });
   for (const [name, cost] of [
     ['fitted', fitted],
     ['in use', current],

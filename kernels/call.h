@@ -3,6 +3,7 @@
 #pragma once
 
 #include "activation.h"
+#include "panel.h"
 
 // A bias or a prelu slope that is added or applied to the output by
 // broadcasting: its value for output channel n of pixel j in output row r is
@@ -37,8 +38,8 @@ struct ConvCall {
   Operand bias;
   Operand slope;
   // A tile's own, where it is not whole.
-  const float* scratchWindows[8];
-  float scratchSums[48];
+  const float* scratchWindows[kMR > kNarrowMR ? kMR : kNarrowMR];
+  float scratchSums[kMR * kNR > kNarrowMR * 4 ? kMR * kNR : kNarrowMR * 4];
 };
 
 // The floats of a window, and the rows of a panel.
@@ -46,7 +47,5 @@ IM2WIN_INLINE uint32_t depthOf(const ConvCall* call) {
   return call->segmentLength * call->segments;
 }
 
-// What a call descriptor takes of a scratch, rounded up to a cache line.
-constexpr uint32_t kCallBytes = 320;
-
-static_assert(sizeof(ConvCall) <= kCallBytes, "a scratch begins with two");
+static_assert(sizeof(ConvCall) <= kCallBytes && kCallBytes % (4 * kLine) == 0,
+              "a scratch begins with two, in whole cache lines");

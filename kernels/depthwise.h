@@ -135,7 +135,7 @@ IM2WIN_NOINLINE void depthwiseTile(const ConvCall* call, const float* x,
   for (uint32_t n = from; n < to; n += LANES) {
     if (!EDGE) {
       IM2WIN_UNROLL for (int s = 0; s < S; ++s) {
-        IM2WIN_UNROLL for (uint32_t at = 0; at < T * S * LANES; at += 16) {
+        IM2WIN_UNROLL for (uint32_t at = 0; at < T * S * LANES; at += kLine) {
           touch(ahead + s * aheadStride + at);
         }
       }
@@ -219,10 +219,18 @@ IM2WIN_NOINLINE void depthwisePixel(const ConvCall* call, const float* x,
   }
 }
 
-// The width of the next tile, where `left` (7 or more) pixels of a row are
-// left. Seven where that comes out even and eight does not.
+// Pixels of a tile four channels wide, and of one where fewer go on evenly.
+constexpr int32_t kPixels = kDepthwiseVectors;
+constexpr int32_t kFewer = kPixels - 1;
+
+static_assert(kPixels % 4 == 0, "tiles are halved twice");
+
+// The width of the next tile, where `left` (kFewer or more) pixels of a row are
+// left. kFewer where that comes out even and kPixels does not.
 IM2WIN_INLINE int32_t evenWidth(int32_t left) {
-  return left % 7 == 0 && left % 8 != 0 ? 7 : left >= 8 ? 8 : 7;
+  return left % kFewer == 0 && left % kPixels != 0 ? kFewer
+         : left >= kPixels                         ? kPixels
+                                                   : kFewer;
 }
 
 // Computes the first `whole` channels of one output row, tile by tile.
@@ -249,19 +257,20 @@ IM2WIN_INLINE void depthwiseRow(const ConvCall* call, const float* x,
     // their columns, it has half the pixels and twice the channels.
     if constexpr (KW == 3 && S == 2) {
       const uint32_t pairs = whole & ~7u;
-      if (IM2WIN_INSIDE(4)) {
-        IM2WIN_TILE(f32x8, 4, false, 0, pairs);
-        if (pairs < whole) IM2WIN_TILE(f32x4, 4, false, pairs, whole);
+      if (IM2WIN_INSIDE(kPixels / 2)) {
+        IM2WIN_TILE(f32x8, kPixels / 2, false, 0, pairs);
+        if (pairs < whole) IM2WIN_TILE(f32x4, kPixels / 2, false, pairs, whole);
       } else {
-        if (left > 2) {
-          IM2WIN_TILE(f32x8, 4, true, 0, pairs);
+        if (left > kPixels / 4) {
+          IM2WIN_TILE(f32x8, kPixels / 2, true, 0, pairs);
         } else {
-          IM2WIN_TILE(f32x8, 2, true, 0, pairs);
+          IM2WIN_TILE(f32x8, kPixels / 4, true, 0, pairs);
         }
-        if (pairs < whole) IM2WIN_TILE(f32x4, 4, true, pairs, whole);
+        if (pairs < whole) IM2WIN_TILE(f32x4, kPixels / 2, true, pairs, whole);
       }
-      j += left > 2 ? 4 : 2;
-    } else if (KW == 3 && left >= 7 && begin <= 1 && end > evenWidth(left)) {
+      j += left > kPixels / 4 ? kPixels / 2 : kPixels / 4;
+    } else if (KW == 3 && left >= kFewer && begin <= 1 &&
+               end > evenWidth(left)) {
       // At most one column of padding on either side, as is usual: the tile is
       // compiled for each case, and tests no column.
       const int32_t width = evenWidth(left);
@@ -271,28 +280,28 @@ IM2WIN_INLINE void depthwiseRow(const ConvCall* call, const float* x,
         call, x + at, filter, pixel, rows, rowStride, channels, 0, whole, T, \
         begin, end, ahead.rows + at, ahead.stride);                          \
   }
-      IM2WIN_PADDED(7, 0, 0)
-      IM2WIN_PADDED(7, 0, 1)
-      IM2WIN_PADDED(7, 1, 0)
-      IM2WIN_PADDED(7, 1, 1)
-      IM2WIN_PADDED(8, 0, 0)
-      IM2WIN_PADDED(8, 0, 1)
-      IM2WIN_PADDED(8, 1, 0)
-      IM2WIN_PADDED(8, 1, 1)
+      IM2WIN_PADDED(kFewer, 0, 0)
+      IM2WIN_PADDED(kFewer, 0, 1)
+      IM2WIN_PADDED(kFewer, 1, 0)
+      IM2WIN_PADDED(kFewer, 1, 1)
+      IM2WIN_PADDED(kPixels, 0, 0)
+      IM2WIN_PADDED(kPixels, 0, 1)
+      IM2WIN_PADDED(kPixels, 1, 0)
+      IM2WIN_PADDED(kPixels, 1, 1)
 #undef IM2WIN_PADDED
       j += width;
-    } else if (IM2WIN_INSIDE(8)) {
-      IM2WIN_TILE(f32x4, 8, false, 0, whole);
-      j += 8;
-    } else if (left > 4) {
-      IM2WIN_TILE(f32x4, 8, true, 0, whole);
-      j += 8;
-    } else if (left > 2) {
-      IM2WIN_TILE(f32x4, 4, true, 0, whole);
-      j += 4;
+    } else if (IM2WIN_INSIDE(kPixels)) {
+      IM2WIN_TILE(f32x4, kPixels, false, 0, whole);
+      j += kPixels;
+    } else if (left > kPixels / 2) {
+      IM2WIN_TILE(f32x4, kPixels, true, 0, whole);
+      j += kPixels;
+    } else if (left > kPixels / 4) {
+      IM2WIN_TILE(f32x4, kPixels / 2, true, 0, whole);
+      j += kPixels / 2;
     } else {
-      IM2WIN_TILE(f32x4, 2, true, 0, whole);
-      j += 2;
+      IM2WIN_TILE(f32x4, kPixels / 4, true, 0, whole);
+      j += kPixels / 4;
     }
 #undef IM2WIN_TILE
 #undef IM2WIN_INSIDE

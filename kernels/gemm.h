@@ -3,15 +3,12 @@
 
 #include "single.h"
 
-// A filter of at most so many bytes stays in the first-level cache as a whole.
-// It is multiplied by a few windows at a time, all panels each time, so that
-// their output pixels are written in full before the next.
-constexpr uint32_t kNearFilterBytes = 16 * 1024;
-// A larger filter is treated the same way where an output pixel is larger than
-// its window. A pass over many windows would write a pixel's lines for one
-// panel, and find them gone from the cache when the next panel comes to them.
-constexpr uint32_t kWideFilterBytes = 64 * 1024;
-
+// A filter of at most kNearFilterBytes stays in the first-level cache as a
+// whole. It is multiplied by a few windows at a time, all panels each time, so
+// that their output pixels are written in full before the next. A larger filter
+// is treated the same way where an output pixel is larger than its window: a
+// pass over many windows would write a pixel's lines for one panel, and find
+// them gone from the cache when the next panel comes to them.
 IM2WIN_INLINE bool takesFewWindows(uint32_t depth, uint32_t outChannels) {
   const uint32_t filterBytes = depth * outChannels * 4;
   return filterBytes <= kNearFilterBytes ||
@@ -39,7 +36,8 @@ IM2WIN_NOINLINE bool fewWindows(const ConvCall* call, const float* a, float* c,
   // after the other. Panels that come from the second-level cache should serve
   // more of them.
   const bool near = depth * call->outChannels * 4 <= kNearFilterBytes;
-  const uint32_t group = (near ? 4 : 8) + 8 / panels;
+  const uint32_t group =
+      (near ? kNearTiles : kWideTiles) + kPanelTiles / panels;
   // The next windows are touched if they lie side by side.
   const bool dense = call->windowStride == int32_t(depth);
   const bool inRegisters = finishesInRegisters(call);
@@ -58,8 +56,8 @@ IM2WIN_NOINLINE bool fewWindows(const ConvCall* call, const float* a, float* c,
       const float* next = from + count * depth;
       const uint32_t left = length - done - count;
       const uint32_t coming = dense ? (left < count ? left : count) * depth : 0;
-      evenTilesOf(own, call, call->panels, panels, bias, next, coming / panels,
-                  0, kLine, from, to, some, low, high);
+      evenTilesOf(WholePanel(), own, call, call->panels, panels, bias, next,
+                  coming / panels, 0, kLine, from, to, some, low, high);
       if (!inRegisters) {
         finishWindows(call, from, to, r + done / rowLength, done % rowLength, 0,
                       panels * kNR, count);
@@ -97,15 +95,15 @@ IM2WIN_NOINLINE void gemm(const ConvCall* call, const float* a, float* c,
                              : 0;
   const float* panels = call->panels + first * depth;
   Cursor at = {a, c, 0, 0};
-  constexpr uint32_t kFew = 8 * kMR;
+  constexpr uint32_t kFew = kWideTiles * kMR;
   uint32_t count = few && windows > kFew ? kFew : windows;
   Shares wide = sharesOf(count, kMR, depth);
-  Shares narrow = sharesOf(count, 8, depth);
+  Shares narrow = sharesOf(count, kNarrowMR, depth);
   while (windows != 0 && first != outChannels) {
     if (windows < count) {
       count = windows;
       wide = sharesOf(count, kMR, depth);
-      narrow = sharesOf(count, 8, depth);
+      narrow = sharesOf(count, kNarrowMR, depth);
     }
     const float* panel = panels;
     for (uint32_t n = first; n < outChannels; n += kNR) {

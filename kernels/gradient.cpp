@@ -72,35 +72,23 @@ IM2WIN_INLINE void gradientTileOf(uint32_t mr, float* gradient, const float* x,
                                   uint32_t pixels, uint32_t xPixel,
                                   uint32_t xRow, uint32_t dyPixel,
                                   uint32_t dyRow, uint32_t stride) {
-#define IM2WIN_TILE(MR)                                                      \
-  case MR:                                                                   \
-    return gradientTile<MR, NV>(gradient, x, dy, rows, pixels, xPixel, xRow, \
-                                dyPixel, dyRow, stride)
-  switch (mr) {
-    IM2WIN_TILE(1);
-    IM2WIN_TILE(2);
-    IM2WIN_TILE(3);
-    IM2WIN_TILE(4);
-#ifndef IM2WIN_RELAXED
+#define IM2WIN_TILE(MR)                                                        \
+  if constexpr (MR <= kGradientMR) {                                           \
+    if (mr == MR) {                                                            \
+      return gradientTile<MR, NV>(gradient, x, dy, rows, pixels, xPixel, xRow, \
+                                  dyPixel, dyRow, stride);                     \
+    }                                                                          \
   }
-#else
-    IM2WIN_TILE(5);
-    IM2WIN_TILE(6);
-  }
-#endif
+  IM2WIN_TILE(1)
+  IM2WIN_TILE(2)
+  IM2WIN_TILE(3)
+  IM2WIN_TILE(4)
+  IM2WIN_TILE(5)
+  IM2WIN_TILE(6)
 #undef IM2WIN_TILE
 }
 
-// A product that is not fused takes a register of its own.
-#ifdef IM2WIN_RELAXED
-constexpr uint32_t kGradientRows = 6;
-#else
-constexpr uint32_t kGradientRows = 4;
-#endif
-
-// Output pixels at a time, about: their part of x and dy is to stay in the
-// first-level cache while every tap, input and output channel meets it.
-constexpr uint32_t kGradientPixels = 128;
+static_assert(kGradientMR <= 6, "gradientTileOf has no higher tiles");
 
 // The part of one filter row and of input channels [first, last), from rows of
 // an image and of dy.
@@ -139,13 +127,13 @@ IM2WIN_INLINE void filterRow(const ConvJob* job, const ImageRows& rows,
           job->output + (kh * job->filterWidth + kw) * inChannels * outChannels;
       for (uint32_t ci = first; ci < last;) {
         const uint32_t channels =
-            last - ci < kGradientRows ? last - ci : kGradientRows;
+            last - ci < kGradientMR ? last - ci : kGradientMR;
         float* to = tap + ci * outChannels;
         uint32_t n = 0;
-        for (; n + 8 <= outChannels; n += 8) {
-          gradientTileOf<2>(channels, to + n, xAt + ci, dyAt + n, bottom - top,
-                            pixels, xPixel, xRow, outChannels, dyRow,
-                            outChannels);
+        for (; n + 4 * kGradientNV <= outChannels; n += 4 * kGradientNV) {
+          gradientTileOf<kGradientNV>(channels, to + n, xAt + ci, dyAt + n,
+                                      bottom - top, pixels, xPixel, xRow,
+                                      outChannels, dyRow, outChannels);
         }
         for (; n + 4 <= outChannels; n += 4) {
           gradientTileOf<1>(channels, to + n, xAt + ci, dyAt + n, bottom - top,

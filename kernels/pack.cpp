@@ -14,8 +14,9 @@ IM2WIN_NOINLINE void packPanel(float* panel, const float* filter,
       const float* from = filter + o * outerStep + i * innerStep;
       for (uint32_t ci = 0; ci < inChannels; ++ci) {
         if (width == kNR) {
-          store(panel, load(from));
-          store(panel + 4, load(from + 4));
+          IM2WIN_UNROLL for (uint32_t v = 0; v < kNR; v += 4) {
+            store(panel + v, load(from + v));
+          }
         } else {
           for (uint32_t n = 0; n < kNR; ++n) {
             panel[n] = n < width ? from[n] : 0.0f;

@@ -2,14 +2,12 @@
 // [NR], in the order in which a window of the strip lies in memory.
 #pragma once
 
-#include "simd.h"
+// A column of targets.def, by scripts/build-kernels.ts.
+#include "target.h"
 
-constexpr uint32_t kNR = 8;
+// Vectors of a panel's row.
+constexpr uint32_t kNV = kNR / 4;
 
-// The windows of a whole tile. The strict tile is one lower, because a product
-// that is not fused needs a register of its own.
-#ifdef IM2WIN_RELAXED
-constexpr uint32_t kMR = 6;
-#else
-constexpr uint32_t kMR = 5;
-#endif
+static_assert(kNR % 4 == 0 && kNV >= 2 && kNV <= 4,
+              "tiles are made for panels of two to four vectors: rows.h");
+static_assert(kMR <= 8 && kNarrowMR <= 8, "and for up to eight windows");

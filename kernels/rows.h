@@ -3,19 +3,18 @@
 
 #include "tile.h"
 
-template <int NV>
+template <int... V>
 IM2WIN_INLINE void tileOf(uint32_t rows, const ConvCall* call,
-                          const float* panel, f32x4 first0, f32x4 first1,
-                          const float* a, const float* const* windows,
-                          float* to, int32_t pixelStride, Final final,
-                          f32x4 low0, f32x4 low1, const float* ahead,
-                          uint32_t aheadStep) {
-#define IM2WIN_TILE(MR)                                                      \
-  if constexpr (NV == 1 || MR <= kMR) {                                      \
-    if (rows == MR) {                                                        \
-      return tile<MR, NV>(call, panel, first0, first1, a, windows, to,       \
-                          pixelStride, final, low0, low1, ahead, aheadStep); \
-    }                                                                        \
+                          const float* panel, Each<V>... first, const float* a,
+                          const float* const* windows, float* to,
+                          int32_t pixelStride, Final final, Each<V>... low,
+                          const float* ahead, uint32_t aheadStep) {
+#define IM2WIN_TILE(MR)                                                    \
+  if constexpr (MR <= (sizeof...(V) == 1 ? kNarrowMR : kMR)) {             \
+    if (rows == MR) {                                                      \
+      return tile<MR, V...>(call, panel, first..., a, windows, to,         \
+                            pixelStride, final, low..., ahead, aheadStep); \
+    }                                                                      \
   }
   IM2WIN_TILE(1)
   IM2WIN_TILE(2)
@@ -45,19 +44,20 @@ IM2WIN_NOINLINE void finishWindows(const ConvCall* call, const float* a,
 // Multiplies a tile that is not whole, or that goes on in the next output row.
 // Its windows are listed, and its sums stored, behind the call descriptor; the
 // sums that count are copied to the output from there.
-template <int NV>
+template <int... V>
 IM2WIN_NOINLINE void tileRest(uint32_t rows, const ConvCall* call,
-                              const float* panel, f32x4 first0, f32x4 first1,
-                              uint32_t n, uint32_t width, const float* a,
-                              float* c, uint32_t r, uint32_t j, Final final,
-                              f32x4 low0, f32x4 low1, const float* ahead,
+                              const float* panel, Each<V>... first, uint32_t n,
+                              uint32_t width, const float* a, float* c,
+                              uint32_t r, uint32_t j, Final final,
+                              Each<V>... low, const float* ahead,
                               uint32_t aheadStep) {
+  constexpr int NV = sizeof...(V);
   const float** windows = const_cast<ConvCall*>(call)->scratchWindows;
   float* sums = const_cast<ConvCall*>(call)->scratchSums;
   Cursor at = {a, c, r, j};
   for (uint32_t i = 0; i < rows; ++i, at = next(call, at)) windows[i] = at.a;
-  tileOf<NV>(rows, call, panel, first0, first1, a, windows, sums, 4 * NV, final,
-             low0, low1, ahead, aheadStep);
+  tileOf<V...>(rows, call, panel, first..., a, windows, sums, 4 * NV, final,
+               low..., ahead, aheadStep);
   at = {a, c, r, j};
   for (uint32_t i = 0; i < rows; ++i, at = next(call, at)) {
     for (uint32_t v = 0; v < width; v += 4) {
@@ -81,14 +81,10 @@ struct Shares {
   uint32_t aheadStep;
 };
 
-// Windows of so few bytes stay in the first-level cache. Touches beside them
-// are at least `kNearAheadStep` floats apart, since a panel that comes more
-// slowly costs time there. Beside more windows it is better if it comes slowly.
-// Both were found by trial: see docs/measurements.md.
-constexpr uint32_t kNearWindowBytes = 36 * 1024;
-constexpr uint32_t kNearAheadStep = 8;
-constexpr uint32_t kLine = 16;
-
+// Windows of at most kNearWindowBytes stay in the first-level cache. Touches
+// beside them are at least kNearAheadStep floats apart, since a panel that
+// comes more slowly costs time there. Beside more windows it is better if it
+// comes slowly. Both were found by trial: see docs/measurements.md.
 IM2WIN_INLINE Shares sharesOf(uint32_t windows, uint32_t mr, uint32_t depth) {
   const uint32_t tiles = (windows + mr - 1) / mr;
   const uint32_t height = windows / tiles;
@@ -104,16 +100,13 @@ IM2WIN_INLINE uint32_t reachOf(uint32_t share, uint32_t aheadStep) {
   return share + (aheadStep < 4 ? 4 - aheadStep : 0);
 }
 
-// The fewest windows of a tile that evenTiles has a version for.
-constexpr uint32_t kLeastEven = 3;
-
-// Multiplies `panels` whole panels, one after the other, by `tiles` tiles of MR
-// windows. Windows and output pixels must go on evenly. Sums are made as in
-// tile(), but without a call for each tile: that takes a fifth off where
-// windows are 16 values deep. Beside each panel the next `comingFloats` floats
-// at `coming` are touched; the first tile begins at `from`. `bias` is the first
-// panel's, or null.
-template <int MR>
+// Multiplies `panels` whole panels of vectors V, one after the other, by
+// `tiles` tiles of MR windows. Windows and output pixels must go on evenly.
+// Sums are made as in tile(), but without a call for each tile: that takes a
+// fifth off where windows are 16 values deep. Beside each panel the next
+// `comingFloats` floats at `coming` are touched; the first tile begins at
+// `from`. `bias` is the first panel's, or null.
+template <int MR, int... V>
 IM2WIN_NOINLINE void evenTiles(const ConvCall* call, const float* panel,
                                uint32_t panels, const float* bias,
                                const float* coming, uint32_t comingFloats,
@@ -128,8 +121,7 @@ IM2WIN_NOINLINE void evenTiles(const ConvCall* call, const float* panel,
   const uint32_t windowStride = call->windowStride;
   const uint32_t pixelStride = call->outPixelStride;
   for (; panels != 0; --panels) {
-    const f32x4 first0 = bias ? load(bias) : splat(0.0f);
-    const f32x4 first1 = bias ? load(bias + 4) : splat(0.0f);
+    const f32x4 first[] = {(bias ? load(bias + 4 * V) : splat(0.0f))...};
     const float* row = panel;
     const float* a = windows;
     float* c = pixels;
@@ -139,22 +131,23 @@ IM2WIN_NOINLINE void evenTiles(const ConvCall* call, const float* panel,
           place + reach <= comingFloats ? coming + place : panel;
       place += share;
       const float* window[MR];
-      f32x4 sum[MR][2];
+      f32x4 sum[MR][kNV];
       IM2WIN_UNROLL for (int i = 0; i < MR; ++i) {
         window[i] = a + i * windowStride;
-        sum[i][0] = first0;
-        sum[i][1] = first1;
+        IM2WIN_UNROLL for (uint32_t v = 0; v < kNV; ++v) sum[i][v] = first[v];
       }
       row = panel;
       const auto step = [&](int s) __attribute__((always_inline)) {
-        const f32x4 b0 = load(row + s * kNR);
-        const f32x4 b1 = load(row + s * kNR + 4);
+        f32x4 b[kNV];
+        IM2WIN_UNROLL for (uint32_t v = 0; v < kNV; ++v) {
+          b[v] = load(row + s * kNR + 4 * v);
+        }
         IM2WIN_UNROLL for (int i = 0; i < MR; ++i) {
           const f32x4 x = loadSplat(window[i] + s);
-          sum[i][0] = mulAdd(x, b0, sum[i][0]);
-          sum[i][1] = mulAdd(x, b1, sum[i][1]);
-          pin(sum[i][0]);
-          pin(sum[i][1]);
+          IM2WIN_UNROLL for (uint32_t v = 0; v < kNV; ++v) {
+            sum[i][v] = mulAdd(x, b[v], sum[i][v]);
+          }
+          IM2WIN_UNROLL for (uint32_t v = 0; v < kNV; ++v) pin(sum[i][v]);
         }
       };
       const auto forward = [&](uint32_t rows, uint32_t floats)
@@ -187,8 +180,9 @@ IM2WIN_NOINLINE void evenTiles(const ConvCall* call, const float* panel,
       }
       float* to = c;
       IM2WIN_UNROLL for (int i = 0; i < MR; ++i) {
-        store(to, clamp(sum[i][0], low, high));
-        store(to + 4, clamp(sum[i][1], low, high));
+        IM2WIN_UNROLL for (uint32_t v = 0; v < kNV; ++v) {
+          store(to + 4 * v, clamp(sum[i][v], low, high));
+        }
         to += pixelStride;
       }
       a += MR * windowStride;
@@ -201,25 +195,30 @@ IM2WIN_NOINLINE void evenTiles(const ConvCall* call, const float* panel,
   }
 }
 
-IM2WIN_INLINE void evenTilesOf(uint32_t height, const ConvCall* call,
-                               const float* panel, uint32_t panels,
-                               const float* bias, const float* coming,
-                               uint32_t comingFloats, uint32_t from,
-                               uint32_t aheadStep, const float* windows,
-                               float* pixels, uint32_t tiles, f32x4 low,
-                               f32x4 high) {
-#define IM2WIN_EVEN(MR)                                                     \
-  if constexpr (MR <= kMR) {                                                \
-    if (height == MR) {                                                     \
-      return evenTiles<MR>(call, panel, panels, bias, coming, comingFloats, \
-                           from, aheadStep, windows, pixels, tiles, low,    \
-                           high);                                           \
-    }                                                                       \
+template <int... V>
+IM2WIN_INLINE void evenTilesOf(Vectors<V...>, uint32_t height,
+                               const ConvCall* call, const float* panel,
+                               uint32_t panels, const float* bias,
+                               const float* coming, uint32_t comingFloats,
+                               uint32_t from, uint32_t aheadStep,
+                               const float* windows, float* pixels,
+                               uint32_t tiles, f32x4 low, f32x4 high) {
+#define IM2WIN_EVEN(MR)                                                  \
+  if constexpr (MR >= kLeastEven && MR <= kMR) {                         \
+    if (height == MR) {                                                  \
+      return evenTiles<MR, V...>(call, panel, panels, bias, coming,      \
+                                 comingFloats, from, aheadStep, windows, \
+                                 pixels, tiles, low, high);              \
+    }                                                                    \
   }
+  IM2WIN_EVEN(1)
+  IM2WIN_EVEN(2)
   IM2WIN_EVEN(3)
   IM2WIN_EVEN(4)
   IM2WIN_EVEN(5)
   IM2WIN_EVEN(6)
+  IM2WIN_EVEN(7)
+  IM2WIN_EVEN(8)
 #undef IM2WIN_EVEN
 }
 
@@ -245,19 +244,20 @@ IM2WIN_INLINE bool goesOnEvenly(const ConvCall* call, uint32_t j,
 
 // Multiplies one panel by all windows that are shared out, from the window at a
 // and the pixel at c on.
-template <int NV>
+template <int... V>
 IM2WIN_NOINLINE void panelRows(const ConvCall* call, const float* panel,
                                uint32_t n, uint32_t width, const float* a,
                                float* c, uint32_t r, uint32_t j, uint32_t tiles,
                                uint32_t height, uint32_t taller,
                                uint32_t aheadStep, const float* following) {
+  constexpr uint32_t NV = sizeof...(V);
   const uint32_t panelFloats = depthOf(call) * kNR;
   const uint32_t share = depthOf(call) / 4 * aheadStep;
   const uint32_t reach = reachOf(share, aheadStep);
   const bool inRegisters = finishesInRegisters(call);
   const Final final = finalOf(call);
   const uint32_t windows = tiles * height + taller;
-  if (NV == 2 && width == kNR && final != kSloped && height >= kLeastEven &&
+  if (NV == kNV && width == kNR && final != kSloped && height >= kLeastEven &&
       goesOnEvenly(call, j, windows)) {
     const float* bias = firstBias(call, n);
     const f32x4 low = lowOf(call, final);
@@ -266,21 +266,19 @@ IM2WIN_NOINLINE void panelRows(const ConvCall* call, const float* panel,
     const float* rest = a + higher * call->windowStride;
     float* restTo = c + higher * call->outPixelStride;
     if (taller != 0) {
-      evenTilesOf(height + 1, call, panel, 1, bias, following, panelFloats, 0,
-                  aheadStep, a, c + n, taller, low, high);
+      evenTilesOf(WholePanel(), height + 1, call, panel, 1, bias, following,
+                  panelFloats, 0, aheadStep, a, c + n, taller, low, high);
     }
     if (tiles != taller) {
-      evenTilesOf(height, call, panel, 1, bias, following, panelFloats,
-                  taller * share, aheadStep, rest, restTo + n, tiles - taller,
-                  low, high);
+      evenTilesOf(WholePanel(), height, call, panel, 1, bias, following,
+                  panelFloats, taller * share, aheadStep, rest, restTo + n,
+                  tiles - taller, low, high);
     }
     if (!inRegisters) finishWindows(call, a, c, r, j, n, width, windows);
     return;
   }
-  const f32x4 first0 = firstSum(call, n, width);
-  const f32x4 first1 = NV == 1 ? first0 : firstSum(call, n + 4, width - 4);
-  const f32x4 low0 = finalLow(call, final, n, width);
-  const f32x4 low1 = NV == 1 ? low0 : finalLow(call, final, n + 4, width - 4);
+  const f32x4 first[NV] = {firstSum(call, n + 4 * V, width - 4 * V)...};
+  const f32x4 low[NV] = {finalLow(call, final, n + 4 * V, width - 4 * V)...};
   Cursor at = {a, c, r, j};
   for (uint32_t t = 0; t < tiles; ++t) {
     const uint32_t rows = height + (t < taller ? 1 : 0);
@@ -288,11 +286,11 @@ IM2WIN_NOINLINE void panelRows(const ConvCall* call, const float* panel,
     const float* ahead = from + reach <= panelFloats ? following + from : panel;
     // Most tiles lie within one output row.
     if (width == 4 * NV && at.j + rows <= uint32_t(call->rowLength)) {
-      tileOf<NV>(rows, call, panel, first0, first1, at.a, nullptr, at.c + n,
-                 call->outPixelStride, final, low0, low1, ahead, aheadStep);
+      tileOf<V...>(rows, call, panel, first[V]..., at.a, nullptr, at.c + n,
+                   call->outPixelStride, final, low[V]..., ahead, aheadStep);
     } else {
-      tileRest<NV>(rows, call, panel, first0, first1, n, width, at.a, at.c,
-                   at.r, at.j, final, low0, low1, ahead, aheadStep);
+      tileRest<V...>(rows, call, panel, first[V]..., n, width, at.a, at.c, at.r,
+                     at.j, final, low[V]..., ahead, aheadStep);
     }
     if (!inRegisters) {
       finishWindows(call, at.a, at.c, at.r, at.j, n, width, rows);
@@ -301,17 +299,24 @@ IM2WIN_NOINLINE void panelRows(const ConvCall* call, const float* panel,
   }
 }
 
-// The same with two vectors for a panel of more than four channels, and with
-// one for a panel of fewer. `wide` and `narrow` are the shares of the two.
+// The same with as many vectors as the panel's channels fill. `wide` and
+// `narrow` are the shares for panels of more than four channels and of fewer.
 IM2WIN_INLINE void panelRowsOf(const ConvCall* call, const float* panel,
                                uint32_t n, uint32_t width, Cursor at,
                                const Shares& wide, const Shares& narrow,
                                const float* following) {
-  if (width > 4) {
-    panelRows<2>(call, panel, n, width, at.a, at.c, at.r, at.j, wide.tiles,
-                 wide.height, wide.taller, wide.aheadStep, following);
-  } else {
-    panelRows<1>(call, panel, n, width, at.a, at.c, at.r, at.j, narrow.tiles,
-                 narrow.height, narrow.taller, narrow.aheadStep, following);
+#define IM2WIN_PANEL(LAST, ...)                                              \
+  if constexpr (LAST < kNV) {                                                \
+    if (width > 4 * LAST) {                                                  \
+      return panelRows<__VA_ARGS__>(call, panel, n, width, at.a, at.c, at.r, \
+                                    at.j, wide.tiles, wide.height,           \
+                                    wide.taller, wide.aheadStep, following); \
+    }                                                                        \
   }
+  IM2WIN_PANEL(3, 0, 1, 2, 3)
+  IM2WIN_PANEL(2, 0, 1, 2)
+  IM2WIN_PANEL(1, 0, 1)
+#undef IM2WIN_PANEL
+  panelRows<0>(call, panel, n, width, at.a, at.c, at.r, at.j, narrow.tiles,
+               narrow.height, narrow.taller, narrow.aheadStep, following);
 }

@@ -10,10 +10,11 @@ IM2WIN_NOINLINE void singleTile(const ConvCall* call, const float* panel,
                                 const float* bias, const float* a, float* c,
                                 f32x4 low, f32x4 high) {
   const uint32_t panelFloats = depthOf(call) * kNR;
-  f32x4 sum[PANELS][2];
+  f32x4 sum[PANELS][kNV];
   IM2WIN_UNROLL for (int p = 0; p < PANELS; ++p) {
-    sum[p][0] = bias ? load(bias + p * kNR) : splat(0.0f);
-    sum[p][1] = bias ? load(bias + p * kNR + 4) : splat(0.0f);
+    IM2WIN_UNROLL for (uint32_t v = 0; v < kNV; ++v) {
+      sum[p][v] = bias ? load(bias + p * kNR + 4 * v) : splat(0.0f);
+    }
   }
   const uint32_t gap = call->segmentStride - call->segmentLength;
   for (int32_t segment = call->segments; segment != 0; --segment) {
@@ -21,8 +22,9 @@ IM2WIN_NOINLINE void singleTile(const ConvCall* call, const float* panel,
       const f32x4 x = loadSplat(a++);
       const float* row = panel;
       IM2WIN_UNROLL for (int p = 0; p < PANELS; ++p) {
-        sum[p][0] = mulAdd(x, load(row), sum[p][0]);
-        sum[p][1] = mulAdd(x, load(row + 4), sum[p][1]);
+        IM2WIN_UNROLL for (uint32_t v = 0; v < kNV; ++v) {
+          sum[p][v] = mulAdd(x, load(row + 4 * v), sum[p][v]);
+        }
         row += panelFloats;
         pin(row);
       }
@@ -31,23 +33,25 @@ IM2WIN_NOINLINE void singleTile(const ConvCall* call, const float* panel,
     a += gap;
   }
   IM2WIN_UNROLL for (int p = 0; p < PANELS; ++p) {
-    store(c + p * kNR, clamp(sum[p][0], low, high));
-    store(c + p * kNR + 4, clamp(sum[p][1], low, high));
+    IM2WIN_UNROLL for (uint32_t v = 0; v < kNV; ++v) {
+      store(c + p * kNR + 4 * v, clamp(sum[p][v], low, high));
+    }
   }
 }
 
-// A larger filter comes from memory, panel by panel, each touched while the one
-// before is multiplied: see panelRows.
-constexpr uint32_t kMostSingleFilterBytes = 512 * 1024;
+// As many panels as make eight sums, which do not wait for each other.
+constexpr uint32_t kSinglePanels = 8 / kNV;
 
-// All whole panels times a window. Returns the channels that are done: none
-// where the filter is large, or the epilogue not a clamp.
+// All whole panels times a window. A larger filter than kSingleFilterBytes
+// comes from memory, and panelRows touches the next panel beside each. Returns
+// the channels that are done: none where the filter is large, or the epilogue
+// not a clamp.
 IM2WIN_INLINE uint32_t singleWindow(const ConvCall* call, const float* a,
                                     float* c) {
   const Final final = finalOf(call);
   const uint32_t panelFloats = depthOf(call) * kNR;
   if (final == kSloped ||
-      panelFloats * call->outChannels > kMostSingleFilterBytes / 4 * kNR) {
+      panelFloats * call->outChannels > kSingleFilterBytes / 4 * kNR) {
     return 0;
   }
   const float* panel = call->panels;
@@ -57,11 +61,11 @@ IM2WIN_INLINE uint32_t singleWindow(const ConvCall* call, const float* a,
   uint32_t panels = call->outChannels / kNR;
   const uint32_t done = panels * kNR;
   float* to = c;
-  for (; panels >= 4; panels -= 4) {
-    singleTile<4>(call, panel, bias, a, to, low, high);
-    panel += 4 * panelFloats;
-    bias = bias ? bias + 4 * kNR : nullptr;
-    to += 4 * kNR;
+  for (; panels >= kSinglePanels; panels -= kSinglePanels) {
+    singleTile<kSinglePanels>(call, panel, bias, a, to, low, high);
+    panel += kSinglePanels * panelFloats;
+    bias = bias ? bias + kSinglePanels * kNR : nullptr;
+    to += kSinglePanels * kNR;
   }
   for (; panels != 0; --panels) {
     singleTile<1>(call, panel, bias, a, to, low, high);

@@ -7,7 +7,6 @@
 #pragma once
 
 #include "epilogue.h"
-#include "panel.h"
 
 // Where a tile stands: a window, its output pixel, and their place in the
 // block.
@@ -44,18 +43,33 @@ IM2WIN_INLINE Cursor advance(const ConvCall* call, Cursor at,
   return at;
 }
 
-// Multiplies MR windows by the first 4 * NV channels of a panel. The windows
-// follow a, `windowStride` floats apart, or are those of the list `windows`.
-// Sums begin with first0 and first1, and are written to `to`: 4 * NV channels
+// The vectors of a panel's row, by their numbers.
+template <int... V>
+struct Vectors {};
+template <typename Int, Int... V>
+using VectorsOf = Vectors<V...>;
+using WholePanel = __make_integer_seq<VectorsOf, int, kNV>;
+
+// Something for each vector V of a row. Functions take it one by one: an array
+// or a struct would go through memory wherever a call is not inlined.
+template <int V>
+using Each = f32x4;
+
+// Multiplies MR windows by the vectors V (0, 1, ... NV - 1) of a panel. The
+// windows follow a, `windowStride` floats apart, or are those of the list
+// `windows`. Sums begin with `first`, and are written to `to`: 4 * NV channels
 // for each window, `pixelStride` floats apart. The function reads depth * NR
 // floats of the panel. It does nothing else, because anything more would take
 // registers, and V8 would spill sums.
-template <int MR, int NV>
+template <int MR, int... V>
 IM2WIN_NOINLINE void tile(const ConvCall* call, const float* panel,
-                          f32x4 first0, f32x4 first1, const float* a,
+                          Each<V>... first, const float* a,
                           const float* const* windows, float* to,
-                          int32_t pixelStride, Final final, f32x4 low0,
-                          f32x4 low1, const float* ahead, uint32_t aheadStep) {
+                          int32_t pixelStride, Final final, Each<V>... low,
+                          const float* ahead, uint32_t aheadStep) {
+  constexpr int NV = sizeof...(V);
+  const f32x4 firsts[NV] = {first...};
+  const f32x4 lows[NV] = {low...};
   const float* window[MR];
   if (windows == nullptr) {
     IM2WIN_UNROLL for (int i = 0; i < MR; ++i) {
@@ -68,11 +82,12 @@ IM2WIN_NOINLINE void tile(const ConvCall* call, const float* panel,
   // A tile of few windows keeps several sums for each output, and steps take
   // turns with them. Fewer than eight additions on their way would leave the
   // machine waiting.
-  constexpr int kTurns = MR * NV <= 2 ? 4 : MR * NV <= 6 ? 2 : 1;
+  constexpr int kSums = MR * NV;
+  constexpr int kTurns = kSums <= kFourTurns ? 4 : kSums <= kTwoTurns ? 2 : 1;
   f32x4 sum[kTurns][MR][NV];
   IM2WIN_UNROLL for (int v = 0; v < NV; ++v) {
     IM2WIN_UNROLL for (int i = 0; i < MR; ++i) {
-      sum[0][i][v] = v == 0 ? first0 : first1;
+      sum[0][i][v] = firsts[v];
       IM2WIN_UNROLL for (int t = 1; t < kTurns; ++t) {
         sum[t][i][v] = splat(0.0f);
       }
@@ -139,7 +154,7 @@ IM2WIN_NOINLINE void tile(const ConvCall* call, const float* panel,
   const auto storeAll = [&](auto finish) __attribute__((always_inline)) {
     IM2WIN_UNROLL for (int i = 0; i < MR; ++i) {
       IM2WIN_UNROLL for (int v = 0; v < NV; ++v) {
-        store(to + 4 * v, finish(sum[0][i][v], v == 0 ? low0 : low1));
+        store(to + 4 * v, finish(sum[0][i][v], lows[v]));
       }
       to += pixelStride;
     }

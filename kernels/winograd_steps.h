@@ -106,7 +106,7 @@ IM2WIN_NOINLINE void outputTile(const ConvCall* call, const float* products,
     const f32x4 first = firstSum(call, n + 4 * v, 4);
     const f32x4 low = finalLow(call, final, n + 4 * v, 4);
     const auto p = Products<POINTS>::read(products, pointStride);
-    products += v % 2 == 0 ? 4 : panelStride - 4;
+    products += (v + 1) % kNV ? 4 : panelStride - 4 * (kNV - 1);
     float* pixel = to + 4 * v;
 #define IM2WIN_OUTPUT(J)                                               \
   if constexpr (J < OUTPUTS) {                                         \
@@ -244,7 +244,7 @@ IM2WIN_NOINLINE void winogradProducts(const ConvCall* call,
   const uint32_t rowStride = points * pointStride;
   const uint32_t panelStride = allPoints * pointStride;
   const Shares wide = sharesOf(windows, kMR, depthOf(gemm));
-  const Shares narrow = sharesOf(windows, 8, depthOf(gemm));
+  const Shares narrow = sharesOf(windows, kNarrowMR, depthOf(gemm));
   const float* panels = gemm->panels;
   for (uint32_t n = 0; n < outChannels; n += group * kNR) {
     const uint32_t width =
@@ -261,8 +261,11 @@ IM2WIN_NOINLINE void winogradProducts(const ConvCall* call,
             : point + 1 < allPoints   ? panels + (point + 1) * pointFloats
             : n + width < outChannels ? panels + group * allPoints * pointFloats
                                       : gemm->panels;
-        // A panel of at most four channels takes half of the products.
-        const uint32_t lanes = width - m > 4 ? 8 : 4;
+        // Products of a whole panel, or of its vectors that have channels.
+        uint32_t lanes = 4;
+        IM2WIN_UNROLL for (uint32_t v = 4; v < kNR; v += 4) {
+          if (width - m > v) lanes = v + 4;
+        }
         panelRowsOf(gemm, panel, 0, lanes, {from, to, 0, 0}, wide, narrow,
                     following);
         panel += allPoints * pointFloats;

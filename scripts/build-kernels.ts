@@ -1,20 +1,27 @@
 // Compiles kernels/ to WebAssembly, one module a flavour, checks that each is
 // stateless, and writes it as a .wasm file and, packed, into
 // src/wasm/kernels.generated.ts; and the benchmark's own kernels beside the benchmark.
+// `--target name` compiles a flavour for another target of kernels/targets.def than its first.
 import {createHash} from 'node:crypto';
 import {existsSync, readdirSync, readFileSync, writeFileSync} from 'node:fs';
+import {parseArgs} from 'node:util';
 import {commands} from '@yowasp/clang';
 import binaryen from 'binaryen';
 import type {Flavour} from '../src/plan.ts';
 import {identitySection} from '../src/wasm/binary.ts';
 import {packKernels} from './pack-kernels.ts';
 import {assertStateless} from './stateless.ts';
+import {TargetTable} from './targets.ts';
 
 const ROOT = new URL('../', import.meta.url);
 const LOCK = new URL('package-lock.json', ROOT);
 
+const TABLE = new TargetTable(readFileSync(new URL('kernels/targets.def', ROOT), 'utf8'));
+const {values: options} = parseArgs({options: {target: {type: 'string', multiple: true, default: []}}});
+const TARGETS = TABLE.choose(options.target);
+
 /** What is compiled: the sources of a folder, beside those of another. The library's are shipped as files, too. */
-const TARGETS = [
+const UNITS = [
   {
     name: 'kernels',
     folder: 'kernels/',
@@ -30,7 +37,7 @@ const TARGETS = [
     shipped: false,
   },
 ];
-type Target = (typeof TARGETS)[number];
+type Unit = (typeof UNITS)[number];
 
 const HEAD = '// Written by scripts/build-kernels.ts; not to be edited.\n';
 
@@ -54,8 +61,8 @@ const FLAGS = [
   '-Wl,--no-entry,--import-memory,--strip-all',
 ];
 
-/** The target's own sources, and the headers that they include. */
-function readSources({folder, headers}: Target): Record<string, string> {
+/** The unit's own sources, and the headers that they include. */
+function readSources({folder, headers}: Unit): Record<string, string> {
   const read = (from: string, pattern: RegExp) =>
     readdirSync(new URL(from, ROOT))
       .filter((name) => pattern.test(name))
@@ -108,35 +115,38 @@ function fingerprint(...of: unknown[]): string {
   return createHash('sha256').update(JSON.stringify(of)).digest('hex').slice(0, 16);
 }
 
-async function buildTarget(target: Target): Promise<void> {
-  const sources = readSources(target);
+async function buildUnit(unit: Unit): Promise<void> {
+  const sources = readSources(unit);
   const build = fingerprint(sources, FLAGS, FLAVOURS);
   // The compiler's version is in the lock file.
-  const stamp = `// Fingerprint of the sources, flags and tools: ${fingerprint(build, readFileSync(LOCK, 'utf8'))}`;
-  const output = new URL(target.output, ROOT);
+  const stamp = `// Fingerprint of the sources, flags and tools: ${fingerprint(build, TARGETS, readFileSync(LOCK, 'utf8'))}`;
+  const output = new URL(unit.output, ROOT);
   const file = (flavour: Flavour) => new URL(`im2win-${flavour}.wasm`, output);
-  const shipped = target.shipped
-    ? ['build.generated.ts', 'job.generated.ts']
+  const shipped = unit.shipped
+    ? ['build.generated.ts', 'job.generated.ts', '../targets.generated.ts']
         .map((name) => new URL(name, output))
         .concat(file('strict'), file('relaxed'))
     : [];
   if ([output, ...shipped].every((url) => existsSync(url)) && readFileSync(output, 'utf8').includes(stamp)) {
-    console.log(`${target.name.padEnd(9)}up to date`);
+    console.log(`${unit.name.padEnd(9)}up to date`);
     return;
   }
   const kernels: Partial<Record<Flavour, Uint8Array>> = {};
   for (const flavour of ['strict', 'relaxed'] as const) {
-    const stateless = removeUnused(await compile(sources, FLAVOURS[flavour]));
-    assertStateless(stateless, flavour);
-    const bytes = Buffer.concat([stateless, identitySection({flavour, build})]);
+    const target = TARGETS[flavour];
+    const own = {...sources, 'target.h': TABLE.header(target)};
+    const stateless = removeUnused(await compile(own, FLAVOURS[flavour]));
+    assertStateless(stateless, target);
+    const bytes = Buffer.concat([stateless, identitySection({target, build})]);
     console.log(
-      `${target.name.padEnd(9)}${flavour.padEnd(9)}${bytes.length.toLocaleString('en').padStart(7)} bytes`,
+      `${unit.name.padEnd(9)}${target.padEnd(12)}${bytes.length.toLocaleString('en').padStart(7)} bytes`,
     );
-    if (target.shipped) writeFileSync(file(flavour), bytes);
+    if (unit.shipped) writeFileSync(file(flavour), bytes);
     kernels[flavour] = bytes;
   }
-  if (target.shipped) {
+  if (unit.shipped) {
     writeFileSync(new URL('job.generated.ts', output), jobFields(sources['job.def']));
+    writeFileSync(new URL('../targets.generated.ts', output), `${HEAD}\n${TABLE.module(TARGETS)}`);
     writeFileSync(
       new URL('build.generated.ts', output),
       `${HEAD}\n/** The build that kernel files of this version name. */\nexport const KERNEL_BUILD = '${build}';\n`,
@@ -151,4 +161,4 @@ async function buildTarget(target: Target): Promise<void> {
   );
 }
 
-for (const target of TARGETS) await buildTarget(target);
+for (const unit of UNITS) await buildUnit(unit);

@@ -1,82 +1,23 @@
 // What may compute a convolution, and in blocks of which size.
 import {type ConvGeometry, inputRowsUnder} from './geometry.ts';
-import type {Im2winPlan, PlanContext, TargetName, Tile, WinogradPlan} from './plan.ts';
+import type {Im2winPlan, PlanContext, WinogradPlan} from './plan.ts';
 import {blockValues, type StripLayout, stripLayout} from './strip.ts';
+import {TARGETS, type Target} from './targets.generated.ts';
 
-/** What a plan is made for. */
-interface Target {
-  readonly tile: Tile;
-  /** Of a value in strips, panels and products. */
-  readonly valueBytes: 4 | 8;
-  readonly readsRows: boolean;
-  /** What a Winograd plan may have along the height. */
-  readonly rowPoints: readonly WinogradPlan['rowPoints'][];
-  /** By default no packed filter is kept that is larger than what tfjs's own kernel keeps; else all that may be used. */
-  readonly keepsAsStock: boolean;
-  /** For a single output channel, if that is another. */
-  readonly narrow?: Target;
-}
-
-// The 6×8 tile needs twelve accumulators, two vectors of the panel and one of
-// the input: the fifteen registers that V8 leaves on x86. A product that is not
-// fused takes one more, hence five rows. The cpu backend sums doubles, one by
-// one, and always three rows of them.
-const TARGETS: Record<TargetName, Target> = {
-  relaxed: {
-    tile: {mr: 6, nr: 8, leastRows: 3},
-    valueBytes: 4,
-    readsRows: true,
-    rowPoints: [1, 4, 6, 8],
-    keepsAsStock: true,
-  },
-  strict: {
-    tile: {mr: 5, nr: 8, leastRows: 2},
-    valueBytes: 4,
-    readsRows: true,
-    rowPoints: [1, 4, 6, 8],
-    keepsAsStock: true,
-  },
-  cpu: {
-    tile: {mr: 3, nr: 4, leastRows: 3},
-    valueBytes: 8,
-    readsRows: false,
-    rowPoints: [1],
-    keepsAsStock: false,
-    narrow: {
-      tile: {mr: 8, nr: 1, leastRows: 3},
-      valueBytes: 8,
-      readsRows: false,
-      rowPoints: [],
-      keepsAsStock: false,
-    },
-  },
-};
-
-// A block's strips are to stay in the second-level cache beside a panel; but a
-// block of too few windows reads the whole filter again for too little work.
-const BLOCK_BYTES = 64 * 1024;
-const BLOCK_WINDOWS = 96;
-export const MAX_BLOCK_BYTES = 255 * 1024; // 256 KiB with the call's descriptors and alignment.
 // A row that is so long that it does not fit may have this part of the matrix that
 // im2col would write.
 const MAX_BLOCK_SHARE = 0.1;
 // What kernels/strip.h may write behind a strip.
 const OVERHANG_BYTES = 16;
-// Tiles of a Winograd block after which more of them gain nothing.
-const WINOGRAD_TILES = 96;
-// What a nested block, whose windows do not overlap, takes of the second-level cache.
-const NESTED_BLOCK_BYTES = 384 * 1024;
-// Gathered columns that are transformed at a time.
-const COLUMN_BYTES = 24 * 1024;
 // Outputs of a tile, along both axes, beyond which its error would be too large.
 const MAX_NESTED_OUTPUTS = 24;
-// Panels whose products are transformed back together, where there is room.
-const PRODUCT_GROUP = 4;
 const MAX_PACKED_BYTES = 8 * 1024 * 1024;
 
+const ROW_POINTS = [1, 4, 6, 8] as const;
+
+/** On cpu a single output channel has a tile of its own, and no Winograd. */
 function targetOf({outChannels}: ConvGeometry, {target}: PlanContext): Target {
-  const {narrow, ...wide} = TARGETS[target];
-  return narrow !== undefined && outChannels === 1 ? narrow : wide;
+  return target === 'cpu' && outChannels === 1 ? TARGETS.cpuNarrow : TARGETS[target];
 }
 
 /** Every plan that may be chosen, plain im2win first. */
@@ -92,7 +33,7 @@ export function candidatePlans(
   const kept = maxPackedFilterBytes ?? (target.keepsAsStock ? stockBytes(geometry) : bound);
   const im2win = {...planIm2win(geometry, target), repacks: filtersChange, keptBytes: kept};
   if (!context.winograd) return [im2win];
-  const winograd = target.rowPoints.flatMap((rowPoints) =>
+  const winograd = ROW_POINTS.filter((points) => points <= target.mostRowPoints).flatMap((rowPoints) =>
     ([8, 6, 4] as const).flatMap((points) => {
       const plan = planWinograd(geometry, target, points, rowPoints);
       if (plan === undefined || plan.panelBytes > bound) return [];
@@ -114,10 +55,11 @@ function stockBytes({filterHeight, filterWidth, inChannels, outChannels, ...outp
  */
 function planWinograd(
   geometry: ConvGeometry,
-  {tile, valueBytes}: Target,
+  target: Target,
   points: WinogradPlan['points'],
   rowPoints: WinogradPlan['rowPoints'],
 ): Omit<WinogradPlan, 'repacks' | 'keptBytes'> | undefined {
+  const {tile, valueBytes, maxBlockBytes} = target;
   const {strideWidth, inChannels, filterHeight, outHeight, outWidth} = geometry;
   const nested = rowPoints > 1;
   const taps = Math.ceil(geometry.filterWidth / strideWidth);
@@ -143,10 +85,10 @@ function planWinograd(
   const outRows = (groups: number) => Math.min(groups * rowOutputs, outHeight);
 
   const budget = nested
-    ? Math.min(allowedBlockBytes(geometry), Math.max(MAX_BLOCK_BYTES, NESTED_BLOCK_BYTES))
-    : MAX_BLOCK_BYTES;
+    ? Math.min(allowedBlockBytes(geometry, target), Math.max(maxBlockBytes, target.nestedBlockBytes))
+    : maxBlockBytes;
   // The gathered columns of all rows stay in the first-level cache until they are transformed.
-  const gathers = Math.ceil(columnBytesOf(tiles) / COLUMN_BYTES);
+  const gathers = Math.ceil(columnBytesOf(tiles) / target.columnBytes);
   const wantedPerGather = nested ? Math.max(1, Math.floor(tiles / gathers)) : tiles;
   const bytesFor = (groups: number, part: number, group: number) =>
     columnBytesOf(Math.min(part, wantedPerGather)) +
@@ -159,19 +101,20 @@ function planWinograd(
   // As many rows as fit, in blocks of one size: each block reads the whole filter.
   const most = largest(
     rowGroups,
-    (groups) => (groups - 1) * tilesPerPart < WINOGRAD_TILES && bytesFor(groups, tilesPerPart, 1) <= budget,
+    (groups) =>
+      (groups - 1) * tilesPerPart < target.winogradTiles && bytesFor(groups, tilesPerPart, 1) <= budget,
   );
   const groupsPerBlock = Math.ceil(rowGroups / Math.ceil(rowGroups / most));
-  if (bytesFor(groupsPerBlock, tilesPerPart, 1) > allowedBlockBytes(geometry)) return undefined;
+  if (bytesFor(groupsPerBlock, tilesPerPart, 1) > allowedBlockBytes(geometry, target)) return undefined;
   const group = largest(
-    Math.min(PRODUCT_GROUP, panels),
+    Math.min(target.productGroup, panels),
     (count) => bytesFor(groupsPerBlock, tilesPerPart, count) <= budget,
   );
   const tilesPerGather = Math.min(tilesPerPart, wantedPerGather);
   const depth = rowPhases * columnFloats;
   return {
     algorithm: 'winograd',
-    tile,
+    target,
     points,
     outputs,
     taps,
@@ -199,20 +142,18 @@ function vectorBytes(bytes: number): number {
 }
 
 /** The plan for plain im2win, whatever else could compute the convolution. */
-function planIm2win(
-  geometry: ConvGeometry,
-  {tile, valueBytes, readsRows}: Target,
-): Omit<Im2winPlan, 'repacks' | 'keptBytes'> {
+function planIm2win(geometry: ConvGeometry, target: Target): Omit<Im2winPlan, 'repacks' | 'keptBytes'> {
+  const {tile, valueBytes, readsRows} = target;
   const strip = stripLayout(geometry, readsRows);
   const pixelsPerRow = Math.ceil(geometry.outWidth / strip.phases);
   const rowBytes = valueBytes * blockValues(strip, geometry, 1, pixelsPerRow);
-  const parts = strip.source === 'input' ? 1 : stripsPerRow(geometry, rowBytes, pixelsPerRow);
+  const parts = strip.source === 'input' ? 1 : stripsPerRow(geometry, target, rowBytes, pixelsPerRow);
   const pixelsPerStrip = Math.ceil(pixelsPerRow / parts);
   const bytesFor = (rows: number) => valueBytes * blockValues(strip, geometry, rows, pixelsPerStrip);
-  const rowsPerBlock = parts > 1 ? 1 : blockRows(geometry, strip, bytesFor);
+  const rowsPerBlock = parts > 1 ? 1 : blockRows(geometry, target, strip, bytesFor);
   return {
     algorithm: 'im2win',
-    tile,
+    target,
     strip,
     rowsPerBlock,
     pixelsPerStrip,
@@ -229,16 +170,25 @@ function outRowBytes({dataFormat, outWidth, outChannels}: ConvGeometry): number 
 }
 
 /** More than one for a row that does not fit; each of them reads the whole filter. */
-function stripsPerRow(geometry: ConvGeometry, rowBytes: number, pixelsPerRow: number): number {
-  const wanted = Math.min(Math.ceil(rowBytes / MAX_BLOCK_BYTES), Math.ceil(pixelsPerRow / BLOCK_WINDOWS));
-  return Math.max(1, wanted, Math.ceil(rowBytes / allowedBlockBytes(geometry)));
+function stripsPerRow(
+  geometry: ConvGeometry,
+  target: Target,
+  rowBytes: number,
+  pixelsPerRow: number,
+): number {
+  const {maxBlockBytes, blockWindows} = target;
+  const wanted = Math.min(Math.ceil(rowBytes / maxBlockBytes), Math.ceil(pixelsPerRow / blockWindows));
+  return Math.max(1, wanted, Math.ceil(rowBytes / allowedBlockBytes(geometry, target)));
 }
 
 /** What a block may take. */
-function allowedBlockBytes({batchSize, outHeight, outWidth, ...filter}: ConvGeometry): number {
+function allowedBlockBytes(
+  {batchSize, outHeight, outWidth, ...filter}: ConvGeometry,
+  {maxBlockBytes}: Target,
+): number {
   const windows = batchSize * outHeight * outWidth;
   const im2colBytes = 4 * windows * filter.filterHeight * filter.filterWidth * filter.inChannels;
-  return Math.max(MAX_BLOCK_BYTES, MAX_BLOCK_SHARE * im2colBytes);
+  return Math.max(maxBlockBytes, MAX_BLOCK_SHARE * im2colBytes);
 }
 
 // Tensors of different shapes may share their data, and so its id.
@@ -248,23 +198,29 @@ function filterName({filterHeight, filterWidth, inChannels, outChannels, cut}: C
 }
 
 /** Whether the kernel takes a few windows at a time, whatever the block: as kernels/gemm.h has it. */
-export function takesFewWindows(depth: number, outChannels: number): boolean {
+export function takesFewWindows(
+  {nearFilterBytes, wideFilterBytes}: Target,
+  depth: number,
+  outChannels: number,
+): boolean {
   const filterBytes = 4 * depth * outChannels;
-  return filterBytes <= 16 * 1024 || (filterBytes <= 64 * 1024 && outChannels >= depth);
+  return filterBytes <= nearFilterBytes || (filterBytes <= wideFilterBytes && outChannels >= depth);
 }
 
 function blockRows(
   geometry: ConvGeometry,
+  target: Target,
   {source, depth}: StripLayout,
   bytesFor: (rows: number) => number,
 ): number {
   const {batchSize, outHeight, outWidth, outChannels} = geometry;
+  const {blockBytes, blockWindows, maxBlockBytes} = target;
   // Blocks of rows end with the image.
   const all = source === 'rows' ? outHeight : batchSize * outHeight;
-  if (source === 'input' && takesFewWindows(depth, outChannels)) return all;
+  if (source === 'input' && takesFewWindows(target, depth, outChannels)) return all;
   return largest(all, (rows) => {
     const bytes = bytesFor(rows) + rows * outRowBytes(geometry);
-    return bytes <= ((rows - 1) * outWidth < BLOCK_WINDOWS ? MAX_BLOCK_BYTES : BLOCK_BYTES);
+    return bytes <= ((rows - 1) * outWidth < blockWindows ? maxBlockBytes : blockBytes);
   });
 }
 

@@ -1,8 +1,9 @@
 // What a plan is expected to cost, to choose between plans: its work, counted, times
 // what each kind of work costs.
 import type {ConvGeometry} from './geometry.ts';
-import type {Im2winPlan, TargetName, WinogradPlan} from './plan.ts';
+import type {Im2winPlan, WinogradPlan} from './plan.ts';
 import {blockValues} from './strip.ts';
+import {TARGETS} from './targets.generated.ts';
 
 /** Kinds of work, counted in what the register tile does: four output channels at a time. */
 export interface Work {
@@ -28,62 +29,14 @@ export interface Work {
   readonly packed: number;
 }
 
-// What caches may keep: the second level, and this thread's part of the third.
-const NEAR_BYTES = 1024 * 1024;
-const FAR_BYTES = 16 * 1024 * 1024;
-
-// Fitted by `npm run bench:fit`, which prints them anew; see there.
-const COSTS: Record<TargetName, Work> = {
-  relaxed: {
-    steps: 1,
-    sums: 10,
-    segments: 0.01,
-    gathered: 0.41,
-    transformed: 1.3,
-    rowProducts: 3.3,
-    products: 8.8,
-    filter: 0.023,
-    farFilter: 0.79,
-    packed: 2.6,
-  },
-  strict: {
-    steps: 1,
-    sums: 4.3,
-    segments: 0.01,
-    gathered: 0.86,
-    transformed: 0.5,
-    rowProducts: 3.4,
-    products: 7.4,
-    filter: 0.01,
-    farFilter: 0.49,
-    packed: 2.6,
-  },
-  cpu: {
-    steps: 1,
-    sums: 31,
-    segments: 1.9,
-    gathered: 2.2,
-    transformed: 0.01,
-    rowProducts: 0.01,
-    products: 0.01,
-    filter: 0.038,
-    farFilter: 0.079,
-    packed: 8,
-  },
-};
-
 /** A plan's expected time, in steps. */
-export function expectedCost(
-  geometry: ConvGeometry,
-  plan: Im2winPlan | WinogradPlan,
-  target: TargetName,
-): number {
+export function expectedCost(geometry: ConvGeometry, plan: Im2winPlan | WinogradPlan): number {
   const work = workOf(geometry, plan);
-  const costs = COSTS[target];
+  const {costs} = plan.target;
   return KINDS.reduce((cost, kind) => cost + work[kind] * costs[kind], 0);
 }
 
-export const KINDS = Object.keys(COSTS.relaxed) as (keyof Work)[];
+export const KINDS = Object.keys(TARGETS.cpu.costs) as (keyof Work)[];
 
 export function workOf(geometry: ConvGeometry, plan: Im2winPlan | WinogradPlan): Work {
   return plan.algorithm === 'winograd' ? winogradWork(geometry, plan) : im2winWork(geometry, plan);
@@ -146,13 +99,13 @@ function vectorValues(values: number): number {
   return values - tail + (tail === 0 ? 0 : 3 * 4);
 }
 
-function filterWork(blocks: number, {panelBytes, repacks}: Im2winPlan | WinogradPlan) {
+function filterWork(blocks: number, {target, panelBytes, repacks}: Im2winPlan | WinogradPlan) {
   const filter = (blocks * panelBytes) / 4;
-  const levels = panelBytes > FAR_BYTES ? 2 : panelBytes > NEAR_BYTES ? 1 : 0;
+  const levels = panelBytes > target.farBytes ? 2 : panelBytes > target.nearBytes ? 1 : 0;
   return {filter, farFilter: levels * filter, packed: repacks ? panelBytes / 4 : 0};
 }
 
 /** Windows as the tile computes them: the sums of a low one wait for each other. */
-function tileSteps(windows: number, {tile}: Im2winPlan | WinogradPlan): number {
+function tileSteps(windows: number, {target: {tile}}: Im2winPlan | WinogradPlan): number {
   return Math.max(windows, Math.ceil(windows / tile.mr) * tile.leastRows);
 }

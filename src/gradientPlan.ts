@@ -2,7 +2,7 @@
 // of dy, planned as any other.
 import type {ConvGeometry} from './geometry.ts';
 import type {GradientPlan, PhaseGroup, PhaseRun, PlanContext, TransposedPlan} from './plan.ts';
-import {planFull, rowBlock} from './planner.ts';
+import {planFull, planRows} from './planner.ts';
 
 /** The plan for a gradient of the convolution that a geometry describes. */
 export function planGradient(
@@ -12,7 +12,7 @@ export function planGradient(
 ): TransposedPlan | GradientPlan {
   return of === 'input' && geometry.channelMultiplier === undefined
     ? planTransposed(geometry, context)
-    : {algorithm: 'gradient', block: rowBlock(geometry)};
+    : {algorithm: 'gradient', ...planRows(geometry, context)};
 }
 
 function planTransposed(ofConvolution: ConvGeometry, context: PlanContext): TransposedPlan {

@@ -1,6 +1,7 @@
 // What a plan is, and what it is made for.
 import type {ConvGeometry} from './geometry.ts';
 import type {StripLayout} from './strip.ts';
+import type {Target} from './targets.generated.ts';
 
 /** What a registration is asked to use. */
 export type Algorithm = 'auto' | 'im2win' | 'winograd' | 'stock';
@@ -10,14 +11,6 @@ export type Flavour = 'strict' | 'relaxed';
 
 /** What plans are made for: kernels of a flavour, or plain JavaScript. */
 export type TargetName = Flavour | 'cpu';
-
-/** A register tile: MR windows by NR output channels. */
-export interface Tile {
-  readonly mr: number;
-  readonly nr: number;
-  /** A lower tile than this takes as long as one of so many windows. */
-  readonly leastRows: number;
-}
 
 /** What a registration was asked for. */
 export interface PlanWishes {
@@ -41,7 +34,7 @@ export interface PlanContext extends PlanWishes {
 
 export interface Im2winPlan {
   readonly algorithm: 'im2win';
-  readonly tile: Tile;
+  readonly target: Target;
   readonly strip: StripLayout;
   /** Output rows whose strips are in the workspace at a time. */
   readonly rowsPerBlock: number;
@@ -67,7 +60,7 @@ export interface Im2winPlan {
  */
 export interface WinogradPlan {
   readonly algorithm: 'winograd';
-  readonly tile: Tile;
+  readonly target: Target;
   /** Products for each tile of outputs: outputs + taps - 1, one of 4, 6 and 8. */
   readonly points: 4 | 6 | 8;
   readonly outputs: number;
@@ -151,12 +144,14 @@ export interface RowBlock {
 /** Every other gradient, from its inputs where they lie, or from gathered rows of them. */
 export interface GradientPlan {
   readonly algorithm: 'gradient';
+  readonly target: Target;
   readonly block: RowBlock;
 }
 
 /** Each channel on its own, from the input and the filter where they lie. */
 export interface DepthwisePlan {
   readonly algorithm: 'depthwise';
+  readonly target: Target;
   readonly block: RowBlock;
   /** Of a block of output pixels on its way to NCHW; 0 for NHWC. */
   readonly blockBytes: number;

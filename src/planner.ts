@@ -1,21 +1,30 @@
 // Which plan a convolution gets.
-import {candidatePlans, largest, MAX_BLOCK_BYTES} from './candidates.ts';
+import {candidatePlans, largest} from './candidates.ts';
 import {expectedCost} from './cost.ts';
 import {type ConvGeometry, inputRowsUnder} from './geometry.ts';
 import type {ConvPlan, DepthwisePlan, Im2winPlan, PlanContext, RowBlock, WinogradPlan} from './plan.ts';
+import {TARGETS} from './targets.generated.ts';
 
 /** The plan for a convolution that is ours to compute: the one expected to take least time. */
 export function planOurs(geometry: ConvGeometry, context: PlanContext): ConvPlan {
-  return geometry.channelMultiplier !== undefined ? planDepthwise(geometry) : planFull(geometry, context);
+  return geometry.channelMultiplier !== undefined
+    ? planDepthwise(geometry, context)
+    : planFull(geometry, context);
 }
 
-function planDepthwise(geometry: ConvGeometry): DepthwisePlan {
-  const block = rowBlock(geometry);
-  return {algorithm: 'depthwise', block, blockBytes: block.outputBytes};
+function planDepthwise(geometry: ConvGeometry, context: PlanContext): DepthwisePlan {
+  const {target, block} = planRows(geometry, context);
+  return {algorithm: 'depthwise', target, block, blockBytes: block.outputBytes};
+}
+
+/** What every kernel that reads rows is told. */
+export function planRows(geometry: ConvGeometry, context: PlanContext) {
+  const target = TARGETS[context.target];
+  return {target, block: rowBlock(geometry, target.maxBlockBytes)};
 }
 
 /** All rows where they lie, or for NCHW as many as fit once they are gathered. */
-export function rowBlock(geometry: ConvGeometry): RowBlock {
+function rowBlock(geometry: ConvGeometry, maxBytes: number): RowBlock {
   const {dataFormat, outHeight, outWidth, outChannels, inHeight, inWidth, inChannels} = geometry;
   const {filterHeight, dilationHeight} = geometry;
   if (dataFormat === 'NHWC') return {rows: outHeight, apart: false, inputBytes: 0, outputBytes: 0};
@@ -26,7 +35,7 @@ export function rowBlock(geometry: ConvGeometry): RowBlock {
     inputBytes: 4 * Math.min(inHeight, inputRowsUnder(geometry, rows)) * inWidth * inChannels,
     outputBytes: 4 * rows * outWidth * outChannels,
   });
-  const fits = ({inputBytes, outputBytes}: RowBlock) => inputBytes + outputBytes <= MAX_BLOCK_BYTES;
+  const fits = ({inputBytes, outputBytes}: RowBlock) => inputBytes + outputBytes <= maxBytes;
   const block = blockOf(largest(outHeight, (rows) => fits(blockOf(rows))));
   const tapRows = Math.min(filterHeight, Math.ceil(inHeight / dilationHeight));
   const tapBytes = 4 * tapRows * inWidth * inChannels;
@@ -43,6 +52,6 @@ export function planFull(geometry: ConvGeometry, context: PlanContext): Im2winPl
     auto: [im2win, ...winograd],
     stock: [im2win, ...winograd],
   }[context.algorithm];
-  const cost = new Map(wanted.map((plan) => [plan, expectedCost(geometry, plan, context.target)]));
+  const cost = new Map(wanted.map((plan) => [plan, expectedCost(geometry, plan)]));
   return wanted.reduce((best, plan) => ((cost.get(plan) ?? 0) < (cost.get(best) ?? 0) ? plan : best));
 }

@@ -41,24 +41,18 @@ export interface TaskOptions {
   readonly repeats: number;
 }
 
-// Eight threads find something to do to the end with four tasks each. A depthwise task begins with rows that nobody has
-// brought nearer, hence two.
-const TASKS = {full: 32, depthwise: 16};
-// What a task takes at least, in floating-point operations: some ten times what it costs to hand it out. Depthwise
-// ones wait for memory, and take as long for half of them.
-const LEAST_WORK = {full: 1e6, depthwise: 5e5};
-
 const LINE = 64;
 const aligned = (bytes: number) => Math.ceil(bytes / LINE) * LINE;
 
 /** The tasks of a planned convolution: a pure function of what it is, not of the threads that there are. */
 export function convTasks(geometry: ConvGeometry, plan: ConvPlan, options: TaskOptions): ConvTasks {
   const {batchSize, outHeight, outWidth, outChannels, filterHeight, filterWidth} = geometry;
+  const {target} = plan;
   const depthwise = plan.algorithm === 'depthwise';
   const depth = filterHeight * filterWidth * (depthwise ? 1 : geometry.inChannels);
   const work = 2 * batchSize * outHeight * outWidth * outChannels * depth * options.repeats;
   const kind = depthwise ? 'depthwise' : 'full';
-  const wanted = Math.max(1, Math.min(TASKS[kind], Math.floor(work / LEAST_WORK[kind])));
+  const wanted = Math.max(1, Math.min(target.tasks[kind], Math.floor(work / target.leastWork[kind])));
   const rows = rowsOf(geometry, plan, options, wanted);
   const blocks = rows.images * rows.rowBlocks * (rows.strips / rows.stripsPerBlock);
   const {rowsPerGather, gatherTasks, ...panels} = shares(geometry, plan, rows, wanted / blocks);
@@ -136,7 +130,7 @@ function rowsOf(geometry: ConvGeometry, plan: ConvPlan, options: TaskOptions, wa
   const images = merged ? 1 : batchSize;
   const rowsPerImage = merged ? batchSize * outHeight : outHeight;
   const stripsPerPhase = Math.ceil(Math.ceil(outWidth / phases) / plan.pixelsPerStrip);
-  if (source !== 'input' || !takesFewWindows(plan.strip.depth, geometry.outChannels)) {
+  if (source !== 'input' || !takesFewWindows(plan.target, plan.strip.depth, geometry.outChannels)) {
     const strips = stripsPerPhase * Math.min(phases, outWidth);
     return rowsWith(images, rowsPerImage, plan.rowsPerBlock, plan.pixelsPerStrip, strips, stripsPerPhase);
   }
@@ -157,13 +151,15 @@ function rowsOf(geometry: ConvGeometry, plan: ConvPlan, options: TaskOptions, wa
 function shares(geometry: ConvGeometry, plan: ConvPlan, rows: Rows, perBlock: number) {
   const none = {gatherTasks: 0, rowsPerGather: 0};
   if (plan.algorithm === 'depthwise') return {...none, panelTasks: 1, channelsPerTask: geometry.outChannels};
-  const panels = Math.ceil(geometry.outChannels / plan.tile.nr);
-  const few = plan.algorithm === 'im2win' && takesFewWindows(plan.strip.depth, geometry.outChannels);
+  const {nr} = plan.target.tile;
+  const panels = Math.ceil(geometry.outChannels / nr);
+  const few =
+    plan.algorithm === 'im2win' && takesFewWindows(plan.target, plan.strip.depth, geometry.outChannels);
   const wanted = few || rows.stripsPerBlock > 1 ? 1 : Math.ceil(perBlock);
   const group = plan.algorithm === 'winograd' ? plan.group : 1;
   const panelsPerTask = Math.min(panels, Math.ceil(Math.ceil(panels / wanted) / group) * group);
   const panelTasks = Math.ceil(panels / panelsPerTask);
-  const channelsPerTask = panelsPerTask * plan.tile.nr;
+  const channelsPerTask = panelsPerTask * nr;
   if (panelTasks === 1 || (plan.algorithm === 'im2win' && plan.strip.source === 'input')) {
     return {...none, panelTasks, channelsPerTask};
   }
@@ -181,7 +177,7 @@ function gatheredRows(geometry: ConvGeometry, plan: Im2winPlan | WinogradPlan, r
 function gathersOf({inChannels}: ConvGeometry, plan: Im2winPlan | WinogradPlan, count: number): number {
   // kernels/strip.h may write over the beginning of the next strip.
   if (plan.algorithm === 'im2win' && inChannels < 4) return 1;
-  return Math.min(count, 8);
+  return Math.min(count, plan.target.gatherTasks);
 }
 
 function bytesGathered(plan: ConvPlan): number {

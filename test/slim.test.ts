@@ -6,6 +6,7 @@ import path from 'node:path';
 import {pathToFileURL} from 'node:url';
 import {registerIm2win as registerEmbedded} from '../src/index.ts';
 import {registerIm2win, type SlimOptions} from '../src/slim.ts';
+import {TARGETS} from '../src/targets.generated.ts';
 import {identitySection} from '../src/wasm/binary.ts';
 import {KERNEL_BUILD} from '../src/wasm/build.generated.ts';
 import {EMBEDDED_KERNELS} from '../src/wasm/embedded.ts';
@@ -204,15 +205,21 @@ describe('refuses', () => {
     globalThis.fetch = own;
   });
 
-  test('a module that is not ours, and one of another build', async () => {
+  test('a module that is not ours, one of another build, and one for another target', async () => {
     const empty = new Uint8Array([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]);
-    const other = Buffer.concat([empty, identitySection({flavour: 'strict', build: '0123'})]);
+    const other = Buffer.concat([empty, identitySection({target: 'strict', build: '0123'})]);
     await expect(registerIm2win({module: new WebAssembly.Module(empty)})).rejects.toThrow(
       "module is not a file of im2win's kernels; it is another module, or one that was cut short",
     );
     for (const options of [{module: new WebAssembly.Module(other)}, {wasmBinary: other}]) {
       await expect(registerIm2win(options)).rejects.toThrow(
         `is of build 0123; allowed: build ${KERNEL_BUILD}, that of the .wasm files of the same version`,
+      );
+    }
+    const wider = Buffer.concat([empty, identitySection({target: 'wider', build: KERNEL_BUILD})]);
+    for (const options of [{module: new WebAssembly.Module(wider)}, {wasmBinary: wider}]) {
+      await expect(registerIm2win(options)).rejects.toThrow(
+        `is of target 'wider'; allowed: '${TARGETS.relaxed.name}', '${TARGETS.strict.name}'.`,
       );
     }
   });

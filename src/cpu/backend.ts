@@ -98,7 +98,7 @@ class OpenCpu implements OpenBackend {
         pack: () =>
           plan.algorithm === 'winograd'
             ? packWinograd(values(filter), geometry, plan)
-            : packFilter(values(filter), geometry, plan.tile.nr),
+            : packFilter(values(filter), geometry, plan.target.tile.nr),
       });
       const conv = {...epilogue, x: values(x), panels, workspace: this.workspace};
       return plan.algorithm === 'winograd'

@@ -1,11 +1,9 @@
 // The gradient of a convolution with respect to its filter, by the same strips, panels and tile.
 import {type ConvGeometry, inputRowsUnder} from '../geometry.ts';
 import {essential, filterPlace} from '../taps.ts';
+import {TARGETS} from '../targets.generated.ts';
 import {layoutStrides} from './gather.ts';
 import {MR, NR, tile} from './tile.ts';
-
-// Values of the strip and the panels of a block of output rows.
-const BLOCK_VALUES = 32 * 1024;
 
 /**
  * The gradient with respect to the filter. For each tap it is the product of the input, [channel][pixel], and of
@@ -46,7 +44,7 @@ function seenGradient(geometry: ConvGeometry, x: ArrayLike<number>, dy: ArrayLik
   const channelValues = Math.min(strideWidth, filterWidth) * phaseColumns;
   const rowValues = inChannels * channelValues;
   const rowCost = strideHeight * rowValues + outWidth * outChannels;
-  const rowsPerBlock = Math.max(1, Math.min(outHeight, Math.floor(BLOCK_VALUES / rowCost)));
+  const rowsPerBlock = Math.max(1, Math.min(outHeight, Math.floor(TARGETS.cpu.gradientValues / rowCost)));
   const strip = new Float64Array(inputRowsUnder(geometry, rowsPerBlock) * rowValues);
   const panels = new Float64Array(Math.ceil(outChannels / NR) * NR * rowsPerBlock * outWidth);
   const total = new Float64Array(filterHeight * filterWidth * inChannels * outChannels);

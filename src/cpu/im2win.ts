@@ -21,7 +21,7 @@ export function runIm2win(geometry: ConvGeometry, plan: Im2winPlan, conv: CpuCon
   const epilogue = makeEpilogue(conv, outChannels);
   const {byChannel, bias, low, high, finish} = epilogue;
   const sums = new Float64Array(MR * NR);
-  const rowSums = new Float64Array(plan.tile.nr === 1 ? plan.pixelsPerStrip : 0);
+  const rowSums = new Float64Array(plan.target.tile.nr === 1 ? plan.pixelsPerStrip : 0);
 
   for (const {firstPixel, pixels: rowLength} of stripsOfRow(geometry, plan)) {
     const columns = {
@@ -34,7 +34,7 @@ export function runIm2win(geometry: ConvGeometry, plan: Im2winPlan, conv: CpuCon
       for (let row = 0; row < outHeight; ++row) {
         gatherStrip(conv.workspace, input, image, geometry, row, columns);
         const to = image * yStrides.batch + row * yStrides.row;
-        if (plan.tile.nr === 1) {
+        if (plan.target.tile.nr === 1) {
           const {workspace, panels} = conv;
           narrowTiles(workspace, strip.windowStride, rowLength, panels, strip.depth, rowSums);
           const at = to + firstPixel * yStrides.pixel;

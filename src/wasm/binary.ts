@@ -1,13 +1,12 @@
 // What is read and rewritten in a module's bytes. Section numbers are those of the
 // WebAssembly core specification, chapter 5, the binary format.
-import type {Flavour} from '../plan.ts';
-
 /** A kernel file: its bytes, or the module that somebody compiled from them. */
 export type KernelCode = Uint8Array<ArrayBuffer> | WebAssembly.Module;
 
 /** What scripts/build-kernels.ts writes into a kernel file. */
 export interface KernelIdentity {
-  readonly flavour: Flavour;
+  /** What it was compiled for: a column of kernels/targets.def. */
+  readonly target: string;
   /** A fingerprint of the sources: this library calls kernels of its own build only. */
   readonly build: string;
 }
@@ -35,10 +34,10 @@ export const PREAMBLE = [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0];
 
 const IDENTITY = 'im2win';
 
-/** A custom section (5.5.3) that names a kernel file's flavour and build. */
-export function identitySection({flavour, build}: KernelIdentity): Uint8Array {
+/** A custom section (5.5.3) that names a kernel file's target and build. */
+export function identitySection({target, build}: KernelIdentity): Uint8Array {
   const encode = (text: string) => Array.from(text, (character) => character.charCodeAt(0));
-  const body = [IDENTITY.length, ...encode(IDENTITY), ...encode(`${flavour} ${build}`)];
+  const body = [IDENTITY.length, ...encode(IDENTITY), ...encode(`${target} ${build}`)];
   return Uint8Array.from([0, ...unsigned(body.length), ...body]);
 }
 
@@ -46,8 +45,8 @@ export function identitySection({flavour, build}: KernelIdentity): Uint8Array {
 export function identify(code: KernelCode): KernelIdentity | undefined {
   const written = code instanceof Uint8Array ? identityIn(code) : identityOf(code);
   if (written === undefined) return undefined;
-  const [flavour, build] = textOf(written).split(' ');
-  return {flavour: flavour as Flavour, build};
+  const [target, build] = textOf(written).split(' ');
+  return {target, build};
 }
 
 function identityOf(module: WebAssembly.Module): Uint8Array | undefined {

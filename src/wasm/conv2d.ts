@@ -73,7 +73,7 @@ function pack({kernels}: WasmState, job: ConvJob, panels: number, filter: number
   if (plan.algorithm === 'depthwise') return;
   job.set('panels', panels);
   job.set('filter', filter);
-  kernels.im2win_pack(job.offset, 0, Math.ceil(geometry.outChannels / plan.tile.nr), 0);
+  kernels.im2win_pack(job.offset, 0, Math.ceil(geometry.outChannels / plan.target.tile.nr), 0);
 }
 
 /** Integer or boolean values as floats. */

@@ -1,7 +1,8 @@
 import type {Flavour} from '../plan.ts';
 import {PREAMBLE} from './binary.ts';
 
-const FLAVOURS: readonly Flavour[] = ['relaxed', 'strict'];
+/** The better one first. */
+export const FLAVOURS: readonly Flavour[] = ['relaxed', 'strict'];
 
 // Instructions by the WebAssembly core specification, section 5.4.8: vector
 // instructions have the prefix 0xfd and their number in LEB128.

@@ -110,17 +110,19 @@ function filterValues({geometry}: PhaseGroup): number {
   return geometry.filterHeight * geometry.filterWidth * geometry.inChannels * geometry.outChannels;
 }
 
-// Input channels of a task, and dy's values of one that waits for memory.
-const CHANNELS_PER_TASK = 24;
-
 /** The job of every other gradient. */
-export function gradientJob(heap: Heap, offset: number, geometry: ConvGeometry, {block}: GradientPlan): Job {
+export function gradientJob(
+  heap: Heap,
+  offset: number,
+  geometry: ConvGeometry,
+  {target, block}: GradientPlan,
+): Job {
   return new Job(heap, offset, {
     ...geometryFields(geometry),
     rowsPerBlock: block.rows,
     rowsApart: block.apart ? 1 : 0,
     gatheredBytes: aligned(block.inputBytes),
-    channelsPerTask: CHANNELS_PER_TASK,
+    channelsPerTask: target.gradientChannels,
   });
 }
 
@@ -150,7 +152,7 @@ export function runDepthwiseInputGradient(
 export function runFilterGradient(
   state: WasmState,
   geometry: ConvGeometry,
-  {block}: GradientPlan,
+  {target, block}: GradientPlan,
   job: Job,
   tensors: {readonly x: TensorInfo; readonly dy: TensorInfo},
 ): TensorInfo {
@@ -169,7 +171,7 @@ export function runFilterGradient(
   job.set('dy', dy);
   job.set('output', offset);
   if (channelMultiplier === undefined) {
-    const tasks = filterHeight * Math.ceil(inChannels / CHANNELS_PER_TASK);
+    const tasks = filterHeight * Math.ceil(inChannels / target.gradientChannels);
     kernels.im2win_gradient_filter(job.offset, 0, tasks, scratch);
   } else {
     kernels.im2win_depthwise_gradient_filter(job.offset, 0, filterHeight, scratch);

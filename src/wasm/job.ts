@@ -3,12 +3,13 @@ import type {ConvGeometry} from '../geometry.ts';
 import type {OperandStrides} from '../operand.ts';
 import type {ConvPlan, Im2winPlan, WinogradPlan} from '../plan.ts';
 import {filterPlace} from '../taps.ts';
+import {TARGETS} from '../targets.generated.ts';
 import {type ConvTasks, convTasks, scratchBytes} from '../tasks.ts';
 import type {Allocation, Heap} from './heap.ts';
 import {JOB, JOB_WORDS} from './job.generated.ts';
 
-/** The bytes of a scratch's two call descriptors: kernels/call.h. */
-export const CALL_BYTES = 320;
+/** A call descriptor in a scratch, whichever kernels it is for. */
+export const CALL_BYTES = Math.max(TARGETS.relaxed.callBytes, TARGETS.strict.callBytes);
 
 const ALGORITHMS = {im2win: 0, winograd: 1, depthwise: 2} as const;
 const SOURCES = {input: 0, rows: 1, strips: 2} as const;

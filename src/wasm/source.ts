@@ -1,7 +1,8 @@
 import type {Flavour} from '../plan.ts';
+import {TARGETS} from '../targets.generated.ts';
 import {identify, type KernelCode, PREAMBLE, textOf, withSharedMemory} from './binary.ts';
 import {KERNEL_BUILD} from './build.generated.ts';
-import {supportedFlavours} from './detect.ts';
+import {FLAVOURS, supportedFlavours} from './detect.ts';
 import type {KernelModules} from './module.ts';
 
 /** One kernel file. */
@@ -59,7 +60,7 @@ function firstOf(
   return flavours.map((flavour) => source[flavour]).find((file) => file !== undefined);
 }
 
-/** @throws Error if the file is not of this build. */
+/** @throws Error if the file is not of this build, or of a target that this library does not plan for. */
 function checkIdentity({name}: KernelFile, code: KernelCode): Flavour {
   const identity = identify(code);
   if (identity === undefined) {
@@ -74,7 +75,14 @@ function checkIdentity({name}: KernelFile, code: KernelCode): Flavour {
         'that of the .wasm files of the same version of this package.',
     );
   }
-  return identity.flavour;
+  const flavour = FLAVOURS.find((known) => TARGETS[known].name === identity.target);
+  if (flavour === undefined) {
+    const targets = FLAVOURS.map((known) => TARGETS[known].name);
+    throw new Error(
+      `registerIm2win: ${name} is of target '${identity.target}'; allowed: '${targets.join("', '")}'.`,
+    );
+  }
+  return flavour;
 }
 
 function whatItIs(code: KernelCode): string {
