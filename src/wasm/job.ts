@@ -68,8 +68,9 @@ export class Job {
     this.heap = heap;
     this.offset = offset;
     this.word = offset >>> 2;
-    heap.int32().fill(0, this.word, this.word + JOB_WORDS);
-    for (const [name, value] of Object.entries(fields)) this.set(name as Field, value);
+    const words = new Int32Array(JOB_WORDS);
+    for (const name in fields) words[JOB[name as Field]] = fields[name as Field] ?? 0;
+    heap.int32().set(words, this.word);
   }
 
   set(field: Field, value: number): void {
