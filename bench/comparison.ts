@@ -120,9 +120,6 @@ const direct: MakeLayout = (layer) => {
   };
 };
 
-// A block of the matrix that stays in the second-level cache, as the library's do.
-const BLOCK_BYTES = 128 * 1024;
-
 function contender(name: string, makeLayout: MakeLayout, flavour: Flavour): Contender {
   let state: WasmState | undefined;
   let kernels: ComparisonKernels | undefined;
@@ -186,11 +183,11 @@ function runProduct(
   const offsetOf = (tensor: tf.TensorInfo | undefined) =>
     tensor ? (backend.dataIdMap.get(tensor.dataId).memoryOffset ?? 0) : 0;
   const depth = g.filterHeight * g.filterWidth * g.inChannels;
-  const {nr} = TARGETS[flavour].tile;
-  const panelCount = Math.ceil(g.outChannels / nr);
+  const {blockBytes, blockWindows, tile} = TARGETS[flavour];
+  const panelCount = Math.ceil(g.outChannels / tile.nr);
   const panels = state.filters.get(operands.filter.dataId, {
     packing: 'comparison',
-    bytes: 4 * depth * panelCount * nr,
+    bytes: 4 * depth * panelCount * tile.nr,
     keptBytes: Number.POSITIVE_INFINITY,
     pack: (to) => {
       const job = packingJob(state, flavour, g, layout);
@@ -219,10 +216,11 @@ function runProduct(
     windowRowStride,
   );
   const outRowFloats = g.outWidth * g.outChannels;
+  // A block of the matrix stays in the second-level cache: the library's have a panel and rows beside them.
   const rowsPerBlock = Math.max(
     1,
-    Math.floor(BLOCK_BYTES / (4 * windowRowStride)),
-    Math.ceil(96 / g.outWidth),
+    Math.floor((2 * blockBytes) / (4 * windowRowStride)),
+    Math.ceil(blockWindows / g.outWidth),
   );
   for (let image = 0; image < g.batchSize; ++image) {
     const x = offsetOf(operands.x) + 4 * image * g.inHeight * g.inWidth * g.inChannels;

@@ -215,6 +215,8 @@ test('a route of a transposed convolution keeps little, whatever its strides', a
       pad: 'same',
     });
     const plan = planGradient(geometry, 'input', {target: 'relaxed', algorithm: 'auto', winograd: true});
-    expect(JSON.stringify(plan).length).toBeLessThan(20_000);
+    // All plans share one target.
+    const own = JSON.stringify(plan, (key, value) => (key === 'target' ? value.name : value));
+    expect(own.length).toBeLessThan(20_000);
   }
 });
