@@ -2,6 +2,9 @@ import type {CallContext, Family, Kernel, Route} from './family.ts';
 import type {Flavour, PlanWishes} from './plan.ts';
 import type {KernelSource} from './wasm/source.ts';
 
+/** The names of the backends. A list of the backends themselves would bring all their code along. */
+export const BACKEND_NAMES = ['wasm', 'cpu'] as const;
+
 /** A tfjs backend that im2win can serve. */
 export type Im2winBackend = 'wasm' | 'cpu';
 

@@ -36,7 +36,7 @@ export function expectedCost(geometry: ConvGeometry, plan: Im2winPlan | Winograd
   return KINDS.reduce((cost, kind) => cost + work[kind] * costs[kind], 0);
 }
 
-export const KINDS = Object.keys(TARGETS.cpu.costs) as (keyof Work)[];
+export const KINDS = /* @__PURE__ */ Object.keys(TARGETS.cpu.costs) as (keyof Work)[];
 
 export function workOf(geometry: ConvGeometry, plan: Im2winPlan | WinogradPlan): Work {
   return plan.algorithm === 'winograd' ? winogradWork(geometry, plan) : im2winWork(geometry, plan);

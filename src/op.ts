@@ -20,7 +20,7 @@ import {
   util,
 } from '@tensorflow/tfjs-core';
 import {type Activation, checkActivation} from './activation.ts';
-import {BACKENDS} from './backends.ts';
+import {BACKEND_NAMES} from './backend.ts';
 import {IM2WIN_CONV_2D} from './convKernels.ts';
 import {describe, namingOp} from './describe.ts';
 import {type ConvAttributes, readWindows} from './geometry.ts';
@@ -123,13 +123,12 @@ export const im2winConv2d = op({im2winConv2d_}) as typeof im2winConv2d_;
 function checkBackend(): void {
   const backend = getBackend();
   if (getKernel(IM2WIN_CONV_2D, backend) !== undefined) return;
-  const names = BACKENDS.map(({name}) => name);
-  const having = names.filter((name) => getKernel(IM2WIN_CONV_2D, name) !== undefined);
+  const having = BACKEND_NAMES.filter((name) => getKernel(IM2WIN_CONV_2D, name) !== undefined);
   throw new Error(
     `${IN_OP}: backend '${backend}' has no ${IM2WIN_CONV_2D}; ` +
       (having.length > 0
         ? `backends that have it: '${having.join("', '")}'.`
-        : `call registerIm2win() first, which gives it to the ${names.join(' and the ')} backend.`),
+        : `call registerIm2win() first, which gives it to the ${BACKEND_NAMES.join(' and the ')} backend.`),
   );
 }
 

@@ -1,5 +1,5 @@
 import type {Im2winBackend} from './backend.ts';
-import {BACKENDS} from './backends.ts';
+import {BACKEND_NAMES} from './backend.ts';
 import {describe} from './describe.ts';
 import type {Algorithm, Flavour} from './plan.ts';
 
@@ -37,7 +37,6 @@ export interface Im2winOptions {
   maxPackedFilterBytes?: number;
 }
 
-const BACKEND_NAMES = BACKENDS.map(({name}) => name);
 const ALGORITHMS: readonly Algorithm[] = ['auto', 'im2win', 'winograd', 'stock'];
 const SIMD = ['auto', 'relaxed', 'strict'] as const;
 const OPTIONS = ['backends', 'simd', 'algorithm', 'winograd', 'maxPackedFilterBytes'] as const;
