@@ -1,6 +1,7 @@
 // How a convolution's work is shared out: tasks, each of which computes a part of the output that no other
 // touches. A block is sized for caches, a task so that several threads have something to do.
 import {takesFewWindows} from './candidates.ts';
+import {expectedCost} from './cost.ts';
 import {type ConvGeometry, inputRowsUnder} from './geometry.ts';
 import type {ConvPlan, Im2winPlan, WinogradPlan} from './plan.ts';
 
@@ -22,8 +23,13 @@ export interface ConvTasks {
   /** Tasks that share out a block's panels. */
   readonly panelTasks: number;
   readonly channelsPerTask: number;
-  /** All of them. */
+  /** All of them, and those of a block. */
   readonly count: number;
+  readonly perBlock: number;
+  /** Those that may run at the same time. */
+  readonly perStage: number;
+  /** What all of them are expected to take, in steps. */
+  readonly cost: number;
   /** What is gathered for all threads, in bytes. */
   readonly sharedBytes: number;
   /** A thread's scratch behind its call descriptors, in bytes: columns, gathered rows, products, pixels. */
@@ -40,6 +46,9 @@ export interface TaskOptions {
   /** Convolutions that differ in filter and place alone. */
   readonly repeats: number;
 }
+
+/** A step multiplies one value by four, and adds. */
+export const FLOPS_PER_STEP = 8;
 
 const LINE = 64;
 const aligned = (bytes: number) => Math.ceil(bytes / LINE) * LINE;
@@ -58,12 +67,20 @@ export function convTasks(geometry: ConvGeometry, plan: ConvPlan, options: TaskO
   const {rowsPerGather, gatherTasks, ...panels} = shares(geometry, plan, rows, wanted / blocks);
   const planes = geometry.dataFormat === 'NCHW';
   const gathered = aligned(bytesGathered(plan));
+  const perBlock = gatherTasks + options.repeats * panels.panelTasks;
   return {
     ...rows,
     ...panels,
     gatherTasks,
     rowsPerGather,
-    count: blocks * (gatherTasks + options.repeats * panels.panelTasks),
+    count: blocks * perBlock,
+    perBlock,
+    // A depthwise one waits for memory, and takes twice as long for its work.
+    cost:
+      plan.algorithm === 'depthwise'
+        ? work / FLOPS_PER_STEP / (target.leastWork.depthwise / target.leastWork.full)
+        : options.repeats * expectedCost(geometry, plan),
+    perStage: gatherTasks > 0 ? perBlock - gatherTasks : blocks * perBlock,
     sharedBytes: gatherTasks > 0 ? gathered : 0,
     columnBytes: plan.algorithm === 'winograd' ? aligned(plan.columnBytes) : 0,
     gatheredBytes: gathered,
