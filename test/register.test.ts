@@ -260,7 +260,10 @@ describe('refuses', () => {
     [{algorithm: 'fft'}, `algorithm is 'fft'; allowed: 'auto', 'im2win', 'winograd', 'stock'`],
     [{backends: ['webgl']}, `backends is 'webgl'; allowed: 'wasm', 'cpu'`],
     [{backends: []}, 'backends is []'],
-    [{algoritm: 'stock'}, `an option is 'algoritm'; allowed: 'backends', 'numThreads', 'workerUrl', 'simd', 'algorithm'`],
+    [
+      {algoritm: 'stock'},
+      `an option is 'algoritm'; allowed: 'backends', 'numThreads', 'workerUrl', 'simd', 'algorithm'`,
+    ],
     [{numThreads: 0}, 'numThreads is 0; allowed: a whole number from 1 to 16'],
     [{numThreads: 17}, 'numThreads is 17'],
     [{numThreads: '2'}, "numThreads is '2'"],
