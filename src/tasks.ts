@@ -92,6 +92,16 @@ export function convTasks(geometry: ConvGeometry, plan: ConvPlan, options: TaskO
   };
 }
 
+/** The stages of a job, each from its first task to its last, less one. */
+export function stagesOf({count, gatherTasks, perBlock}: ConvTasks): [first: number, last: number][] {
+  if (gatherTasks === 0) return [[0, count]];
+  const stages: [number, number][] = [];
+  for (let first = 0; first < count; first += perBlock) {
+    stages.push([first, first + gatherTasks], [first + gatherTasks, first + perBlock]);
+  }
+  return stages;
+}
+
 /** The bytes of a thread's scratch behind its call descriptors. */
 export function scratchBytes(tasks: ConvTasks): number {
   const {columnBytes, gatherTasks, gatheredBytes, productBytes, pixelBytes} = tasks;

@@ -7,7 +7,7 @@ import {planGradient} from '../src/gradientPlan.ts';
 import {operandStrides} from '../src/operand.ts';
 import type {ConvPlan, Flavour, PlanContext} from '../src/plan.ts';
 import {planOurs} from '../src/planner.ts';
-import {convTasks} from '../src/tasks.ts';
+import {convTasks, stagesOf} from '../src/tasks.ts';
 import {runConv2d} from '../src/wasm/conv2d.ts';
 import {gradientJob, phaseJob, runFilterGradient, runTransposed} from '../src/wasm/gradients.ts';
 import {ConvJob, type Job} from '../src/wasm/job.ts';
@@ -85,18 +85,6 @@ function runShuffled(
   }
 }
 
-/** Tasks in stages, as a pool of threads would run them. */
-function stagesOf({tasks}: ConvJob, repeats: number): [number, number][] {
-  const {gatherTasks, panelTasks, count} = tasks;
-  if (gatherTasks === 0) return [[0, count]];
-  const perBlock = gatherTasks + repeats * panelTasks;
-  const stages: [number, number][] = [];
-  for (let first = 0; first < count; first += perBlock) {
-    stages.push([first, first + gatherTasks], [first + gatherTasks, first + perBlock]);
-  }
-  return stages;
-}
-
 function expectSameBits(world: World, offset: number, count: number, name: string, again: () => void) {
   const bits = new Uint32Array(world.values.buffer, offset, count);
   const serial = bits.slice();
@@ -158,7 +146,7 @@ describe.each(['relaxed', 'strict'] as const)('%s', (flavour) => {
     const count = size(geometry.outShape);
     for (const instances of [2, 3]) {
       expectSameBits(world, output, count, `${name} on ${instances}`, () => {
-        for (const [stage, [from, to]] of stagesOf(job, 1).entries()) {
+        for (const [stage, [from, to]] of stagesOf(job.tasks).entries()) {
           runShuffled(
             world,
             instances,
@@ -237,7 +225,7 @@ describe.each(['relaxed', 'strict'] as const)('%s', (flavour) => {
         runShuffled(world, 3, bytes, shuffled(0, count, 3), (kernels, task, scratch) =>
           kernels.im2win_pack(job.offset, task, task + 1, scratch),
         );
-        for (const [from, to] of stagesOf(job, count)) {
+        for (const [from, to] of stagesOf(job.tasks)) {
           runShuffled(world, 3, job.scratchBytes, shuffled(from, to, 5), (kernels, task, scratch) =>
             kernels.im2win_conv(job.offset, task, task + 1, scratch),
           );

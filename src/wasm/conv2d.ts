@@ -1,5 +1,6 @@
 import type {TensorInfo} from '@tensorflow/tfjs-core';
 import {floatBytes} from '../limits.ts';
+import {stagesOf} from '../tasks.ts';
 import {aligned, type Heap} from './heap.ts';
 import {JOB} from './job.generated.ts';
 import type {ConvJob} from './job.ts';
@@ -59,29 +60,13 @@ export function runConv2d(state: WasmState, job: ConvJob, tensors: ConvTensors):
 
 /** Computes all tasks of a job, stage by stage, with the scratches of so many threads. */
 export function runConvTasks(state: WasmState, job: ConvJob, threads: number, scratch: number): void {
-  const {count, gatherTasks, perBlock, cost} = job.tasks;
+  const {offset, scratchBytes, tasks} = job;
   if (threads === 1) {
-    state.kernels.im2win_conv(job.offset, 0, count, scratch);
+    state.kernels.im2win_conv(offset, 0, tasks.count, scratch);
     return;
   }
-  const run = (first: number, last: number) =>
-    state.run(threads, {
-      kernel: 'im2win_conv',
-      job: job.offset,
-      first,
-      last,
-      cost,
-      scratch,
-      scratchBytes: job.scratchBytes,
-    });
-  if (gatherTasks === 0) {
-    run(0, count);
-    return;
-  }
-  for (let first = 0; first < count; first += perBlock) {
-    run(first, first + gatherTasks);
-    run(first + gatherTasks, first + perBlock);
-  }
+  const stage = {kernel: 'im2win_conv', job: offset, cost: tasks.cost, scratch, scratchBytes} as const;
+  for (const [first, last] of stagesOf(tasks)) state.run(threads, {...stage, first, last});
 }
 
 /** The filter as the kernel reads it, or `undefined` where the call has to pack it first, or packs none. */
