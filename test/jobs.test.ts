@@ -85,6 +85,12 @@ function runShuffled(
   }
 }
 
+/** Has blocks gathered as for several threads, to where nothing else lies. */
+function gatherForAll({state}: World, job: ConvJob): void {
+  const bytes = job.share(2);
+  if (bytes > 0) job.set('gathered', state.heap.allocate(bytes, 'gathered rows').offset);
+}
+
 function expectSameBits(world: World, offset: number, count: number, name: string, again: () => void) {
   const bits = new Uint32Array(world.values.buffer, offset, count);
   const serial = bits.slice();
@@ -144,6 +150,7 @@ describe.each(['relaxed', 'strict'] as const)('%s', (flavour) => {
     const slope = place(operandShape, 4);
     const output = offsetOf(runConv2d(state, job, {x, filter, bias, slope, alpha: 0}));
     const count = size(geometry.outShape);
+    gatherForAll(world, job);
     for (const instances of [2, 3]) {
       expectSameBits(world, output, count, `${name} on ${instances}`, () => {
         for (const [stage, [from, to]] of stagesOf(job.tasks).entries()) {
@@ -221,6 +228,7 @@ describe.each(['relaxed', 'strict'] as const)('%s', (flavour) => {
       world.values.fill(0, output / 4, output / 4 + size(xShape));
       for (const [p, job] of jobs.entries()) {
         const {count} = plan.phases[p].row;
+        gatherForAll(world, job);
         const bytes = job.scratchBytes + 4 * size(filterShape);
         runShuffled(world, 3, bytes, shuffled(0, count, 3), (kernels, task, scratch) =>
           kernels.im2win_pack(job.offset, task, task + 1, scratch),

@@ -37,9 +37,10 @@ export function runConv2d(state: WasmState, job: ConvJob, tensors: ConvTensors):
   const slopeBytes = integers === undefined ? 0 : aligned(floatBytes(integers.shape));
   const threads = state.threadsFor(tasks.perStage, tasks.cost);
   const scratches = threads * job.scratchBytes;
-  const workspace = state.workspace.reserve(scratches + tasks.sharedBytes + repacked + slopeBytes);
+  const sharedBytes = job.share(threads);
+  const workspace = state.workspace.reserve(scratches + sharedBytes + repacked + slopeBytes);
   const gathered = workspace + scratches;
-  const panels = gathered + tasks.sharedBytes;
+  const panels = gathered + sharedBytes;
 
   return makeOutput(state, geometry.outShape, (output) => {
     if (integers !== undefined) writeFloats(state.heap, integers, slopeData, panels + repacked);

@@ -67,7 +67,7 @@ export function runTransposed(
   const scratchBytes = Math.max(
     0,
     ...flippedBytes.map((bytes, p) => packers[p] * bytes),
-    ...jobs.map((job, p) => threads[p] * job.scratchBytes + job.tasks.sharedBytes),
+    ...jobs.map((job, p) => threads[p] * job.scratchBytes + job.share(threads[p])),
   );
   const allPanelBytes = panelBytes.reduce((a, b) => a + b, 0);
   const panels = state.workspace.reserve(allPanelBytes + imageBytes + scratchBytes);
