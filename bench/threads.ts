@@ -89,7 +89,7 @@ async function measureLimit(rounds: number, tick: () => void): Promise<Interval>
   return medianInterval(limits);
 }
 
-/** The time of a job of two equal tasks on two threads, less that of one of them: workers that spin, and that sleep. */
+/** What a job of two equal tasks takes on two threads beyond half of its time: workers that spin, and that sleep. */
 async function measureDispatch(state: WasmState, repetitionCount: number) {
   const layer: Layer = {
     ...PAPER_LAYERS[0],
@@ -102,17 +102,18 @@ async function measureDispatch(state: WasmState, repetitionCount: number) {
   pool.setThreads(2);
   runner.run();
   await sleep(WORKERS_START_MS);
-  const half = timeOf(() => runner.runTask(0));
+  const time = (prepare: () => void, threads: number) => {
+    pool.setThreads(threads);
+    prepare();
+    const start = performance.now();
+    runner.run();
+    return performance.now() - start;
+  };
   const latencies = {spinning: [] as number[], asleep: [] as number[]};
-  for (let repetition = 0; repetition < 5 * repetitionCount; ++repetition) {
-    for (const kind of ['spinning', 'asleep'] as const) {
-      pool.setThreads(2);
-      if (kind === 'spinning') runner.run();
-      else busy(1);
-      const start = performance.now();
-      runner.run();
-      latencies[kind].push(performance.now() - start - half);
-    }
+  for (let repetition = 0; repetition < 10 * repetitionCount; ++repetition) {
+    const alone = time(runner.run, 1);
+    latencies.spinning.push(time(runner.run, 2) - alone / 2);
+    latencies.asleep.push(time(() => busy(1), 2) - alone / 2);
   }
   runner.release();
   return {spinning: medianInterval(latencies.spinning), asleep: medianInterval(latencies.asleep)};

@@ -56,5 +56,11 @@ export const TASK_KERNELS = [
 
 export type TaskKernel = (typeof TASK_KERNELS)[number];
 
-/** How long a thread looks for more to do before it sleeps, and the caller for the others to finish, in milliseconds. */
-export const SPIN_MS = 0.05;
+/**
+ * How long a worker looks for more to do before it sleeps, in milliseconds: longer than most of what stands between two
+ * convolutions of a network, since to be woken takes as long as a small convolution does.
+ */
+export const SPIN_MS = 1;
+
+/** How long the caller looks for the others to finish before it sleeps. */
+export const CALLER_SPIN_MS = 0.1;
