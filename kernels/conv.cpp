@@ -7,7 +7,8 @@
 
 // A thread's scratch: the descriptors of a block and of Winograd's products,
 // then gathered columns, a block's windows or transformed rows, products, and
-// output pixels on their way to planes.
+// output pixels on their way to planes. Where tasks of their own gather for all
+// threads, `gathered` is no part of it but lies in the workspace.
 struct Scratch {
   ConvCall* call;
   ConvCall* product;
@@ -19,7 +20,6 @@ struct Scratch {
 
 IM2WIN_INLINE Scratch scratchAt(const ConvJob* job, char* at) {
   char* columns = at + 2 * kCallBytes;
-  // Gathered by tasks of their own, for all threads, or by each thread.
   char* own = columns + job->columnBytes;
   char* products = own + (job->gatherTasks ? 0 : job->gatheredBytes);
   return {reinterpret_cast<ConvCall*>(at),
@@ -58,17 +58,19 @@ struct Place {
   float* at;
   int32_t row;
   int32_t pixel;
+  Channels channels;
 };
 
 IM2WIN_INLINE Place placeOf(const ConvJob* job, const Scratch& scratch,
                             float* output, const Block& block,
                             Channels channels) {
   if (job->outPlanes) {
-    return {scratch.pixels, job->outWidth * channels.count, channels.count};
+    return {scratch.pixels, job->outWidth * channels.count, channels.count,
+            channels};
   }
   return {output + block.image * job->outImageStride +
               block.row * job->outRowStride + channels.first,
-          job->outRowStride, job->outPixelStride};
+          job->outRowStride, job->outPixelStride, channels};
 }
 
 IM2WIN_INLINE void finishPlace(const ConvJob* job, const Scratch& scratch,
@@ -152,7 +154,8 @@ IM2WIN_INLINE void gatherBlock(const ConvJob* job, const Block& block,
 
 IM2WIN_INLINE void multiplyStrip(const ConvJob* job, const Scratch& scratch,
                                  const float* panels, const Block& block,
-                                 Strip strip, Place place, Channels channels) {
+                                 Strip strip, const Place& place) {
+  const Channels channels = place.channels;
   ConvCall* call = scratch.call;
   const bool byStrips = job->source == kFromStrips;
   const int32_t rowFloats = stripRowFloats(job, strip.pixels);
@@ -221,11 +224,18 @@ IM2WIN_INLINE Transformed transformedOf(const ConvJob* job, int32_t rows,
           count * tiles * depth};
 }
 
+IM2WIN_INLINE Transforms transformsOf(const ConvJob* job) {
+  return {uint32_t(job->points), uint32_t(job->outputs),
+          uint32_t(job->rowPoints), uint32_t(job->rowOutputs)};
+}
+
 // Gathers and transforms rows [first, last) of a block: input rows, or those
 // under a group of output rows. A few tiles at a time.
-IM2WIN_INLINE void transformBlock(const ConvJob* job, const Block& block,
-                                  Part part, float* columns, float* to,
-                                  int32_t first, int32_t last) {
+IM2WIN_INLINE void transformBlock(const ConvJob* job, const Scratch& scratch,
+                                  const Block& block, Part part, int32_t first,
+                                  int32_t last) {
+  float* columns = scratch.columns;
+  float* to = scratch.gathered;
   const Transformed t = transformedOf(job, block.rows, part.tiles);
   const int32_t tileColumns = job->outputs * job->strideWidth;
   for (int32_t r = first; r < last; ++r) {
@@ -245,10 +255,16 @@ IM2WIN_INLINE void transformBlock(const ConvJob* job, const Block& block,
         g.stripStride = (g.columns * job->inChannels + 3) & ~3;
         g.stripStep = t.phases;
         gather(job, columns, imageOf(job, block.image), g);
+        InputTiles tiles;
+        tiles.to =
+            to + r * t.rowFloats + tile * t.depth + phase * t.columnFloats;
+        tiles.count = some;
+        tiles.stride = t.depth;
+        tiles.pointStride = t.pointStride;
         winogradInput(
-            to + r * t.rowFloats + tile * t.depth + phase * t.columnFloats,
-            columns, g.stripStride, some, job->outputs, t.columnFloats, t.depth,
-            t.pointStride, job->rowPoints, job->points);
+            transformsOf(job),
+            {columns, uint32_t(g.stripStride), uint32_t(t.columnFloats)},
+            tiles);
       }
     }
   }
@@ -256,7 +272,8 @@ IM2WIN_INLINE void transformBlock(const ConvJob* job, const Block& block,
 
 IM2WIN_INLINE void multiplyPart(const ConvJob* job, const Scratch& scratch,
                                 const float* panels, const Block& block,
-                                Part part, Place place, Channels channels) {
+                                Part part, const Place& place) {
+  const Channels channels = place.channels;
   const Transformed t = transformedOf(job, block.rows, part.tiles);
   const bool nested = job->rowPoints > 1;
   const int32_t pixel = part.firstTile * job->outputs;
@@ -290,10 +307,9 @@ IM2WIN_INLINE void multiplyPart(const ConvJob* job, const Scratch& scratch,
   call->outPixelStride = place.pixel;
   call->outRowStride = place.row;
   writeEpilogue(call, job, block, pixel, 1, channels);
-  winogradProducts(call, product, scratch.gathered,
-                   place.at + pixel * place.pixel, block.rows, job->outputs,
-                   pixels, scratch.products, job->points, job->group,
-                   job->rowPoints, job->rowOutputs);
+  winogradProducts(call, product, transformsOf(job), scratch.gathered,
+                   {place.at + pixel * place.pixel, uint32_t(block.rows)},
+                   {scratch.products, uint32_t(job->group)});
 }
 
 // Depthwise.
@@ -314,11 +330,14 @@ IM2WIN_INLINE void depthwiseBlock(const ConvJob* job, const Scratch& scratch,
   } else {
     in.padTop -= block.row * job->strideHeight;
   }
-  depthwiseRows(call, x, job->filter, place.at, block.rows, in.count,
-                job->inWidth, job->inChannels, job->multiplier,
-                job->filterHeight, job->filterWidth, job->rowTaps,
-                job->strideHeight, job->strideWidth, in.dilation,
-                job->dilationWidth, in.padTop, job->padLeft);
+  const DepthwiseFilter filter = {job->filter, uint32_t(job->inChannels),
+                                  uint32_t(job->multiplier), job->rowTaps};
+  const Side down = {in.count, job->filterHeight, job->strideHeight,
+                     in.dilation, in.padTop};
+  const Side across = {job->inWidth, job->filterWidth, job->strideWidth,
+                       job->dilationWidth, job->padLeft};
+  depthwiseRows(call, x, filter, {place.at, uint32_t(block.rows)}, down,
+                across);
 }
 
 // Tasks.
@@ -329,7 +348,7 @@ IM2WIN_INLINE void gatherTask(const ConvJob* job, const Scratch& scratch,
   if (job->algorithm == kWinograd) {
     const Part part = partOf(job, block.strip);
     const int32_t count = transformedOf(job, block.rows, part.tiles).count;
-    transformBlock(job, block, part, scratch.columns, scratch.gathered, first,
+    transformBlock(job, scratch, block, part, first,
                    least(first + job->rowsPerGather, count));
   } else {
     gatherBlock(job, block, stripOf(job, block.strip), scratch.gathered, first,
@@ -337,13 +356,18 @@ IM2WIN_INLINE void gatherTask(const ConvJob* job, const Scratch& scratch,
   }
 }
 
+// What differs from repeat to repeat.
+struct Repeat {
+  const float* panels;
+  float* output;
+};
+
 // The channels of a block that are a task's. What the thread's scratch holds of
 // this block already is not gathered again.
 IM2WIN_INLINE void multiplyTask(const ConvJob* job, const Scratch& scratch,
-                                const float* panels, float* output,
-                                const Block& block, Channels channels,
-                                bool gathered) {
-  const Place place = placeOf(job, scratch, output, block, channels);
+                                Repeat repeat, const Block& block,
+                                Channels channels, bool gathered) {
+  const Place place = placeOf(job, scratch, repeat.output, block, channels);
   if (job->algorithm == kDepthwise) {
     depthwiseBlock(job, scratch, block, place);
   } else {
@@ -351,10 +375,10 @@ IM2WIN_INLINE void multiplyTask(const ConvJob* job, const Scratch& scratch,
       if (job->algorithm == kWinograd) {
         const Part part = partOf(job, s);
         if (!gathered) {
-          transformBlock(job, block, part, scratch.columns, scratch.gathered, 0,
+          transformBlock(job, scratch, block, part, 0,
                          transformedOf(job, block.rows, part.tiles).count);
         }
-        multiplyPart(job, scratch, panels, block, part, place, channels);
+        multiplyPart(job, scratch, repeat.panels, block, part, place);
       } else {
         const Strip strip = stripOf(job, s);
         if (strip.pixels == 0) continue;
@@ -362,7 +386,7 @@ IM2WIN_INLINE void multiplyTask(const ConvJob* job, const Scratch& scratch,
           gatherBlock(job, block, strip, scratch.gathered, 0,
                       rowsToGather(job, block));
         }
-        multiplyStrip(job, scratch, panels, block, strip, place, channels);
+        multiplyStrip(job, scratch, repeat.panels, block, strip, place);
       }
     }
   }
@@ -401,9 +425,10 @@ void im2win_conv(const ConvJob* job, uint32_t first, uint32_t last, char* at) {
         (own - gathers - repeat * panelTasks) * channelsPerTask;
     const Channels channels = {
         channel, least(channelsPerTask, job->outChannels - channel)};
-    multiplyTask(job, scratch, job->panels + repeat * job->repeatPanelFloats,
-                 job->output + repeat * job->repeatOutputFloats, block,
-                 channels, gathers != 0 || (holds && held == number));
+    multiplyTask(job, scratch,
+                 {job->panels + repeat * job->repeatPanelFloats,
+                  job->output + repeat * job->repeatOutputFloats},
+                 block, channels, gathers != 0 || (holds && held == number));
     held = number;
   }
 }

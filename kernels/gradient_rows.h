@@ -12,6 +12,16 @@ struct ImageRows {
   int32_t outRows;
 };
 
+// Pixels of an image and those of dy that a tap multiplies them by: `pixels` of
+// each of `rows` rows. Strides are in floats.
+struct PixelPairs {
+  const float* x;
+  const float* dy;
+  uint32_t rows, pixels;
+  uint32_t xPixel, xRow;
+  uint32_t dyPixel, dyRow;
+};
+
 // Image after image; of planes block after block, gathered to `at`.
 template <typename Run>
 IM2WIN_INLINE void forEachRows(const ConvJob* job, float* at, Run run) {
@@ -46,13 +56,7 @@ IM2WIN_INLINE void forEachRows(const ConvJob* job, float* at, Run run) {
   }
 }
 
-// Output positions [first, last) whose input position, position * stride +
-// offset, is inside.
-struct Inside {
-  int32_t first;
-  int32_t last;
-};
-
+// Output positions whose input position, position * stride + offset, is inside.
 IM2WIN_INLINE Inside insideOf(int32_t offset, int32_t stride, int32_t input,
                               int32_t output) {
   const int32_t first = offset >= 0 ? 0 : (stride - 1 - offset) / stride;
