@@ -58,19 +58,17 @@ struct Place {
   float* at;
   int32_t row;
   int32_t pixel;
-  Channels channels;
 };
 
 IM2WIN_INLINE Place placeOf(const ConvJob* job, const Scratch& scratch,
                             float* output, const Block& block,
                             Channels channels) {
   if (job->outPlanes) {
-    return {scratch.pixels, job->outWidth * channels.count, channels.count,
-            channels};
+    return {scratch.pixels, job->outWidth * channels.count, channels.count};
   }
   return {output + block.image * job->outImageStride +
               block.row * job->outRowStride + channels.first,
-          job->outRowStride, job->outPixelStride, channels};
+          job->outRowStride, job->outPixelStride};
 }
 
 IM2WIN_INLINE void finishPlace(const ConvJob* job, const Scratch& scratch,
@@ -154,8 +152,7 @@ IM2WIN_INLINE void gatherBlock(const ConvJob* job, const Block& block,
 
 IM2WIN_INLINE void multiplyStrip(const ConvJob* job, const Scratch& scratch,
                                  const float* panels, const Block& block,
-                                 Strip strip, const Place& place) {
-  const Channels channels = place.channels;
+                                 Strip strip, Place place, Channels channels) {
   ConvCall* call = scratch.call;
   const bool byStrips = job->source == kFromStrips;
   const int32_t rowFloats = stripRowFloats(job, strip.pixels);
@@ -231,11 +228,9 @@ IM2WIN_INLINE Transforms transformsOf(const ConvJob* job) {
 
 // Gathers and transforms rows [first, last) of a block: input rows, or those
 // under a group of output rows. A few tiles at a time.
-IM2WIN_INLINE void transformBlock(const ConvJob* job, const Scratch& scratch,
-                                  const Block& block, Part part, int32_t first,
-                                  int32_t last) {
-  float* columns = scratch.columns;
-  float* to = scratch.gathered;
+IM2WIN_INLINE void transformBlock(const ConvJob* job, const Block& block,
+                                  Part part, float* columns, float* to,
+                                  int32_t first, int32_t last) {
   const Transformed t = transformedOf(job, block.rows, part.tiles);
   const int32_t tileColumns = job->outputs * job->strideWidth;
   for (int32_t r = first; r < last; ++r) {
@@ -272,8 +267,7 @@ IM2WIN_INLINE void transformBlock(const ConvJob* job, const Scratch& scratch,
 
 IM2WIN_INLINE void multiplyPart(const ConvJob* job, const Scratch& scratch,
                                 const float* panels, const Block& block,
-                                Part part, const Place& place) {
-  const Channels channels = place.channels;
+                                Part part, Place place, Channels channels) {
   const Transformed t = transformedOf(job, block.rows, part.tiles);
   const bool nested = job->rowPoints > 1;
   const int32_t pixel = part.firstTile * job->outputs;
@@ -348,7 +342,7 @@ IM2WIN_INLINE void gatherTask(const ConvJob* job, const Scratch& scratch,
   if (job->algorithm == kWinograd) {
     const Part part = partOf(job, block.strip);
     const int32_t count = transformedOf(job, block.rows, part.tiles).count;
-    transformBlock(job, scratch, block, part, first,
+    transformBlock(job, block, part, scratch.columns, scratch.gathered, first,
                    least(first + job->rowsPerGather, count));
   } else {
     gatherBlock(job, block, stripOf(job, block.strip), scratch.gathered, first,
@@ -356,18 +350,13 @@ IM2WIN_INLINE void gatherTask(const ConvJob* job, const Scratch& scratch,
   }
 }
 
-// What differs from repeat to repeat.
-struct Repeat {
-  const float* panels;
-  float* output;
-};
-
 // The channels of a block that are a task's. What the thread's scratch holds of
 // this block already is not gathered again.
 IM2WIN_INLINE void multiplyTask(const ConvJob* job, const Scratch& scratch,
-                                Repeat repeat, const Block& block,
-                                Channels channels, bool gathered) {
-  const Place place = placeOf(job, scratch, repeat.output, block, channels);
+                                const float* panels, float* output,
+                                const Block& block, Channels channels,
+                                bool gathered) {
+  const Place place = placeOf(job, scratch, output, block, channels);
   if (job->algorithm == kDepthwise) {
     depthwiseBlock(job, scratch, block, place);
   } else {
@@ -375,10 +364,10 @@ IM2WIN_INLINE void multiplyTask(const ConvJob* job, const Scratch& scratch,
       if (job->algorithm == kWinograd) {
         const Part part = partOf(job, s);
         if (!gathered) {
-          transformBlock(job, scratch, block, part, 0,
+          transformBlock(job, block, part, scratch.columns, scratch.gathered, 0,
                          transformedOf(job, block.rows, part.tiles).count);
         }
-        multiplyPart(job, scratch, repeat.panels, block, part, place);
+        multiplyPart(job, scratch, panels, block, part, place, channels);
       } else {
         const Strip strip = stripOf(job, s);
         if (strip.pixels == 0) continue;
@@ -386,7 +375,7 @@ IM2WIN_INLINE void multiplyTask(const ConvJob* job, const Scratch& scratch,
           gatherBlock(job, block, strip, scratch.gathered, 0,
                       rowsToGather(job, block));
         }
-        multiplyStrip(job, scratch, repeat.panels, block, strip, place);
+        multiplyStrip(job, scratch, panels, block, strip, place, channels);
       }
     }
   }
@@ -425,10 +414,9 @@ void im2win_conv(const ConvJob* job, uint32_t first, uint32_t last, char* at) {
         (own - gathers - repeat * panelTasks) * channelsPerTask;
     const Channels channels = {
         channel, least(channelsPerTask, job->outChannels - channel)};
-    multiplyTask(job, scratch,
-                 {job->panels + repeat * job->repeatPanelFloats,
-                  job->output + repeat * job->repeatOutputFloats},
-                 block, channels, gathers != 0 || (holds && held == number));
+    multiplyTask(job, scratch, job->panels + repeat * job->repeatPanelFloats,
+                 job->output + repeat * job->repeatOutputFloats, block,
+                 channels, gathers != 0 || (holds && held == number));
     held = number;
   }
 }
