@@ -93,7 +93,7 @@ type Rows = Pick<
   | 'stripsPerBlock'
 >;
 
-/** Blocks: those of the plan, or smaller ones where nothing is gathered and no filter read anew for each. */
+/** The plan's blocks; or smaller ones, where nothing is gathered, and the filter is not read anew for each block. */
 function rowsOf(geometry: ConvGeometry, plan: ConvPlan, options: TaskOptions, wanted: number): Rows {
   const {batchSize, outHeight, outWidth} = geometry;
   const planes = geometry.dataFormat === 'NCHW';
@@ -143,8 +143,8 @@ function rowsOf(geometry: ConvGeometry, plan: ConvPlan, options: TaskOptions, wa
 }
 
 /**
- * Where there are fewer blocks than tasks are wanted, a block's panels are shared out; and if its rows are
- * gathered, that is a step before, with tasks of its own.
+ * Shares out a block's panels where there are fewer blocks than tasks are wanted. If the block's rows are
+ * gathered, tasks of their own do so before.
  *
  * @param perBlock Tasks wanted of a block.
  */
