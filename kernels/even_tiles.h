@@ -57,10 +57,11 @@ IM2WIN_NOINLINE void evenTiles(const ConvCall* call, Panels panels,
   const uint32_t windowStride = call->windowStride;
   const uint32_t pixelStride = call->outPixelStride;
   for (; panels.count != 0; --panels.count) {
-    f32x4 first[kNV];
-    IM2WIN_UNROLL for (uint32_t v = 0; v < kNV; ++v) {
-      first[v] = panels.bias ? load(panels.bias + 4 * v) : splat(0.0f);
-    }
+    const auto firstOf = [&](int v) __attribute__((always_inline)) {
+      return panels.bias ? load(panels.bias + 4 * v) : splat(0.0f);
+    };
+    // What a panel of fewer vectors does not use is not loaded.
+    const f32x4 first[] = {firstOf(0), firstOf(1), firstOf(2), firstOf(3)};
     const float* row = panels.values;
     const float* a = stretch.a;
     float* c = stretch.c;
@@ -98,8 +99,7 @@ IM2WIN_NOINLINE void evenTiles(const ConvCall* call, Panels panels,
                                    pin(window[i]);
                                  }
                                };
-      uint32_t segment = segments;
-      do {
+      for (uint32_t segment = segments; segment != 0; --segment) {
         uint32_t k = length;
         for (; k >= 8; k -= 8) {
           IM2WIN_UNROLL for (int s = 0; s < 8; ++s) {
@@ -117,7 +117,7 @@ IM2WIN_NOINLINE void evenTiles(const ConvCall* call, Panels panels,
           forward(1, 1);
         }
         forward(0, gap);
-      } while (--segment != 0);
+      }
       float* to = c;
       IM2WIN_UNROLL for (int i = 0; i < MR; ++i) {
         IM2WIN_UNROLL for (uint32_t v = 0; v < kNV; ++v) {
