@@ -83,7 +83,7 @@ struct TapRows {
 // the input are left out. They are the first LEFT and the last RIGHT ones, and
 // at an EDGE all but those `inside`, of which the first is less than KW.
 template <typename Vector, int KW, int S, int T, bool EDGE, int LEFT, int RIGHT>
-IM2WIN_INLINE void columns(Vector* sum, TapRows rows, Inside inside) {
+IM2WIN_INLINE void columns(Vector* sum, TapRows rows, Range inside) {
   for (; rows.count != 0; --rows.count) {
     Vector tap[KW];
     IM2WIN_UNROLL for (int kw = 0; kw < KW; ++kw) {
@@ -123,8 +123,8 @@ struct RowPixels {
 template <typename Vector, int KW, int S, int T, bool EDGE, int LEFT = 0,
           int RIGHT = 0>
 IM2WIN_NOINLINE void depthwiseTile(const ConvCall* call, TapRows rows,
-                                   RowPixels pixels, Channels channels,
-                                   Inside inside, Ahead ahead) {
+                                   RowPixels pixels, Range channels,
+                                   Range inside, Ahead ahead) {
   constexpr uint32_t LANES = lanesOf<Vector>;
   ahead.at += LEFT * rows.channels;
   // Read before anything is stored: the compiler cannot know that no store
@@ -134,8 +134,7 @@ IM2WIN_NOINLINE void depthwiseTile(const ConvCall* call, TapRows rows,
   const Vector low = both<Vector>(loadSplat(&call->low));
   const f32x4 high = highOf(call);
   const uint32_t outPixelStride = call->outPixelStride;
-  const uint32_t end = channels.first + channels.count;
-  for (uint32_t n = channels.first; n < end; n += LANES) {
+  for (uint32_t n = channels.first; n < uint32_t(channels.last); n += LANES) {
     if (!EDGE) {
       IM2WIN_UNROLL for (int s = 0; s < S; ++s) {
         IM2WIN_UNROLL for (uint32_t at = 0; at < T * S * LANES; at += kLine) {
@@ -270,25 +269,24 @@ IM2WIN_INLINE void depthwiseRow(const ConvCall* call, TapRows rows, Pixel first,
     const int32_t begin = -w;
     const int32_t end = across.size - w;
 #define IM2WIN_INSIDE(T) (left >= T && begin <= 0 && end >= (T - 1) * S + KW)
-#define IM2WIN_TILE(Vector, T, EDGE, FROM, COUNT)                       \
-  depthwiseTile<Vector, KW, S, T, EDGE>(                                \
-      call, own, {pixel, uint32_t(left < T ? left : T)}, {FROM, COUNT}, \
+#define IM2WIN_TILE(Vector, T, EDGE, FROM, TO)                       \
+  depthwiseTile<Vector, KW, S, T, EDGE>(                             \
+      call, own, {pixel, uint32_t(left < T ? left : T)}, {FROM, TO}, \
       {begin, end}, {ahead.at + at, ahead.step})
     // A tile is eight vectors of sums. At stride 2, where pixels share few of
     // their columns, it has half the pixels and twice the channels.
     if constexpr (KW == 3 && S == 2) {
       const int32_t pairs = whole & ~7;
-      const int32_t rest = whole - pairs;
       if (IM2WIN_INSIDE(kPixels / 2)) {
         IM2WIN_TILE(f32x8, kPixels / 2, false, 0, pairs);
-        if (rest != 0) IM2WIN_TILE(f32x4, kPixels / 2, false, pairs, rest);
+        if (pairs < whole) IM2WIN_TILE(f32x4, kPixels / 2, false, pairs, whole);
       } else {
         if (left > kPixels / 4) {
           IM2WIN_TILE(f32x8, kPixels / 2, true, 0, pairs);
         } else {
           IM2WIN_TILE(f32x8, kPixels / 4, true, 0, pairs);
         }
-        if (rest != 0) IM2WIN_TILE(f32x4, kPixels / 2, true, pairs, rest);
+        if (pairs < whole) IM2WIN_TILE(f32x4, kPixels / 2, true, pairs, whole);
       }
       j += left > kPixels / 4 ? kPixels / 2 : kPixels / 4;
     } else if (KW == 3 && left >= kFewer && begin <= 1 &&

@@ -25,9 +25,9 @@ struct GradientSide {
   int32_t dilation;
 };
 
-// The taps [first, last) of a side that see a pixel of dy, as far as the stride
-// allows.
-IM2WIN_INLINE Inside tapsOnto(GradientSide side) {
+// The taps [first, last) of a side that reach dy. A stride lets some of them
+// see no pixel of it.
+IM2WIN_INLINE Range tapsOnto(GradientSide side) {
   return {
       firstTap(side.at - (side.outputs - 1) * side.stride, side.dilation),
       side.at < 0 ? 0 : least(side.taps, side.at / side.dilation + 1),
@@ -43,8 +43,8 @@ IM2WIN_NOINLINE void inputPixel(float* to, const float* dy, const float* filter,
   for (uint32_t n = 0; n < inChannels; n += 4) {
     storeLanes(to + n, splat(0.0f), inChannels - n);
   }
-  const Inside rows = tapsOnto(down);
-  const Inside columns = tapsOnto(across);
+  const Range rows = tapsOnto(down);
+  const Range columns = tapsOnto(across);
   for (int32_t kh = rows.first; kh < rows.last; ++kh) {
     const int32_t h = down.at - kh * down.dilation;
     const int32_t row = h / down.stride;
@@ -139,15 +139,15 @@ void im2win_depthwise_gradient_filter(const ConvJob* job, uint32_t first,
     forEachRows(
         job, at, [&](const ImageRows& rows) __attribute__((always_inline)) {
           const int32_t h = int32_t(kh) * rows.in.dilation - rows.in.padTop;
-          const Inside down =
+          const Range down =
               insideOf(h, job->strideHeight, rows.in.count, rows.outRows);
           if (down.first >= down.last) return;
-          const Inside seen =
+          const Range seen =
               tapsSeen(job->padLeft, job->strideWidth, job->dilationWidth,
                        job->filterWidth, inWidth, outWidth);
           for (int32_t kw = seen.first; kw < seen.last; ++kw) {
             const int32_t w = kw * job->dilationWidth - job->padLeft;
-            const Inside across =
+            const Range across =
                 insideOf(w, job->strideWidth, inWidth, outWidth);
             if (down.first >= down.last || across.first >= across.last)
               continue;

@@ -89,9 +89,9 @@ IM2WIN_INLINE void filterRow(const ConvJob* job, const ImageRows& rows,
   const uint32_t xPixel = job->strideWidth * inChannels;
   const uint32_t xRow = job->strideHeight * job->inWidth * inChannels;
   const uint32_t dyRow = outWidth * outChannels;
-  const Inside down = insideOf(kh * rows.in.dilation - rows.in.padTop,
-                               job->strideHeight, rows.in.count, rows.outRows);
-  const Inside seen =
+  const Range down = insideOf(kh * rows.in.dilation - rows.in.padTop,
+                              job->strideHeight, rows.in.count, rows.outRows);
+  const Range seen =
       tapsSeen(job->padLeft, job->strideWidth, job->dilationWidth,
                job->filterWidth, job->inWidth, outWidth);
   for (int32_t block = 0; block < rows.outRows; block += blockRows) {
@@ -100,7 +100,7 @@ IM2WIN_INLINE void filterRow(const ConvJob* job, const ImageRows& rows,
     if (bottom <= top) continue;
     for (int32_t kw = seen.first; kw < seen.last; ++kw) {
       const int32_t w = kw * job->dilationWidth - job->padLeft;
-      const Inside across =
+      const Range across =
           insideOf(w, job->strideWidth, job->inWidth, outWidth);
       const int32_t left = across.first;
       const int32_t pixels = across.last - left;

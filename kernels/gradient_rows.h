@@ -57,8 +57,8 @@ IM2WIN_INLINE void forEachRows(const ConvJob* job, float* at, Run run) {
 }
 
 // Output positions whose input position, position * stride + offset, is inside.
-IM2WIN_INLINE Inside insideOf(int32_t offset, int32_t stride, int32_t input,
-                              int32_t output) {
+IM2WIN_INLINE Range insideOf(int32_t offset, int32_t stride, int32_t input,
+                             int32_t output) {
   const int32_t first = offset >= 0 ? 0 : (stride - 1 - offset) / stride;
   const int32_t last =
       input > offset ? (input - offset + stride - 1) / stride : 0;
@@ -66,8 +66,8 @@ IM2WIN_INLINE Inside insideOf(int32_t offset, int32_t stride, int32_t input,
 }
 
 // Taps [first, last) of a filter's side that some output sees inside the input.
-IM2WIN_INLINE Inside tapsSeen(int32_t pad, int32_t stride, int32_t dilation,
-                              int32_t taps, int32_t input, int32_t output) {
+IM2WIN_INLINE Range tapsSeen(int32_t pad, int32_t stride, int32_t dilation,
+                             int32_t taps, int32_t input, int32_t output) {
   const int32_t from = pad - (output - 1) * stride;
   return {from <= 0 ? 0 : (from + dilation - 1) / dilation,
           least(taps, pad + input > 0 ? (pad + input - 1) / dilation + 1 : 0)};

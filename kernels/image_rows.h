@@ -17,8 +17,8 @@ IM2WIN_INLINE InputRows allRows(const ConvJob* job) {
   return {job->inHeight, job->padTop, job->dilationHeight};
 }
 
-// What of some columns, taps or positions is inside: [first, last).
-struct Inside {
+// Columns, taps, positions or channels [first, last).
+struct Range {
   int32_t first;
   int32_t last;
 };
