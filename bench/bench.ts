@@ -2,6 +2,7 @@
 import {createRequire} from 'node:module';
 import os from 'node:os';
 import * as tf from '@tensorflow/tfjs-core';
+import {registerIm2win} from 'tfjs-im2win';
 import type {Contender} from './contender.ts';
 import type {Layer} from './layer.ts';
 import {measureLayer, type Row, type Skipped} from './measure.ts';
@@ -31,6 +32,8 @@ export interface BenchRun {
   readonly layers: readonly Layer[];
   readonly contenders: readonly Contender[];
   readonly repetitions: number;
+  /** The most threads of a contender. */
+  readonly numThreads: number;
 }
 
 /** @throws Error if two contenders' outputs differ by more than rounding. */
@@ -40,8 +43,9 @@ export async function runBench({
   layers,
   contenders,
   repetitions,
+  numThreads,
 }: BenchRun): Promise<BenchResult> {
-  await loadBackend(backend);
+  await loadBackend(backend, numThreads);
   const peaks = measurePeaks();
   const rows: Row[] = [];
   const skipped: Skipped[] = [];
@@ -61,7 +65,7 @@ export async function runBench({
   return {machine: describeMachine(), backend, simd, repetitions, peaks, rows, skipped};
 }
 
-async function loadBackend(backend: string): Promise<void> {
+async function loadBackend(backend: string, numThreads: number): Promise<void> {
   const name = `@tensorflow/tfjs-backend-${backend}`;
   try {
     await import(name);
@@ -73,7 +77,15 @@ async function loadBackend(backend: string): Promise<void> {
         `Or, without a project: npx -p tfjs-im2win -p ${name} tfjs-im2win bench`,
     );
   }
+  await startBackend(backend, numThreads);
+}
+
+/** Starts a backend; wasm's heap is one that so many threads can share. */
+export async function startBackend(backend: string, numThreads: number): Promise<void> {
+  const registration =
+    backend === 'wasm' ? await registerIm2win({backends: [backend], numThreads}) : undefined;
   await tf.setBackend(backend);
+  registration?.unregister();
 }
 
 export function describeMachine(): BenchResult['machine'] {

@@ -34,6 +34,8 @@ export interface Contender {
   run(layer: Layer, operands: LayerOperands): Output | Promise<Output>;
   /** What the layer has needed since `start`; missing where it cannot be known. */
   ownBytes?(layer: Layer): OwnBytes | undefined;
+  /** Called when all contenders have made their first call, before anything is timed. */
+  settle?(layer: Layer, operands: LayerOperands): Promise<void>;
   /** Called after a layer: gives everything back. */
   stop?(): void | Promise<void>;
   /** How the layer was computed, where that is not the contender's name. */
@@ -42,20 +44,42 @@ export interface Contender {
 
 export const OWN_ALGORITHMS = ['stock', 'im2win', 'winograd', 'auto'] as const satisfies readonly Algorithm[];
 
-/** The algorithms that a registration switches between, stock among them. */
-export function registeredContenders(backend: string, simd: Im2winOptions['simd']): Contender[] {
+// Workers are there some ten milliseconds after the first call that wants them.
+const WORKERS_START_MS = 150;
+
+/**
+ * The algorithms that a registration switches between, stock among them, on one thread; and `auto` on others.
+ *
+ * @param threads How many threads `auto` runs on, one after the other.
+ */
+export function registeredContenders(
+  backend: string,
+  simd: Im2winOptions['simd'],
+  threads: readonly number[] = [1],
+): Contender[] {
   let registration: Im2winRegistration | undefined;
-  return OWN_ALGORITHMS.map((algorithm) => ({
-    name: algorithm,
+  const numThreads = Math.max(...threads);
+  const kinds = [
+    ...OWN_ALGORITHMS.filter((algorithm) => algorithm !== 'auto').map((algorithm) => ({algorithm, count: 1})),
+    ...threads.map((count) => ({algorithm: 'auto' as const, count})),
+  ];
+  return kinds.map(({algorithm, count}) => ({
+    name: threadedName(algorithm, count),
     async start() {
       registration?.unregister();
-      registration = await registerIm2win({simd});
+      registration = await registerIm2win({simd, numThreads});
+    },
+    async settle(layer, operands) {
+      if (count === 1) return;
+      this.run(layer, operands);
+      await new Promise((resolve) => setTimeout(resolve, WORKERS_START_MS));
     },
     stop() {
       registration?.unregister();
     },
     run(layer, operands) {
       registration?.setAlgorithm(algorithm);
+      if (numThreads > 1) registration?.setNumThreads(count);
       return runKernel(layer, operands);
     },
     ownBytes({xShape, filterShape, ...layer}) {
@@ -78,6 +102,11 @@ export function registeredContenders(backend: string, simd: Im2winOptions['simd'
     },
     route: () => registration?.report().at(-1)?.algorithm ?? algorithm,
   }));
+}
+
+/** The name of a contender on so many threads. */
+export function threadedName(name: string, threads: number): string {
+  return threads === 1 ? name : `${name} ×${threads}`;
 }
 
 export function runKernel(layer: Layer, operands: LayerOperands): tf.Tensor {

@@ -68,6 +68,7 @@ export async function measureLayer(
   }
   for (const runner of runners) checkOutput(layer, runners[0], runner);
 
+  for (const {contender} of runners) await contender.settle?.(layer, operands);
   // A later contender's start may have dropped an earlier one's packed filter.
   for (const {contender} of runners) (await contender.run(layer, operands)).dispose();
 

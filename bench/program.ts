@@ -3,6 +3,7 @@ import {existsSync, writeFileSync} from 'node:fs';
 import path from 'node:path';
 import {Command, InvalidArgumentError, Option} from 'commander';
 import type {Flavour} from 'tfjs-im2win';
+import {defaultThreads} from '../src/wasm/threads/cores.ts';
 import {runBench} from './bench.ts';
 import {type Contender, registeredContenders} from './contender.ts';
 import {readLayers} from './layers.ts';
@@ -14,6 +15,7 @@ interface Options {
   layers: string;
   contenders?: string[];
   simd: 'auto' | Flavour;
+  threads: number[];
   reps: number;
   over: number;
   json?: string;
@@ -41,6 +43,12 @@ export function benchCommand(more: (simd: Options['simd']) => Contender[]): Comm
         .choices(['auto', 'relaxed', 'strict'])
         .default('auto'),
     )
+    .option(
+      '--threads <counts>',
+      "comma-separated: how many threads 'auto' runs on, in turn; all others run on one. Of the wasm backend",
+      threadCounts,
+      [...new Set([1, defaultThreads()])],
+    )
     .option('--reps <n>', 'repetitions of each contender on each layer', repetitions, 21)
     .option(
       '--over <ms>',
@@ -57,8 +65,9 @@ export function benchCommand(more: (simd: Options['simd']) => Contender[]): Comm
     )
     .action(async (options: Options) => {
       const layers = readLayers(options.layers);
+      const threads = options.backend === 'wasm' ? options.threads : [1];
       const all = [
-        ...registeredContenders(options.backend, options.simd),
+        ...registeredContenders(options.backend, options.simd, threads),
         ...(options.backend === 'wasm' ? more(options.simd) : []),
       ];
       const contenders = choose(all, options.contenders);
@@ -68,6 +77,7 @@ export function benchCommand(more: (simd: Options['simd']) => Contender[]): Comm
         layers,
         contenders,
         repetitions: options.reps,
+        numThreads: Math.max(...threads),
       });
       const json = `${JSON.stringify(result, undefined, 2)}\n`;
       if (options.json === '-') process.stdout.write(json);
@@ -91,6 +101,14 @@ function choose(all: readonly Contender[], names: readonly string[] | undefined)
   });
 }
 
+export function threadCounts(text: string): number[] {
+  const counts = text.split(',').map(Number);
+  if (!counts.every((count) => Number.isInteger(count) && count >= 1 && count <= 16)) {
+    throw new InvalidArgumentError('They must be whole numbers from 1 to 16.');
+  }
+  return [...new Set(counts)];
+}
+
 /** Checked before the minutes that the benchmark takes. */
 function outputFile(file: string): string {
   if (!existsSync(path.dirname(file))) throw new InvalidArgumentError('Its folder does not exist.');
@@ -103,7 +121,7 @@ function milliseconds(text: string): number {
   return value;
 }
 
-function repetitions(text: string): number {
+export function repetitions(text: string): number {
   const value = Number(text);
   if (!Number.isInteger(value) || value < 1)
     throw new InvalidArgumentError('It must be a whole number of at least 1.');

@@ -25,7 +25,7 @@ IM2WIN_INLINE Scratch scratchAt(const ConvJob* job, char* at) {
   return {reinterpret_cast<ConvCall*>(at),
           reinterpret_cast<ConvCall*>(at + kCallBytes),
           reinterpret_cast<float*>(columns),
-          job->gatherTasks ? job->gathered : reinterpret_cast<float*>(own),
+          reinterpret_cast<float*>(own),
           reinterpret_cast<float*>(products),
           reinterpret_cast<float*>(products + job->productBytes)};
 }
@@ -382,36 +382,52 @@ IM2WIN_INLINE void multiplyTask(const ConvJob* job, const Scratch& scratch,
   finishPlace(job, scratch, block, channels);
 }
 
+// Where the rows of a block are that were gathered for all threads.
+IM2WIN_INLINE float* gatheredFor(const ConvJob* job, uint32_t block) {
+  return job->gathered +
+         block % job->blocksTogether * (job->gatheredBytes / sizeof(float));
+}
+
 // Computes tasks `first` to `last` (less one) of a convolution. `at` is a
 // scratch of the thread's own, aligned to 64 bytes, of as many bytes as
 // src/tasks.ts says; what it holds does not matter.
 //
-// Tasks are numbered block by block. A block has `gatherTasks` tasks that
-// gather (or gather and transform) its rows for all threads, which must be done
-// before the `repeats` times `panelTasks` begin that multiply them; and these
-// before the next block's gathering. Where there are no gather tasks, all tasks
-// are independent.
+// Tasks are numbered by `blocksTogether` blocks at a time. Each of these has
+// `gatherTasks` tasks that gather (or gather and transform) its rows for all
+// threads, which must be done before the `repeats` times `panelTasks` of each
+// begin that multiply them; and these before the next blocks' gathering. Where
+// there are no gather tasks, all tasks are independent.
 IM2WIN_EXPORT(im2win_conv)
 void im2win_conv(const ConvJob* job, uint32_t first, uint32_t last, char* at) {
-  const Scratch scratch = scratchAt(job, at);
+  Scratch scratch = scratchAt(job, at);
   const uint32_t gathers = job->gatherTasks;
   const uint32_t panelTasks = job->panelTasks;
-  const uint32_t perBlock = gathers + job->repeats * panelTasks;
+  const uint32_t multiplies = job->repeats * panelTasks;
+  const uint32_t together = job->blocksTogether;
+  const uint32_t blocks = blocksOf(job);
   const int32_t channelsPerTask = job->channelsPerTask;
   // What the scratch holds is not gathered again, if it is one strip's.
   const bool holds = job->stripsPerBlock == 1;
   uint32_t held = ~0u;
   for (uint32_t task = first; task < last; ++task) {
-    const uint32_t number = task / perBlock;
-    const uint32_t own = task - number * perBlock;
+    const uint32_t group = task / (together * (gathers + multiplies));
+    const uint32_t firstBlock = group * together;
+    const uint32_t some =
+        blocks - firstBlock < together ? blocks - firstBlock : together;
+    uint32_t own = task - firstBlock * (gathers + multiplies);
+    const bool gatherOnly = own < some * gathers;
+    if (!gatherOnly) own -= some * gathers;
+    const uint32_t perBlock = gatherOnly ? gathers : multiplies;
+    const uint32_t number = firstBlock + own / perBlock;
+    own %= perBlock;
     const Block block = blockOf(job, number);
-    if (own < gathers) {
+    if (gathers != 0) scratch.gathered = gatheredFor(job, number);
+    if (gatherOnly) {
       gatherTask(job, scratch, block, own);
       continue;
     }
-    const uint32_t repeat = (own - gathers) / panelTasks;
-    const int32_t channel =
-        (own - gathers - repeat * panelTasks) * channelsPerTask;
+    const uint32_t repeat = own / panelTasks;
+    const int32_t channel = (own - repeat * panelTasks) * channelsPerTask;
     const Channels channels = {
         channel, least(channelsPerTask, job->outChannels - channel)};
     multiplyTask(job, scratch, job->panels + repeat * job->repeatPanelFloats,

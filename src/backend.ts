@@ -31,13 +31,33 @@ export interface Backend {
    * @returns Why it cannot be served on this engine, if so.
    * @throws Error if the kernels cannot be had, or are not those that were asked for.
    */
-  open(source: KernelSource, simd: 'auto' | Flavour): Promise<OpenBackend | string>;
+  open(source: KernelSource, options: OpenOptions): Promise<OpenBackend | string>;
+}
+
+/** What of a registration's options a backend is opened with. */
+export interface OpenOptions {
+  readonly simd: 'auto' | Flavour;
+  readonly numThreads?: number;
+  readonly workerUrl?: string;
+}
+
+/** The threads that compute on a backend. */
+export interface BackendThreads {
+  /** Those that take part from the next call on, the calling one among them. */
+  readonly count: number;
+  /** The most that there can be. */
+  readonly most: number;
+  /** Why the calling thread is the only one, and what to do, where nobody asked for that. */
+  readonly reason?: string;
+  set(count: number): void;
 }
 
 /** What computes on a backend, on all of its instances. */
 export interface OpenBackend {
   /** The kernels' flavour, on wasm. */
   readonly flavour?: Flavour;
+  /** Missing where the calling thread is the only one there can be. */
+  readonly threads?: BackendThreads;
   readonly families: readonly Family[];
   /** Where a call on an instance runs. */
   context(instance: object, wishes: PlanWishes): CallContext;

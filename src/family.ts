@@ -27,8 +27,6 @@ export interface Call<Inputs extends object = object, Attributes = object | unde
 
 /** Where a call runs. Beside the call itself, its route depends on nothing else. */
 export interface CallContext extends PlanContext {
-  /** The threads that tfjs's own kernels run on. */
-  readonly threads: number;
   /** Why nothing of ours can run on this instance of the backend, if so. */
   readonly unavailable?: string;
 }

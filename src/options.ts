@@ -2,11 +2,22 @@ import type {Im2winBackend} from './backend.ts';
 import {BACKEND_NAMES} from './backend.ts';
 import {describe} from './describe.ts';
 import type {Algorithm, Flavour} from './plan.ts';
+import {MOST_THREADS} from './wasm/threads/control.ts';
 
 /** What a registration is made with. */
 export interface Im2winOptions {
   /** The tfjs backends to serve. Default: each one that was imported, as far as the host lets them be served. */
   backends?: Im2winBackend[];
+  /**
+   * The threads that compute on wasm, the calling one among them, from 1 to 16. Default: half of the cores, at least 2
+   * where there are 2, at most 8; on a page where tfjs runs on threads, as many as it.
+   */
+  numThreads?: number;
+  /**
+   * Where the script of the threads' workers is to be loaded from, `im2win-worker.js` of this package, for pages whose
+   * Content-Security-Policy forbids workers from `blob:` URLs. Node needs none.
+   */
+  workerUrl?: string;
   /**
    * The WebAssembly flavour: `'strict'` is plain SIMD, `'relaxed'` has fused
    * multiply-add as well. `'auto'`, the default, is the best that the engine has.
@@ -39,10 +50,23 @@ export interface Im2winOptions {
 
 const ALGORITHMS: readonly Algorithm[] = ['auto', 'im2win', 'winograd', 'stock'];
 const SIMD = ['auto', 'relaxed', 'strict'] as const;
-const OPTIONS = ['backends', 'simd', 'algorithm', 'winograd', 'maxPackedFilterBytes'] as const;
+const OPTIONS = [
+  'backends',
+  'numThreads',
+  'workerUrl',
+  'simd',
+  'algorithm',
+  'winograd',
+  'maxPackedFilterBytes',
+] as const;
 
-/** The values of options that are left out. That of `maxPackedFilterBytes` depends on the backend and the filter. */
+/**
+ * The values of options that are left out. That of `maxPackedFilterBytes` depends on the backend and the filter,
+ * that of `numThreads` on the machine.
+ */
 export const DEFAULTS = {
+  numThreads: undefined,
+  workerUrl: undefined,
   simd: 'auto',
   algorithm: 'auto',
   winograd: true,
@@ -55,7 +79,7 @@ export function checkOptions(options: Im2winOptions): void {
     throw new Error(`registerIm2win: options is ${describe(options)}; allowed: an object.`);
   }
   for (const name of Object.keys(options)) checkOption('registerIm2win: an option', name, OPTIONS);
-  const {backends, simd, algorithm, winograd, maxPackedFilterBytes} = options;
+  const {backends, numThreads, workerUrl, simd, algorithm, winograd, maxPackedFilterBytes} = options;
   if (backends !== undefined) {
     if (!Array.isArray(backends) || backends.length === 0) {
       throw new Error(
@@ -63,6 +87,12 @@ export function checkOptions(options: Im2winOptions): void {
       );
     }
     for (const backend of backends) checkOption('registerIm2win: backends', backend, BACKEND_NAMES);
+  }
+  if (numThreads !== undefined) checkThreads('registerIm2win', numThreads, MOST_THREADS);
+  if (workerUrl !== undefined && (typeof workerUrl !== 'string' || workerUrl === '')) {
+    throw new Error(
+      `registerIm2win: workerUrl is ${describe(workerUrl)}; allowed: a URL, as a string that is not empty.`,
+    );
   }
   if (simd !== undefined) checkOption('registerIm2win: simd', simd, SIMD);
   if (winograd !== undefined) checkOption('registerIm2win: winograd', winograd, [true, false]);
@@ -82,6 +112,15 @@ export function checkAlgorithm(caller: string, algorithm: Algorithm, winograd: b
   checkOption(`${caller}: algorithm`, algorithm, ALGORITHMS);
   if (algorithm === 'winograd' && winograd === false) {
     throw new Error(`${caller}: algorithm is 'winograd', but winograd is false; allowed with it: true.`);
+  }
+}
+
+/** @throws Error if it is no number of threads, or more than there can be. */
+export function checkThreads(caller: string, numThreads: number, most: number): void {
+  if (!Number.isInteger(numThreads) || numThreads < 1 || numThreads > most) {
+    throw new Error(
+      `${caller}: numThreads is ${describe(numThreads)}; allowed: a whole number from 1 to ${most}.`,
+    );
   }
 }
 
@@ -112,7 +151,8 @@ export function checkSame(held: Im2winOptions, asked: Im2winOptions): void {
   if (backends !== undefined && asked.backends?.some((name) => !backends.includes(name))) {
     refuse('backends', backends);
   }
-  for (const name of ['simd', 'algorithm', 'winograd', 'maxPackedFilterBytes'] as const) {
+  for (const name of OPTIONS) {
+    if (name === 'backends') continue;
     const before = held[name] ?? DEFAULTS[name];
     if (asked[name] !== undefined && asked[name] !== before) refuse(name, before);
   }

@@ -60,12 +60,11 @@ function whyStockOutput(
   context: CallContext,
   stock: StockKernels,
 ): string | undefined {
-  const {algorithm, threads, unavailable} = context;
+  const {algorithm, unavailable} = context;
   if (geometry.filterHeight * geometry.filterWidth === 0) return undefined;
   if (stock.defect?.(geometry) !== undefined) return undefined;
   if (unavailable !== undefined) return unavailable;
   if (geometry.dataFormat === 'NCHW' && !stock.planar && algorithm !== 'stock') return undefined;
-  if (algorithm === 'auto' && threads > 1) return `tfjs runs on ${threads} threads, im2win on one`;
   // Packing a value that is used once takes longer than stock's loop over the filter.
   const windows = geometry.batchSize * geometry.outHeight * geometry.outWidth;
   if (algorithm === 'auto' && stock.unpacked && windows === 1 && geometry.channelMultiplier === undefined) {

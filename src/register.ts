@@ -47,7 +47,7 @@ async function addBackends(
   source: KernelSource,
   options: Im2winOptions,
 ): Promise<Im2winRegistration> {
-  const {simd = DEFAULTS.simd, backends} = registration.options;
+  const {simd = DEFAULTS.simd, backends, numThreads, workerUrl} = registration.options;
   const asked = options.backends ?? backends;
   const imported = importedOf(asked);
   checkFlavour(simd);
@@ -55,7 +55,7 @@ async function addBackends(
   const opened: (OpenBackend | string)[] = [];
   for (const backend of missing) {
     opened.push(
-      await backend.open(source, simd).catch((error) => {
+      await backend.open(source, {simd, numThreads, workerUrl}).catch((error) => {
         // Another is served instead, unless this one was asked for.
         if (asked === undefined && imported.length > 1 && error instanceof CompilationForbidden) {
           return error.reason;
@@ -64,7 +64,10 @@ async function addBackends(
       }),
     );
   }
-  if (registration.over) return registerWith(source, options);
+  if (registration.over) {
+    for (const open of opened) if (typeof open !== 'string') open.release();
+    return registerWith(source, options);
+  }
   missing.forEach((backend, i) => {
     const open = opened[i];
     if (typeof open === 'string') registration.leaveOut(backend.name, open);

@@ -1,9 +1,9 @@
 import {getBackend, registerGradient, unregisterGradient} from '@tensorflow/tfjs-core';
-import type {Im2winBackend, Im2winMemory} from './backend.ts';
+import type {BackendThreads, Im2winBackend, Im2winMemory} from './backend.ts';
 import {BACKENDS} from './backends.ts';
 import type {ConvolutionRecord} from './convolution.ts';
 import {im2winGradient} from './gradient.ts';
-import {checkAlgorithm, DEFAULTS, type Im2winOptions} from './options.ts';
+import {checkAlgorithm, checkThreads, DEFAULTS, type Im2winOptions} from './options.ts';
 import type {Algorithm, Flavour, PlanWishes} from './plan.ts';
 import {isImported, type ServedBackend} from './served.ts';
 
@@ -19,6 +19,20 @@ export interface Im2winRegistration {
    * nothing is routed there then.
    */
   readonly simd: Flavour | 'none';
+  /** The threads that compute on wasm from the next call on, the calling one among them. */
+  readonly numThreads: number;
+  /**
+   * Why one thread computes where more could, and what to do; `undefined` where several do, and where one was asked
+   * for. The words may change in any version.
+   */
+  readonly whyOneThread: string | undefined;
+  /**
+   * Changes the number of threads from the next call on, up to what im2win was registered with. Results stay the same
+   * to the bit.
+   *
+   * @throws Error if it is not a whole number from 1 to that.
+   */
+  setNumThreads(numThreads: number): void;
   /**
    * Changes the algorithm from the next call on. Packed filters stay, so that
    * two algorithms can be compared in turn.
@@ -45,6 +59,9 @@ export interface Im2winRegistration {
    */
   unregister(): void;
 }
+
+/** Where only cpu is served, or nothing. */
+const ONE_THREAD: BackendThreads = {count: 1, most: 1, set() {}};
 
 /** What is registered: backends, added one by one, and what they have in common. */
 export class Registration {
@@ -98,6 +115,10 @@ export class Registration {
     this.onEnd();
   }
 
+  private get threads(): BackendThreads {
+    return this.backends().find(({threads}) => threads !== undefined)?.threads ?? ONE_THREAD;
+  }
+
   private backends(): ServedBackend[] {
     return BACKENDS.flatMap(({name}) => this.served.get(name) ?? []);
   }
@@ -110,6 +131,17 @@ export class Registration {
       },
       get simd() {
         return registration.backends().find(({flavour}) => flavour !== undefined)?.flavour ?? 'none';
+      },
+      get numThreads() {
+        return registration.threads.count;
+      },
+      get whyOneThread() {
+        return registration.threads.reason;
+      },
+      setNumThreads(numThreads) {
+        const {threads} = registration;
+        checkThreads('setNumThreads', numThreads, threads.most);
+        threads.set(numThreads);
       },
       setAlgorithm(algorithm) {
         checkAlgorithm('setAlgorithm', algorithm, registration.wishes.winograd);
@@ -160,7 +192,12 @@ export class Registration {
 
   private statusOf(name: Im2winBackend): string {
     const backend = this.served.get(name);
-    if (backend !== undefined) return backend.flavour ? `served, ${backend.flavour} SIMD` : 'served';
+    if (backend !== undefined) {
+      const {flavour, threads} = backend;
+      return ['served', flavour && `${flavour} SIMD`, threads && inWords(threads)]
+        .filter((part) => part !== undefined)
+        .join(', ');
+    }
     const {backends} = this.options;
     const reason =
       backends === undefined || backends.includes(name)
@@ -168,4 +205,9 @@ export class Registration {
         : 'it is not in the option backends';
     return `not served: ${this.reasons.get(name) ?? reason}`;
   }
+}
+
+function inWords({count, reason}: BackendThreads): string {
+  if (count > 1) return `${count} threads`;
+  return reason === undefined ? 'one thread' : `one thread (${reason.replace(/\.$/, '')})`;
 }

@@ -12,6 +12,8 @@ export interface KernelRecord {
   readonly algorithm: string;
   /** Why the stock kernel was used; missing where it was not. */
   readonly reason?: string;
+  /** Why one thread computes it where more could; missing where that is not so. */
+  readonly whyOneThread?: string;
   readonly calls: number;
 }
 
@@ -61,7 +63,6 @@ export class Routes {
     signature.add(context.algorithm);
     signature.add(context.winograd);
     signature.add(context.maxPackedFilterBytes);
-    signature.add(context.threads);
     signature.add(context.unavailable);
     family.sign(signature, call);
     const next = this.last?.next ?? [];

@@ -1,5 +1,5 @@
 import {getKernel, type KernelConfig, type KernelFunc, type TensorInfo} from '@tensorflow/tfjs-core';
-import type {Backend, Im2winBackend, Im2winMemory, OpenBackend} from './backend.ts';
+import type {Backend, BackendThreads, Im2winBackend, Im2winMemory, OpenBackend} from './backend.ts';
 import type {Call, Family, Kernel} from './family.ts';
 import type {Flavour, PlanWishes} from './plan.ts';
 import {replaceKernel} from './registry.ts';
@@ -41,8 +41,15 @@ export class ServedBackend {
     );
   }
 
+  get threads(): BackendThreads | undefined {
+    return this.open.threads;
+  }
+
   report(): KernelRecord[] {
-    return this.routes.report();
+    const whyOneThread = this.threads?.reason;
+    const records = this.routes.report();
+    if (whyOneThread === undefined) return records;
+    return records.map((record) => (record.algorithm === 'stock' ? record : {...record, whyOneThread}));
   }
 
   memory(): Im2winMemory {

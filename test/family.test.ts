@@ -26,7 +26,7 @@ class OpenToy implements OpenBackend {
   released = 0;
 
   context(_instance: object, wishes: {algorithm: Algorithm}) {
-    return {winograd: true, ...wishes, target: 'cpu', threads: 1} as const;
+    return {winograd: true, ...wishes, target: 'cpu'} as const;
   }
 
   memory() {

@@ -7,7 +7,7 @@ import {planGradient} from '../src/gradientPlan.ts';
 import {operandStrides} from '../src/operand.ts';
 import type {ConvPlan, Flavour, PlanContext} from '../src/plan.ts';
 import {planOurs} from '../src/planner.ts';
-import {convTasks} from '../src/tasks.ts';
+import {convTasks, stagesOf} from '../src/tasks.ts';
 import {runConv2d} from '../src/wasm/conv2d.ts';
 import {gradientJob, phaseJob, runFilterGradient, runTransposed} from '../src/wasm/gradients.ts';
 import {ConvJob, type Job} from '../src/wasm/job.ts';
@@ -85,16 +85,10 @@ function runShuffled(
   }
 }
 
-/** Tasks in stages, as a pool of threads would run them. */
-function stagesOf({tasks}: ConvJob, repeats: number): [number, number][] {
-  const {gatherTasks, panelTasks, count} = tasks;
-  if (gatherTasks === 0) return [[0, count]];
-  const perBlock = gatherTasks + repeats * panelTasks;
-  const stages: [number, number][] = [];
-  for (let first = 0; first < count; first += perBlock) {
-    stages.push([first, first + gatherTasks], [first + gatherTasks, first + perBlock]);
-  }
-  return stages;
+/** Has blocks gathered as for several threads, to where nothing else lies. */
+function gatherForAll({state}: World, job: ConvJob): void {
+  const bytes = job.share(2);
+  if (bytes > 0) job.set('gathered', state.heap.allocate(bytes, 'gathered rows').offset);
 }
 
 function expectSameBits(world: World, offset: number, count: number, name: string, again: () => void) {
@@ -156,9 +150,10 @@ describe.each(['relaxed', 'strict'] as const)('%s', (flavour) => {
     const slope = place(operandShape, 4);
     const output = offsetOf(runConv2d(state, job, {x, filter, bias, slope, alpha: 0}));
     const count = size(geometry.outShape);
+    gatherForAll(world, job);
     for (const instances of [2, 3]) {
       expectSameBits(world, output, count, `${name} on ${instances}`, () => {
-        for (const [stage, [from, to]] of stagesOf(job, 1).entries()) {
+        for (const [stage, [from, to]] of stagesOf(job.tasks).entries()) {
           runShuffled(
             world,
             instances,
@@ -233,11 +228,12 @@ describe.each(['relaxed', 'strict'] as const)('%s', (flavour) => {
       world.values.fill(0, output / 4, output / 4 + size(xShape));
       for (const [p, job] of jobs.entries()) {
         const {count} = plan.phases[p].row;
+        gatherForAll(world, job);
         const bytes = job.scratchBytes + 4 * size(filterShape);
         runShuffled(world, 3, bytes, shuffled(0, count, 3), (kernels, task, scratch) =>
           kernels.im2win_pack(job.offset, task, task + 1, scratch),
         );
-        for (const [from, to] of stagesOf(job, count)) {
+        for (const [from, to] of stagesOf(job.tasks)) {
           runShuffled(world, 3, job.scratchBytes, shuffled(from, to, 5), (kernels, task, scratch) =>
             kernels.im2win_conv(job.offset, task, task + 1, scratch),
           );

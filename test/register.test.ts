@@ -205,7 +205,7 @@ describe('where the host compiles no WebAssembly', () => {
     expect(registration.status()).toContain('wasm: not served: this host forbids WebAssembly to be compiled');
     jest.restoreAllMocks();
     expect(await registerIm2win()).toBe(registration);
-    expect(registration.status()).toContain('wasm: served, relaxed SIMD.');
+    expect(registration.status()).toContain('wasm: served, relaxed SIMD, one thread (');
   });
 
   test('it is an error if there is nothing else to serve', async () => {
@@ -218,12 +218,12 @@ describe('where the host compiles no WebAssembly', () => {
 
 describe('status', () => {
   test('tells what is served, and counts', async () => {
-    const registration = await registerIm2win();
+    const registration = await registerIm2win({numThreads: 1});
     conv(image(), kernel());
     registration.setAlgorithm('stock');
     conv(image(), kernel());
     expect(registration.status().split('\n')).toEqual([
-      'wasm: served, relaxed SIMD.',
+      'wasm: served, relaxed SIMD, one thread.',
       'cpu: served.',
       'Distinct convolutions seen: 1 routed, 1 on stock; report() has the reasons.',
     ]);
@@ -260,7 +260,14 @@ describe('refuses', () => {
     [{algorithm: 'fft'}, `algorithm is 'fft'; allowed: 'auto', 'im2win', 'winograd', 'stock'`],
     [{backends: ['webgl']}, `backends is 'webgl'; allowed: 'wasm', 'cpu'`],
     [{backends: []}, 'backends is []'],
-    [{algoritm: 'stock'}, `an option is 'algoritm'; allowed: 'backends', 'simd', 'algorithm'`],
+    [
+      {algoritm: 'stock'},
+      `an option is 'algoritm'; allowed: 'backends', 'numThreads', 'workerUrl', 'simd', 'algorithm'`,
+    ],
+    [{numThreads: 0}, 'numThreads is 0; allowed: a whole number from 1 to 16'],
+    [{numThreads: 17}, 'numThreads is 17'],
+    [{numThreads: '2'}, "numThreads is '2'"],
+    [{workerUrl: ''}, "workerUrl is ''; allowed: a URL, as a string that is not empty"],
     [{winograd: 'no'}, "winograd is 'no'; allowed: true, false"],
     [{winograd: false, algorithm: 'winograd'}, "algorithm is 'winograd', but winograd is false"],
     [{maxPackedFilterBytes: -1}, 'maxPackedFilterBytes is -1; allowed: a number of at least 0'],
@@ -357,21 +364,6 @@ describe('fallback', () => {
     expect(registration.report()).toMatchObject([
       {algorithm: 'stock', reason: "algorithm 'stock' was asked for", calls: 2},
       {algorithm: 'im2win', calls: 1},
-    ]);
-  });
-
-  test('tfjs runs on several threads', async () => {
-    const registration = await registerIm2win();
-    Object.assign(currentWasm().wasm?.tfjs ?? {}, {getThreadsCount: () => 4});
-    conv(image(), kernel());
-    // 'same' with a stride beyond the filter: never left to stock.
-    tf.conv2d(tf.ones([1, 7, 7, 1]) as tf.Tensor4D, tf.ones([2, 2, 1, 1]) as tf.Tensor4D, 4, 'same');
-    registration.setAlgorithm('im2win');
-    conv(image(), kernel());
-    expect(registration.report()).toMatchObject([
-      {algorithm: 'stock', reason: 'tfjs runs on 4 threads, im2win on one'},
-      {algorithm: 'im2win', strides: [4, 4]},
-      {algorithm: 'im2win', strides: [1, 1]},
     ]);
   });
 

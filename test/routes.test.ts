@@ -5,7 +5,7 @@ import {type ConvCall, type ConvRoute, convolutions, type FusedConvAttributes} f
 import type {Call, CallContext, Family} from '../src/family.ts';
 import {Routes} from '../src/routes.ts';
 
-const CONTEXT: CallContext = {target: 'cpu', algorithm: 'auto', winograd: true, threads: 1};
+const CONTEXT: CallContext = {target: 'cpu', algorithm: 'auto', winograd: true};
 const ATTRIBUTES: FusedConvAttributes = {strides: 1, pad: 'same', dataFormat: 'NHWC', dilations: 1};
 
 const tensor = (...shape: number[]): TensorInfo => ({dataId: {}, shape, dtype: 'float32'});

@@ -43,7 +43,7 @@ class OpenCpu implements OpenBackend {
   private workspace = new Float64Array(0);
 
   context(_instance: object, wishes: PlanWishes): CallContext {
-    return {...wishes, target: 'cpu', threads: 1};
+    return {...wishes, target: 'cpu'};
   }
 
   memory() {

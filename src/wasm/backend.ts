@@ -5,8 +5,9 @@ import type {Flavour, PlanWishes} from '../plan.ts';
 import {wasmConvolutions} from './convolution.ts';
 import type {KernelModules} from './module.ts';
 import {openKernels} from './source.ts';
-import {type StateOf, threadCount, WasmState} from './state.ts';
+import {type StateOf, WasmState} from './state.ts';
 import type {TfjsWasmBackend} from './tfjs.ts';
+import {WasmThreads} from './threads/threads.ts';
 
 const FAMILIES: readonly ((stateOf: StateOf) => Family)[] = [wasmConvolutions];
 
@@ -14,16 +15,20 @@ export const WASM: Backend = {
   name: 'wasm',
   package: '@tensorflow/tfjs-backend-wasm',
   kernels: CONV_KERNELS,
-  async open(source, simd) {
-    const modules = await openKernels(source, simd, mayBeShared());
-    return typeof modules === 'string' ? modules : new OpenWasm(modules);
+  // Until it first awaits something, it runs before the call of registerIm2win returns: tfjs may start the backend then.
+  async open(source, options) {
+    const threads = new WasmThreads(source, options);
+    try {
+      const modules = await openKernels(source, options.simd, threads.mayBeShared);
+      if (typeof modules !== 'string') return new OpenWasm(modules, threads);
+      threads.release();
+      return modules;
+    } catch (error) {
+      threads.release();
+      throw error;
+    }
   },
 };
-
-/** tfjs's threaded build, on a shared memory, does not run in Node. */
-function mayBeShared(): boolean {
-  return typeof SharedArrayBuffer !== 'undefined' && globalThis.process?.versions?.node === undefined;
-}
 
 /** Our kernels, on each instance of tfjs's wasm backend. */
 class OpenWasm implements OpenBackend {
@@ -31,9 +36,11 @@ class OpenWasm implements OpenBackend {
   readonly families = FAMILIES.map((make) => make((instance, kernel) => this.readyState(instance, kernel)));
   private readonly states = new Map<object, WasmState | string>();
   private readonly modules: KernelModules;
+  readonly threads: WasmThreads;
 
-  constructor(modules: KernelModules) {
+  constructor(modules: KernelModules, threads: WasmThreads) {
     this.modules = modules;
+    this.threads = threads;
     this.flavour = modules.flavour;
   }
 
@@ -42,7 +49,6 @@ class OpenWasm implements OpenBackend {
     return {
       ...wishes,
       target: this.flavour,
-      threads: threadCount(instance as TfjsWasmBackend),
       unavailable: typeof state === 'string' ? state : undefined,
     };
   }
@@ -63,9 +69,13 @@ class OpenWasm implements OpenBackend {
 
   release(instance?: object): void {
     const instances = instance === undefined ? [...this.states.keys()] : [instance];
+    if (instance === undefined) this.threads.release();
     for (const one of instances) {
       const state = this.states.get(one);
-      if (state instanceof WasmState) state.release();
+      if (state instanceof WasmState) {
+        this.threads.leave(state);
+        state.release();
+      }
       this.states.delete(one);
     }
   }
@@ -84,8 +94,10 @@ class OpenWasm implements OpenBackend {
   private stateOf(instance: object): WasmState | string {
     const known = this.states.get(instance);
     if (known !== undefined) return known;
-    const state = WasmState.create(instance as TfjsWasmBackend, this.modules);
+    const backend = instance as TfjsWasmBackend;
+    const state = WasmState.create(backend, this.modules, this.threads.wishes(backend));
     this.states.set(instance, state);
+    if (state instanceof WasmState) this.threads.join(state);
     return state;
   }
 }

@@ -1,5 +1,6 @@
 import type {TensorInfo} from '@tensorflow/tfjs-core';
 import {floatBytes} from '../limits.ts';
+import {stagesOf} from '../tasks.ts';
 import {aligned, type Heap} from './heap.ts';
 import {JOB} from './job.generated.ts';
 import type {ConvJob} from './job.ts';
@@ -34,25 +35,39 @@ export function runConv2d(state: WasmState, job: ConvJob, tensors: ConvTensors):
   const repacked = kept === undefined && plan.algorithm !== 'depthwise' ? aligned(plan.panelBytes) : 0;
   const integers = slope && slope.dtype !== 'float32' ? slope : undefined;
   const slopeBytes = integers === undefined ? 0 : aligned(floatBytes(integers.shape));
-  const workspace = state.workspace.reserve(job.scratchBytes + tasks.sharedBytes + repacked + slopeBytes);
-  const gathered = workspace + job.scratchBytes;
-  const panels = gathered + tasks.sharedBytes;
-  const output = makeOutput(state, geometry.outShape);
+  const threads = state.threadsFor(tasks.perStage, tasks.cost);
+  const scratches = threads * job.scratchBytes;
+  const sharedBytes = job.share(threads);
+  const workspace = state.workspace.reserve(scratches + sharedBytes + repacked + slopeBytes);
+  const gathered = workspace + scratches;
+  const panels = gathered + sharedBytes;
 
-  if (integers !== undefined) writeFloats(state.heap, integers, slopeData, panels + repacked);
-  if (kept === undefined && repacked > 0) pack(state, job, panels, filter);
-  const {word} = job;
-  const words = state.heap.int32();
-  words[word + JOB.x] = x;
-  words[word + JOB.filter] = filter;
-  words[word + JOB.panels] = kept ?? panels;
-  words[word + JOB.output] = output.offset;
-  words[word + JOB.gathered] = gathered;
-  words[word + JOB.bias] = bias;
-  if (slope !== undefined) words[word + JOB.slope] = integers === undefined ? slopeData : panels + repacked;
-  if (job.activation === 'leakyrelu') job.setFloat('alpha', tensors.alpha);
-  state.kernels.im2win_conv(job.offset, 0, tasks.count, workspace);
-  return output.tensor;
+  return makeOutput(state, geometry.outShape, (output) => {
+    if (integers !== undefined) writeFloats(state.heap, integers, slopeData, panels + repacked);
+    if (kept === undefined && repacked > 0) pack(state, job, panels, filter);
+    const {word} = job;
+    const words = state.heap.int32();
+    words[word + JOB.x] = x;
+    words[word + JOB.filter] = filter;
+    words[word + JOB.panels] = kept ?? panels;
+    words[word + JOB.output] = output;
+    words[word + JOB.gathered] = gathered;
+    words[word + JOB.bias] = bias;
+    if (slope !== undefined) words[word + JOB.slope] = integers === undefined ? slopeData : panels + repacked;
+    if (job.activation === 'leakyrelu') job.setFloat('alpha', tensors.alpha);
+    runConvTasks(state, job, threads, workspace);
+  });
+}
+
+/** Computes all tasks of a job, stage by stage, with the scratches of so many threads. */
+export function runConvTasks(state: WasmState, job: ConvJob, threads: number, scratch: number): void {
+  const {offset, scratchBytes, tasks} = job;
+  if (threads === 1) {
+    state.kernels.im2win_conv(offset, 0, tasks.count, scratch);
+    return;
+  }
+  const stage = {kernel: 'im2win_conv', job: offset, cost: tasks.cost, scratch, scratchBytes} as const;
+  for (const [first, last] of stagesOf(tasks)) state.run(threads, {...stage, first, last});
 }
 
 /** The filter as the kernel reads it, or `undefined` where the call has to pack it first, or packs none. */
@@ -68,13 +83,29 @@ function keptFilter(state: WasmState, job: ConvJob, {dataId}: TensorInfo, filter
 }
 
 /** Packs the filter at byte offset `filter` to `panels`. */
-function pack({kernels}: WasmState, job: ConvJob, panels: number, filter: number): void {
+function pack(state: WasmState, job: ConvJob, panels: number, filter: number): void {
   const {plan, geometry} = job;
   if (plan.algorithm === 'depthwise') return;
   job.set('panels', panels);
   job.set('filter', filter);
-  kernels.im2win_pack(job.offset, 0, Math.ceil(geometry.outChannels / plan.target.tile.nr), 0);
+  const count = Math.ceil(geometry.outChannels / plan.target.tile.nr);
+  const grain = Math.ceil(count / Math.max(1, Math.floor(plan.panelBytes / PACKED_AT_A_TIME)));
+  const cost = (plan.panelBytes / 4) * plan.target.costs.packed;
+  const threads = state.threadsFor(Math.ceil(count / grain), cost);
+  state.run(threads, {
+    kernel: 'im2win_pack',
+    job: job.offset,
+    first: 0,
+    last: count,
+    grain,
+    cost,
+    scratch: 0,
+    scratchBytes: 0,
+  });
 }
+
+/** Bytes of a packed filter that are worth handing to a thread. */
+const PACKED_AT_A_TIME = 2 ** 16;
 
 /** Integer or boolean values as floats. */
 function writeFloats({memory}: Heap, {shape, dtype}: TensorInfo, from: number, to: number): void {
@@ -83,7 +114,17 @@ function writeFloats({memory}: Heap, {shape, dtype}: TensorInfo, from: number, t
   new Float32Array(memory.buffer, to >>> 0, count).set(new Values(memory.buffer, from >>> 0, count));
 }
 
-export function makeOutput(state: WasmState, shape: readonly number[]): {tensor: TensorInfo; offset: number} {
+/**
+ * A new float32 tensor.
+ *
+ * @param write Writes it, at its byte offset.
+ * @throws Error if out of memory, or if `write` does; the tensor is given back then.
+ */
+export function makeOutput(
+  state: WasmState,
+  shape: readonly number[],
+  write: (offset: number) => void,
+): TensorInfo {
   const {backend, heap} = state;
   const tensor = backend.makeOutput([...shape], 'float32');
   const offset = backend.dataIdMap.get(tensor.dataId).memoryOffset ?? 0;
@@ -94,7 +135,13 @@ export function makeOutput(state: WasmState, shape: readonly number[]): {tensor:
         `${heap.memory.buffer.byteLength} bytes (${heap.ownBytes} of them im2win's).`,
     );
   }
-  return {tensor, offset};
+  try {
+    write(offset);
+  } catch (error) {
+    heap.giveBack(() => backend.disposeData(tensor.dataId, true));
+    throw error;
+  }
+  return tensor;
 }
 
 /** Where a tensor's data lies; moves it here first if another backend has it. */

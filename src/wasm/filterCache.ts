@@ -44,7 +44,12 @@ export class FilterCache {
     if (found !== undefined) return found.offset;
     if (!packings.makeRoom(packing, bytes, keptBytes, (packed) => this.heap.free(packed))) return undefined;
     const allocation = this.heap.allocate(bytes, 'a packed filter');
-    pack(allocation.offset);
+    try {
+      pack(allocation.offset);
+    } catch (error) {
+      this.heap.free(allocation);
+      throw error;
+    }
     packings.keep(packing, allocation);
     this.packings.set(dataId, packings);
     return allocation.offset;

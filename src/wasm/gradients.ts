@@ -1,7 +1,8 @@
 import type {TensorInfo} from '@tensorflow/tfjs-core';
 import type {ConvGeometry} from '../geometry.ts';
 import type {GradientPlan, PhaseGroup, TransposedPlan} from '../plan.ts';
-import {dataOffset, makeOutput} from './conv2d.ts';
+import {FLOPS_PER_STEP} from '../tasks.ts';
+import {dataOffset, makeOutput, runConvTasks} from './conv2d.ts';
 import {aligned, type Heap} from './heap.ts';
 import {ConvJob, geometryFields, Job} from './job.ts';
 import type {WasmState} from './state.ts';
@@ -57,53 +58,68 @@ export function runTransposed(
   // All phases' filters are packed first: for channels first they serve image after image.
   const panelBytes = phases.map(({plan, row}) => aligned(row.count * plan.panelBytes));
   const imageBytes = planar ? aligned(4 * imageFloats) : 0;
+  const flippedBytes = phases.map((group) => aligned(4 * filterValues(group)));
+  const packingCosts = phases.map(
+    ({plan, row}) => (row.count * plan.panelBytes * plan.target.costs.packed) / 4,
+  );
+  const packers = phases.map(({row}, p) => state.threadsFor(row.count, packingCosts[p]));
+  const threads = jobs.map(({tasks}) => state.threadsFor(tasks.perStage, tasks.cost));
   const scratchBytes = Math.max(
     0,
-    ...phases.map((group) => aligned(4 * filterValues(group))),
-    ...jobs.map((job) => job.scratchBytes + job.tasks.sharedBytes),
+    ...flippedBytes.map((bytes, p) => packers[p] * bytes),
+    ...jobs.map((job, p) => threads[p] * job.scratchBytes + job.share(threads[p])),
   );
   const allPanelBytes = panelBytes.reduce((a, b) => a + b, 0);
   const panels = state.workspace.reserve(allPanelBytes + imageBytes + scratchBytes);
   const image = panels + allPanelBytes;
   const scratch = image + imageBytes;
-  const {tensor, offset} = makeOutput(
-    state,
-    planar ? [batchSize, inChannels, inHeight, inWidth] : [batchSize, inHeight, inWidth, inChannels],
-  );
+  const empty = batchSize * imageFloats === 0 || outChannels === 0 || geometry.outShape.includes(0);
   const clear = (from: number, count: number) =>
     state.heap.float32().fill(0, from >>> 2, (from >>> 2) + count);
-  const empty = batchSize * imageFloats === 0 || outChannels === 0 || geometry.outShape.includes(0);
-  if (empty || (zeros && !planar)) clear(offset, batchSize * imageFloats);
-  if (empty) return tensor;
-
-  let packed = panels;
-  jobs.forEach((job, p) => {
-    job.set('filter', filter);
-    job.set('panels', packed);
-    job.set('gathered', scratch + job.scratchBytes);
-    state.kernels.im2win_pack(job.offset, 0, phases[p].row.count, scratch);
-    packed += panelBytes[p];
-  });
-
+  const pack = () => {
+    let packed = panels;
+    jobs.forEach((job, p) => {
+      job.set('filter', filter);
+      job.set('panels', packed);
+      job.set('gathered', scratch + threads[p] * job.scratchBytes);
+      state.run(packers[p], {
+        kernel: 'im2win_pack',
+        job: job.offset,
+        first: 0,
+        last: phases[p].row.count,
+        cost: packingCosts[p],
+        scratch,
+        scratchBytes: flippedBytes[p],
+      });
+      packed += panelBytes[p];
+    });
+  };
   const runPhases = (x: number, to: number) => {
     jobs.forEach((job, p) => {
       const {row, column} = phases[p];
       job.set('x', x);
       job.set('output', to + 4 * (row.first * geometry.inWidth + column.first) * inChannels);
-      state.kernels.im2win_conv(job.offset, 0, job.tasks.count, scratch);
+      runConvTasks(state, job, threads[p], scratch);
     });
   };
-  if (!planar) {
-    runPhases(dy, offset);
-    return tensor;
-  }
-  // Image by image, each spread over its planes when all phases are there.
-  for (let i = 0; i < batchSize; ++i) {
-    if (zeros) clear(image, imageFloats);
-    runPhases(dy + 4 * i * outHeight * outWidth * outChannels, image);
-    state.kernels.im2win_spread(offset + 4 * i * imageFloats, image, inHeight * inWidth, inChannels);
-  }
-  return tensor;
+  const shape = planar
+    ? [batchSize, inChannels, inHeight, inWidth]
+    : [batchSize, inHeight, inWidth, inChannels];
+  return makeOutput(state, shape, (offset) => {
+    if (empty || (zeros && !planar)) clear(offset, batchSize * imageFloats);
+    if (empty) return;
+    pack();
+    if (!planar) {
+      runPhases(dy, offset);
+      return;
+    }
+    // Image by image, each spread over its planes when all phases are there.
+    for (let i = 0; i < batchSize; ++i) {
+      if (zeros) clear(image, imageFloats);
+      runPhases(dy + 4 * i * outHeight * outWidth * outChannels, image);
+      state.kernels.im2win_spread(offset + 4 * i * imageFloats, image, inHeight * inWidth, inChannels);
+    }
+  });
 }
 
 function filterValues({geometry}: PhaseGroup): number {
@@ -129,20 +145,30 @@ export function gradientJob(
 /** The gradient of a depthwise convolution with respect to its input. */
 export function runDepthwiseInputGradient(
   state: WasmState,
-  {batchSize, inHeight, inWidth, inChannels}: ConvGeometry,
+  geometry: ConvGeometry,
   job: Job,
   tensors: {readonly dy: TensorInfo; readonly filter: TensorInfo},
 ): TensorInfo {
   const dy = dataOffset(state, 'dy', tensors.dy);
   const filter = dataOffset(state, 'filter', tensors.filter);
-  const {tensor, offset} = makeOutput(state, [batchSize, inHeight, inWidth, inChannels]);
-  job.set('dy', dy);
-  job.set('filter', filter);
-  job.set('output', offset);
-  if (inWidth * inChannels > 0) {
-    state.kernels.im2win_depthwise_gradient_input(job.offset, 0, batchSize * inHeight);
-  }
-  return tensor;
+  const {batchSize, inHeight, inWidth, inChannels} = geometry;
+  const rows = batchSize * inHeight;
+  return makeOutput(state, [batchSize, inHeight, inWidth, inChannels], (output) => {
+    job.set('dy', dy);
+    job.set('filter', filter);
+    job.set('output', output);
+    if (inWidth * inChannels === 0) return;
+    const cost = gradientCost(geometry);
+    state.run(state.threadsFor(rows, cost), {
+      kernel: 'im2win_depthwise_gradient_input',
+      job: job.offset,
+      first: 0,
+      last: rows,
+      cost,
+      scratch: 0,
+      scratchBytes: 0,
+    });
+  });
 }
 
 /**
@@ -157,24 +183,40 @@ export function runFilterGradient(
   tensors: {readonly x: TensorInfo; readonly dy: TensorInfo},
 ): TensorInfo {
   const {filterHeight, filterWidth, inChannels, outChannels, channelMultiplier} = geometry;
-  const {kernels, workspace, heap} = state;
+  const {workspace, heap} = state;
   const x = dataOffset(state, 'x', tensors.x);
   const dy = dataOffset(state, 'dy', tensors.dy);
-  const scratch = workspace.reserve(aligned(block.inputBytes) + block.outputBytes);
+  const depthwise = channelMultiplier !== undefined;
+  const tasks = depthwise ? filterHeight : filterHeight * Math.ceil(inChannels / target.gradientChannels);
+  const cost = gradientCost(geometry);
+  const threads = state.threadsFor(tasks, cost);
+  const scratchBytes = aligned(aligned(block.inputBytes) + block.outputBytes);
+  const scratch = workspace.reserve(threads * scratchBytes);
   const shape = [filterHeight, filterWidth, inChannels, channelMultiplier ?? outChannels];
-  const {tensor, offset} = makeOutput(state, shape);
-  if (geometry.outShape.includes(0) || geometry.inHeight * geometry.inWidth === 0) {
-    heap.float32().fill(0, offset >>> 2, (offset >>> 2) + shape.reduce((a, b) => a * b, 1));
-    return tensor;
-  }
-  job.set('x', x);
-  job.set('dy', dy);
-  job.set('output', offset);
-  if (channelMultiplier === undefined) {
-    const tasks = filterHeight * Math.ceil(inChannels / target.gradientChannels);
-    kernels.im2win_gradient_filter(job.offset, 0, tasks, scratch);
-  } else {
-    kernels.im2win_depthwise_gradient_filter(job.offset, 0, filterHeight, scratch);
-  }
-  return tensor;
+  return makeOutput(state, shape, (output) => {
+    if (geometry.outShape.includes(0) || geometry.inHeight * geometry.inWidth === 0) {
+      heap.float32().fill(0, output >>> 2, (output >>> 2) + shape.reduce((a, b) => a * b, 1));
+      return;
+    }
+    job.set('x', x);
+    job.set('dy', dy);
+    job.set('output', output);
+    state.run(threads, {
+      kernel: depthwise ? 'im2win_depthwise_gradient_filter' : 'im2win_gradient_filter',
+      job: job.offset,
+      first: 0,
+      last: tasks,
+      cost,
+      scratch,
+      scratchBytes,
+    });
+  });
+}
+
+/** In steps, as if it were computed as a convolution is. */
+function gradientCost(geometry: ConvGeometry): number {
+  const {batchSize, outHeight, outWidth, outChannels, filterHeight, filterWidth} = geometry;
+  const depth =
+    filterHeight * filterWidth * (geometry.channelMultiplier === undefined ? geometry.inChannels : 1);
+  return (2 * batchSize * outHeight * outWidth * outChannels * depth) / FLOPS_PER_STEP;
 }

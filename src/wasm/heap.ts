@@ -20,6 +20,8 @@ export interface Allocation {
 export class Heap {
   /** Bytes taken and not yet given back. */
   ownBytes = 0;
+  /** What gives memory back once no thread can write into it any more; undefined where that is at once. */
+  private held: (() => void)[] | undefined;
   private ints: Int32Array = new Int32Array(0);
   private floats: Float32Array = new Float32Array(0);
   private readonly wasm: TfjsWasmModule;
@@ -52,8 +54,28 @@ export class Heap {
   }
 
   free(allocation: Allocation): void {
-    this.wasm._free(allocation.base);
-    this.ownBytes -= allocation.bytes + ALIGNMENT;
+    this.giveBack(() => {
+      this.wasm._free(allocation.base);
+      this.ownBytes -= allocation.bytes + ALIGNMENT;
+    });
+  }
+
+  /** Runs what gives memory of the heap back: now, or after `resume` where it is held. */
+  giveBack(run: () => void): void {
+    if (this.held === undefined) run();
+    else this.held.push(run);
+  }
+
+  /** From now on nothing is given back: a thread that did not come back may still write. */
+  hold(): void {
+    this.held ??= [];
+  }
+
+  /** Gives back what was held, once that thread has ended. */
+  resume(): void {
+    const held = this.held ?? [];
+    this.held = undefined;
+    for (const run of held) run();
   }
 
   /** The heap as 32-bit integers; take it anew after anything was allocated. */
@@ -76,7 +98,7 @@ function sameBuffer(a: ArrayBufferLike, b: ArrayBufferLike): boolean {
 }
 
 // Not instanceof: the memory may come from another realm.
-function isShared(buffer: ArrayBufferLike): boolean {
+export function isShared(buffer: ArrayBufferLike): boolean {
   return Object.prototype.toString.call(buffer) === '[object SharedArrayBuffer]';
 }
 

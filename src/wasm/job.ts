@@ -132,6 +132,19 @@ export class ConvJob extends Job {
     this.hasSlope = slope !== undefined && activation !== 'leakyrelu';
     this.scratchBytes = 2 * CALL_BYTES + scratchBytes(tasks);
   }
+
+  /**
+   * Makes ready for so many threads: several gather some blocks before they multiply them.
+   *
+   * @returns The bytes of what is gathered for all of them.
+   */
+  share(threads: number): number {
+    const {sharedBytes, blocksTogether} = this.tasks;
+    if (sharedBytes === 0) return 0;
+    const together = threads === 1 ? 1 : blocksTogether;
+    this.set('blocksTogether', together);
+    return together * sharedBytes;
+  }
 }
 
 /** Whether output rows, bias and slopes of all images can be counted through as if they were one image's. */
@@ -211,6 +224,7 @@ function taskFields(tasks: ConvTasks): Fields {
     strips: tasks.strips,
     stripsPerBlock: tasks.stripsPerBlock,
     gatherTasks: tasks.gatherTasks,
+    blocksTogether: 1,
     rowsPerGather: tasks.rowsPerGather,
     panelTasks: tasks.panelTasks,
     channelsPerTask: tasks.channelsPerTask,

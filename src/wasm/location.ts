@@ -99,7 +99,11 @@ export function kernelsAt(location: Partial<Record<keyof typeof KINDS, unknown>>
 
 function fileAt(option: string, kind: Kind, value: Value): KernelFile {
   const name = kind === KINDS.wasmUrl ? `${option} '${value}'` : option;
-  return {name, load: (bytesNeeded) => kind.load(name, value, bytesNeeded)};
+  return {
+    ...(kind === KINDS.module ? {compiled: true} : {}),
+    name,
+    load: (bytesNeeded) => kind.load(name, value, bytesNeeded),
+  };
 }
 
 async function fetchKernels(name: string, url: string | URL, bytesNeeded: boolean): Promise<KernelCode> {

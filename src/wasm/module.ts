@@ -9,7 +9,7 @@ export interface KernelExports {
   im2win_pack: Tasks;
   im2win_gradient_filter: Tasks;
   im2win_depthwise_gradient_filter: Tasks;
-  im2win_depthwise_gradient_input(job: number, first: number, last: number): void;
+  im2win_depthwise_gradient_input: Tasks;
   /** Writes an image [pixels, channels] as planes [channels, pixels]. */
   im2win_spread(to: number, image: number, pixels: number, channels: number): void;
 }

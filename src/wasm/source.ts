@@ -9,6 +9,8 @@ import type {KernelModules} from './module.ts';
 export interface KernelFile {
   /** What errors call it. */
   readonly name: string;
+  /** A module, and not the bytes of one. */
+  readonly compiled?: true;
   /**
    * @param bytesNeeded False where a module does as well.
    */

@@ -1,0 +1,282 @@
+import type {KernelExports} from '../module.ts';
+import {
+  CONTROL,
+  CONTROL_BYTES,
+  SPIN_MS,
+  STATE,
+  TASK_KERNELS,
+  type TaskKernel,
+  THREAD,
+  THREAD_WORDS,
+} from './control.ts';
+import {type RunningWorker, startWorker, type WorkerUrl} from './worker.ts';
+
+/** Tasks that may run in any order, or at the same time. */
+export interface Stage {
+  readonly kernel: TaskKernel;
+  /** The job's byte offset. */
+  readonly job: number;
+  /** The tasks: from `first` to `last`, less one. */
+  readonly first: number;
+  readonly last: number;
+  /** Tasks that are claimed at a time; 1 if left out. */
+  readonly grain?: number;
+  /** What the job is expected to take, in steps. */
+  readonly cost: number;
+  /** The byte offset of the caller's scratch; thread t's is t · `scratchBytes` behind it. */
+  readonly scratch: number;
+  readonly scratchBytes: number;
+}
+
+/** What a pool computes on. */
+export interface PoolSite {
+  readonly kernels: KernelExports;
+  /** Shared. */
+  readonly memory: WebAssembly.Memory;
+  /** Called when a worker did not come back from a task, into whose memory it may still write. */
+  onLost(): void;
+  /** Called when all workers have ended. */
+  onEnded(): void;
+}
+
+/** What a job is to take at least, in steps, to be handed to workers that spin, and to such as sleep. */
+export interface Dispatch {
+  readonly spinning: number;
+  readonly asleep: number;
+}
+
+export interface PoolOptions {
+  /** The most threads, the caller among them. */
+  readonly numThreads: number;
+  /** The kernels, for a shared memory. */
+  readonly module: WebAssembly.Module;
+  readonly dispatch: Dispatch;
+  readonly workerUrl?: WorkerUrl;
+  /** How long the caller waits for a claimed task while none is finished, in milliseconds. */
+  readonly patienceMs?: number;
+}
+
+const PATIENCE_MS = 10_000;
+
+/**
+ * The threads of one instance of tfjs's backend. The calling thread computes tasks like the others, and waits for
+ * those alone that others have claimed, so that a worker that does not wake costs nothing but time. Tasks are claimed
+ * by one atomic subtraction. Workers are started by the first stage that is to run on several threads; they spin for
+ * `SPIN_MS` after their last task, and then sleep.
+ */
+export class Pool {
+  /** Why nothing but the calling thread computes; undefined where others do. */
+  reason: string | undefined;
+  /** Threads that are to take part, the caller among them. */
+  private limit: number;
+  private readonly control = new Int32Array(new SharedArrayBuffer(CONTROL_BYTES));
+  private readonly mayBlock: boolean;
+  private readonly site: PoolSite;
+  private readonly options: PoolOptions;
+  private readonly patienceMs: number;
+  private workers: (RunningWorker | undefined)[] = [];
+  private started = false;
+  /** Workers that are not known to have ended. */
+  private unended = 0;
+
+  constructor(site: PoolSite, options: PoolOptions) {
+    this.site = site;
+    this.options = options;
+    this.limit = options.numThreads;
+    this.patienceMs = options.patienceMs ?? PATIENCE_MS;
+    this.mayBlock = canBlock(this.control);
+  }
+
+  get most(): number {
+    return this.options.numThreads;
+  }
+
+  /** The threads that compute what pays: the caller, and the workers that have not ended. */
+  get threads(): number {
+    if (!this.started) return this.limit;
+    return Math.min(this.limit, 1 + this.workers.filter((worker) => worker !== undefined).length);
+  }
+
+  /** From the next stage on; at most as many as the pool was made for. */
+  setThreads(threads: number): void {
+    this.limit = Math.min(threads, this.most);
+  }
+
+  /**
+   * The threads that may compute tasks of a job, the caller among them; each needs a scratch. Starts the workers, if
+   * they are not yet. Where it is not 1 it is all of the pool: one that was woken for an earlier stage, before there
+   * were to be fewer, may come only now.
+   *
+   * @param tasks Those that may run at the same time.
+   * @param cost Of the job, in steps.
+   */
+  threadsFor(tasks: number, cost: number): number {
+    if (this.limit === 1 || tasks < 2 || this.reason !== undefined) return 1;
+    const {spinning, asleep} = this.options.dispatch;
+    if (cost < asleep && (cost < spinning || !this.isAnyAwake())) return 1;
+    if (!this.started) this.start();
+    return this.most;
+  }
+
+  /**
+   * Computes all tasks of a stage.
+   *
+   * @throws Error if a task failed, or a worker did not come back from one; what the stage was to write is unfinished
+   *     then.
+   */
+  run({kernel, job, first, last, grain = 1, cost, scratch, scratchBytes}: Stage): void {
+    const {control} = this;
+    const claims = Math.ceil((last - first) / grain);
+    control[CONTROL.kernel] = TASK_KERNELS.indexOf(kernel);
+    control[CONTROL.job] = job;
+    control[CONTROL.first] = first;
+    control[CONTROL.last] = last;
+    control[CONTROL.grain] = grain;
+    control[CONTROL.claims] = claims;
+    control[CONTROL.scratch] = scratch;
+    control[CONTROL.scratchBytes] = scratchBytes;
+    control[CONTROL.failed] = 0;
+    Atomics.store(control, CONTROL.done, 0);
+    Atomics.store(control, CONTROL.unclaimed, claims);
+    this.wake(Math.min(this.limit, claims) - 1, cost >= this.options.dispatch.asleep);
+    const compute = this.site.kernels[kernel];
+    let own = 0;
+    let left = 0;
+    try {
+      for (;;) {
+        left = Atomics.sub(control, CONTROL.unclaimed, 1);
+        if (left <= 0) break;
+        ++own;
+        const from = first + (claims - left) * grain;
+        compute(job, from, Math.min(from + grain, last), scratch);
+      }
+    } finally {
+      const nobodys = left <= 0 ? 0 : Math.max(0, Atomics.exchange(control, CONTROL.unclaimed, 0));
+      this.waitFor(claims - own - nobodys);
+    }
+    if (control[CONTROL.failed] !== 0) {
+      throw new Error(`im2win: a task of ${kernel} failed in a worker; its result is not complete.`);
+    }
+  }
+
+  /** Ends the workers. The pool computes nothing more. */
+  stop(): void {
+    this.started = true;
+    this.limit = 1;
+    for (let thread = 1; thread < this.most; ++thread) {
+      const wake = wordOf(thread) + THREAD.wake;
+      Atomics.store(this.control, wake, -1);
+      Atomics.notify(this.control, wake);
+    }
+    for (const worker of this.workers) worker?.terminate();
+    this.workers = [];
+  }
+
+  private start(): void {
+    this.started = true;
+    const {module, workerUrl} = this.options;
+    const {memory, onEnded} = this.site;
+    for (let thread = 1; thread < this.most; ++thread) {
+      try {
+        const data = {control: this.control, module, memory, thread};
+        this.workers[thread] = startWorker(data, workerUrl, {
+          failed: (reason) => this.leaveOut(thread, reason),
+          ended: () => {
+            this.leaveOut(thread, 'the workers have ended');
+            if (--this.unended === 0) onEnded();
+          },
+        });
+        ++this.unended;
+      } catch (error) {
+        this.reason = `no worker can be started here: ${(error as Error).message}`;
+        return;
+      }
+    }
+  }
+
+  private leaveOut(thread: number, reason: string): void {
+    if (this.workers[thread] === undefined) return;
+    this.workers[thread] = undefined;
+    Atomics.store(this.control, wordOf(thread) + THREAD.state, STATE.absent);
+    if (this.workers.every((worker) => worker === undefined)) this.reason ??= reason;
+  }
+
+  private isAnyAwake(): boolean {
+    for (let thread = 1; thread < this.limit; ++thread) {
+      if (Atomics.load(this.control, wordOf(thread) + THREAD.state) === STATE.awake) return true;
+    }
+    return false;
+  }
+
+  /** Has so many workers look for tasks: of those that spin, or also of those that sleep. */
+  private wake(count: number, sleepers: boolean): void {
+    const {control} = this;
+    for (let thread = 1, woken = 0; thread < this.limit && woken < count; ++thread) {
+      const own = wordOf(thread);
+      const state = Atomics.load(control, own + THREAD.state);
+      if (state === STATE.absent || (state === STATE.asleep && !sleepers)) continue;
+      // Never below 0, which asks to leave.
+      Atomics.store(control, own + THREAD.wake, (control[own + THREAD.wake] + 1) & 0x7fffffff);
+      if (Atomics.load(control, own + THREAD.state) === STATE.asleep)
+        Atomics.notify(control, own + THREAD.wake);
+      ++woken;
+    }
+  }
+
+  /** Waits until so many claimed tasks are done. */
+  private waitFor(count: number): void {
+    const {control} = this;
+    if (this.spin(count)) return;
+    let seen = Atomics.load(control, CONTROL.done);
+    let since = performance.now();
+    while (seen !== count) {
+      if (this.mayBlock) this.sleep(seen);
+      else this.spin(count);
+      const now = Atomics.load(control, CONTROL.done);
+      if (now !== seen) since = performance.now();
+      else if (performance.now() - since > this.patienceMs) this.giveUp();
+      seen = now;
+    }
+  }
+
+  private spin(count: number): boolean {
+    const until = performance.now() + SPIN_MS;
+    do {
+      for (let i = 0; i < 32; ++i) {
+        if (Atomics.load(this.control, CONTROL.done) === count) return true;
+        pause();
+      }
+    } while (performance.now() < until);
+    return false;
+  }
+
+  private sleep(seen: number): void {
+    Atomics.store(this.control, CONTROL.callerSleeps, 1);
+    Atomics.wait(this.control, CONTROL.done, seen, this.patienceMs);
+    Atomics.store(this.control, CONTROL.callerSleeps, 0);
+  }
+
+  /** @throws Error always. */
+  private giveUp(): never {
+    this.reason = `a worker did not come back from a task within ${this.patienceMs / 1000} s`;
+    this.site.onLost();
+    this.stop();
+    throw new Error(`im2win: ${this.reason}; from now on one thread computes.`);
+  }
+}
+
+function wordOf(thread: number): number {
+  return CONTROL.threads + THREAD_WORDS * thread;
+}
+
+/** Whether this thread may wait for others asleep: a page's own may not. */
+function canBlock(control: Int32Array<SharedArrayBuffer>): boolean {
+  try {
+    Atomics.wait(control, CONTROL.done, 1);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const pause: () => void = (Atomics as {pause?(): void}).pause ?? (() => {});
