@@ -28,7 +28,7 @@ type Plan = ReturnType<typeof candidatePlans>[number];
 
 const SAMPLES = 9;
 const SAMPLE_MS = 1;
-// Larger ones take long, and tell no more.
+// Larger convolutions take long, and tell no more.
 const MOST_STEPS: Record<Target, number> = {relaxed: 3e8, strict: 3e8, cpu: 1e7};
 
 interface Timed {
@@ -112,7 +112,7 @@ function choicesOf(timed: Timed): Timed[] {
     .map((plans) => ({...timed, plans: [im2win, ...plans]}));
 }
 
-/** Fastest of some interleaved samples: what a machine with other work on it can tell. */
+/** The fastest of some interleaved samples, as the machine may have other work. */
 function timePlans(layer: Layer, geometry: ConvGeometry, plans: readonly Plan[], runner: Runner): Timed {
   const fastest = plans.map(() => Number.POSITIVE_INFINITY);
   for (let sample = 0; sample <= SAMPLES; ++sample) {
@@ -153,7 +153,7 @@ function costWith(costs: readonly number[]) {
   };
 }
 
-/** Times matter where they decide: moves one cost at a time while what the choices lose shrinks. */
+/** Moves one cost at a time, as long as the choices lose less by it: costs matter where they decide. */
 function refine(timed: readonly Timed[], start: readonly number[]): number[] {
   const loss = (costs: readonly number[]) =>
     timed.reduce((sum, entry) => sum + (regret(entry, costWith(costs)) - 1) ** 2, 0);

@@ -15,7 +15,7 @@ import type {FirstRun} from './modelFirstRun.ts';
 import {type LoadedNetwork, NETWORKS} from './networks.ts';
 import {geometricMean, type Interval, medianInterval} from './statistics.ts';
 
-// V8 compiles what runs often, of tfjs as well, for some ten runs.
+// In the first ten runs or so V8 still compiles what runs often, tfjs's code as well.
 const WARM_RUNS = 15;
 const WARM_MILLISECONDS = 3000;
 
@@ -28,7 +28,7 @@ interface ModelRow {
   readonly first: Each<FirstRun>;
   readonly milliseconds: Each<{median: number; min: number}>;
   readonly speedup: Interval;
-  /** Of the time, by tfjs's profiler. */
+  /** Their share of the time, by tfjs's profiler. */
   readonly convolutionShare: Each<number>;
   /** Largest difference of an output, relative to its largest value. */
   readonly difference: number;

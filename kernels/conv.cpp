@@ -7,7 +7,8 @@
 
 // A thread's scratch: the descriptors of a block and of Winograd's products,
 // then gathered columns, a block's windows or transformed rows, products, and
-// output pixels on their way to planes.
+// output pixels on their way to planes. Where tasks of their own gather for all
+// threads, `gathered` is no part of it but lies in the workspace.
 struct Scratch {
   ConvCall* call;
   ConvCall* product;
@@ -19,7 +20,6 @@ struct Scratch {
 
 IM2WIN_INLINE Scratch scratchAt(const ConvJob* job, char* at) {
   char* columns = at + 2 * kCallBytes;
-  // Unless rows are gathered for all threads, by tasks of their own.
   char* own = columns + job->columnBytes;
   char* products = own + (job->gatherTasks ? 0 : job->gatheredBytes);
   return {reinterpret_cast<ConvCall*>(at),
@@ -221,6 +221,11 @@ IM2WIN_INLINE Transformed transformedOf(const ConvJob* job, int32_t rows,
           count * tiles * depth};
 }
 
+IM2WIN_INLINE Transforms transformsOf(const ConvJob* job) {
+  return {uint32_t(job->points), uint32_t(job->outputs),
+          uint32_t(job->rowPoints), uint32_t(job->rowOutputs)};
+}
+
 // Gathers and transforms rows [first, last) of a block: input rows, or those
 // under a group of output rows. A few tiles at a time.
 IM2WIN_INLINE void transformBlock(const ConvJob* job, const Block& block,
@@ -245,10 +250,16 @@ IM2WIN_INLINE void transformBlock(const ConvJob* job, const Block& block,
         g.stripStride = (g.columns * job->inChannels + 3) & ~3;
         g.stripStep = t.phases;
         gather(job, columns, imageOf(job, block.image), g);
+        InputTiles tiles;
+        tiles.to =
+            to + r * t.rowFloats + tile * t.depth + phase * t.columnFloats;
+        tiles.count = some;
+        tiles.stride = t.depth;
+        tiles.pointStride = t.pointStride;
         winogradInput(
-            to + r * t.rowFloats + tile * t.depth + phase * t.columnFloats,
-            columns, g.stripStride, some, job->outputs, t.columnFloats, t.depth,
-            t.pointStride, job->rowPoints, job->points);
+            transformsOf(job),
+            {columns, uint32_t(g.stripStride), uint32_t(t.columnFloats)},
+            tiles);
       }
     }
   }
@@ -290,10 +301,9 @@ IM2WIN_INLINE void multiplyPart(const ConvJob* job, const Scratch& scratch,
   call->outPixelStride = place.pixel;
   call->outRowStride = place.row;
   writeEpilogue(call, job, block, pixel, 1, channels);
-  winogradProducts(call, product, scratch.gathered,
-                   place.at + pixel * place.pixel, block.rows, job->outputs,
-                   pixels, scratch.products, job->points, job->group,
-                   job->rowPoints, job->rowOutputs);
+  winogradProducts(call, product, transformsOf(job), scratch.gathered,
+                   {place.at + pixel * place.pixel, uint32_t(block.rows)},
+                   {scratch.products, uint32_t(job->group)});
 }
 
 // Depthwise.
@@ -314,11 +324,14 @@ IM2WIN_INLINE void depthwiseBlock(const ConvJob* job, const Scratch& scratch,
   } else {
     in.padTop -= block.row * job->strideHeight;
   }
-  depthwiseRows(call, x, job->filter, place.at, block.rows, in.count,
-                job->inWidth, job->inChannels, job->multiplier,
-                job->filterHeight, job->filterWidth, job->rowTaps,
-                job->strideHeight, job->strideWidth, in.dilation,
-                job->dilationWidth, in.padTop, job->padLeft);
+  const DepthwiseFilter filter = {job->filter, uint32_t(job->inChannels),
+                                  uint32_t(job->multiplier), job->rowTaps};
+  const Side down = {in.count, job->filterHeight, job->strideHeight,
+                     in.dilation, in.padTop};
+  const Side across = {job->inWidth, job->filterWidth, job->strideWidth,
+                       job->dilationWidth, job->padLeft};
+  depthwiseRows(call, x, filter, {place.at, uint32_t(block.rows)}, down,
+                across);
 }
 
 // Tasks.

@@ -57,6 +57,8 @@ const FLAGS = [
   '-fno-rtti',
   // Multiply and add are fused where the source says so, and nowhere else.
   '-ffp-contract=off',
+  // A struct that is passed by value is passed field by field. In the usual ABI it would go through a stack.
+  ...['-Xclang', '-target-abi', '-Xclang', 'experimental-mv'],
   '-nostdlib',
   '-Wl,--no-entry,--import-memory,--strip-all',
 ];

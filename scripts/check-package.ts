@@ -29,7 +29,7 @@ const IMPORTS = [
   {code: "export * from 'tfjs-im2win/auto'", most: 100_000},
   {code: "export * from 'tfjs-im2win/slim'", most: 30_000},
   {code: "export {im2winConv2d} from 'tfjs-im2win'", most: 5_000},
-  {code: "import 'tfjs-im2win'", most: 20}, // Of gzip itself.
+  {code: "import 'tfjs-im2win'", most: 20}, // gzip's own bytes.
   {code: "import 'tfjs-im2win/slim'", most: 20},
 ];
 
@@ -134,7 +134,7 @@ async function importComplaints(folder: string): Promise<string[]> {
       minify: true,
       format: 'esm',
       write: false,
-      // tfjs-core has no side effects either, but is not there to say so.
+      // tfjs-core is not there to say that it has no side effects either.
       external: ['@tensorflow/*'],
       logLevel: 'error',
     });

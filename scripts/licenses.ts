@@ -7,7 +7,7 @@ const HEAD = `The licences of what the files of this folder have in them. fflate
 import; the others are in cli.mjs alone, the command.
 `;
 
-/** One for all builds of a folder: the file is of them all. */
+/** One plugin for all builds of a folder, since they share the file. */
 export function licensesPlugin(file: string): Plugin {
   const texts = new Set<string>(); // A package may be there twice.
   return {

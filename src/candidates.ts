@@ -4,12 +4,12 @@ import type {Im2winPlan, PlanContext, WinogradPlan} from './plan.ts';
 import {blockValues, type StripLayout, stripLayout} from './strip.ts';
 import {TARGETS, type Target} from './targets.generated.ts';
 
-// A row that is so long that it does not fit may have this part of the matrix that
+// A block that is larger than the budget, because a single row is, may have this share of the matrix that
 // im2col would write.
 const MAX_BLOCK_SHARE = 0.1;
 // What kernels/strip.h may write behind a strip.
 const OVERHANG_BYTES = 16;
-// Outputs of a tile, along both axes, beyond which its error would be too large.
+// With more outputs in a nested tile, its error would pass the bound.
 const MAX_NESTED_OUTPUTS = 24;
 const MAX_PACKED_BYTES = 8 * 1024 * 1024;
 
@@ -50,8 +50,7 @@ function stockBytes({filterHeight, filterWidth, inChannels, outChannels, ...outp
 }
 
 /**
- * The plan for so many points, or `undefined` where there is none: a dilated
- * filter, no or too many taps.
+ * The plan for so many points; `undefined` where the filter is dilated, or has too few or too many taps.
  */
 function planWinograd(
   geometry: ConvGeometry,
@@ -95,10 +94,10 @@ function planWinograd(
     inputRowsOf(groups) * part * windowBytes +
     groups * part * group * productWindowBytes +
     outRows(groups) * outRowBytes(geometry);
-  // Parts of a row that are as large as fit, and of one size.
+  // A row is cut into parts of one size, as large as fit.
   const largestPart = largest(tiles, (part) => bytesFor(1, part, 1) <= budget);
   const tilesPerPart = Math.ceil(tiles / Math.ceil(tiles / largestPart));
-  // As many rows as fit, in blocks of one size: each block reads the whole filter.
+  // Blocks are of one size, and as large as fit, because each reads the whole filter.
   const most = largest(
     rowGroups,
     (groups) =>
@@ -141,7 +140,7 @@ function vectorBytes(bytes: number): number {
   return Math.ceil(bytes / 16) * 16;
 }
 
-/** The plan for plain im2win, whatever else could compute the convolution. */
+/** The plan for plain im2win. */
 function planIm2win(geometry: ConvGeometry, target: Target): Omit<Im2winPlan, 'repacks' | 'keptBytes'> {
   const {tile, valueBytes, readsRows} = target;
   const strip = stripLayout(geometry, readsRows);
@@ -164,12 +163,12 @@ function planIm2win(geometry: ConvGeometry, target: Target): Omit<Im2winPlan, 'r
   };
 }
 
-/** What a row of output pixels takes until it is spread over planes. */
+/** The bytes of a row of output pixels that is to be spread over planes. */
 function outRowBytes({dataFormat, outWidth, outChannels}: ConvGeometry): number {
   return dataFormat === 'NCHW' ? 4 * outWidth * outChannels : 0;
 }
 
-/** More than one for a row that does not fit; each of them reads the whole filter. */
+/** The strips that a row is cut into: one, unless it does not fit. Each strip reads the whole filter. */
 function stripsPerRow(
   geometry: ConvGeometry,
   target: Target,
@@ -181,7 +180,7 @@ function stripsPerRow(
   return Math.max(1, wanted, Math.ceil(rowBytes / allowedBlockBytes(geometry, target)));
 }
 
-/** What a block may take. */
+/** The most bytes that a block may take. */
 function allowedBlockBytes(
   {batchSize, outHeight, outWidth, ...filter}: ConvGeometry,
   {maxBlockBytes}: Target,
@@ -191,13 +190,13 @@ function allowedBlockBytes(
   return Math.max(maxBlockBytes, MAX_BLOCK_SHARE * im2colBytes);
 }
 
-// Tensors of different shapes may share their data, and so its id.
+// The shape is part of it: tensors of different shapes may share their data, and so its id.
 function filterName({filterHeight, filterWidth, inChannels, outChannels, cut}: ConvGeometry): string {
   const taps = `${filterHeight}×${filterWidth}×${inChannels}×${outChannels}`;
   return cut === undefined ? taps : `${taps} at ${cut.row}, ${cut.column} of ${cut.rowTaps}`;
 }
 
-/** Whether the kernel takes a few windows at a time, whatever the block: as kernels/gemm.h has it. */
+/** Whether the kernel takes a few windows at a time, whatever the block is: the rule of kernels/gemm.h. */
 export function takesFewWindows(
   {nearFilterBytes, wideFilterBytes}: Target,
   depth: number,
@@ -215,7 +214,7 @@ function blockRows(
 ): number {
   const {batchSize, outHeight, outWidth, outChannels} = geometry;
   const {blockBytes, blockWindows, maxBlockBytes} = target;
-  // Blocks of rows end with the image.
+  // A block of input rows ends with its image.
   const all = source === 'rows' ? outHeight : batchSize * outHeight;
   if (source === 'input' && takesFewWindows(target, depth, outChannels)) return all;
   return largest(all, (rows) => {
@@ -225,8 +224,8 @@ function blockRows(
 }
 
 /**
- * The largest number from 1 to `most` that fits, where all below one that fits do; 1 if none does. Found by
- * halving: an image may have 2³⁰ rows.
+ * The largest number from 1 to `most` that fits; 1 if none does. All numbers below one that fits must fit. It
+ * is found by bisection, since an image may have 2³⁰ rows.
  */
 export function largest(most: number, fits: (count: number) => boolean): number {
   let low = 1;

@@ -23,9 +23,9 @@ export interface Work {
   readonly products: number;
   /** Four bytes of the packed filter, which each block reads once. */
   readonly filter: number;
-  /** The same of a packed filter that the second-level cache does not keep from block to block; twice if the third does not. */
+  /** Those of a packed filter that the second-level cache does not keep from block to block; counted twice if the third does not either. */
   readonly farFilter: number;
-  /** The same of one that each call packs. */
+  /** Those of a packed filter that each call packs. */
   readonly packed: number;
 }
 
@@ -105,7 +105,7 @@ function filterWork(blocks: number, {target, panelBytes, repacks}: Im2winPlan | 
   return {filter, farFilter: levels * filter, packed: repacks ? panelBytes / 4 : 0};
 }
 
-/** Windows as the tile computes them: the sums of a low one wait for each other. */
+/** Windows, counted by the time that tiles take. A low tile takes as long as a higher one, as its sums wait for each other. */
 function tileSteps(windows: number, {target: {tile}}: Im2winPlan | WinogradPlan): number {
   return Math.max(windows, Math.ceil(windows / tile.mr) * tile.leastRows);
 }

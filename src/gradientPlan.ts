@@ -1,5 +1,5 @@
-// How gradients are computed. With respect to the input, full ones are convolutions
-// of dy, planned as any other.
+// How gradients are computed. The gradient of a full convolution with respect to its input is a number of
+// convolutions of dy, which are planned as all others.
 import type {ConvGeometry} from './geometry.ts';
 import type {GradientPlan, PhaseGroup, PhaseRun, PlanContext, TransposedPlan} from './plan.ts';
 import {planFull, planRows} from './planner.ts';
@@ -32,8 +32,8 @@ function planTransposed(ofConvolution: ConvGeometry, context: PlanContext): Tran
 }
 
 /**
- * A convolution along the height alone as one along the width, which lies in memory in the same way: phases along
- * the width are computed together.
+ * Turns a convolution along the height alone into one along the width, which lies in memory in the same way.
+ * Of the two, only phases along the width are computed together.
  */
 function asRow(geometry: ConvGeometry): ConvGeometry {
   const {inWidth, outWidth, filterWidth, padLeft, outShape} = geometry;
@@ -92,7 +92,7 @@ interface PhaseSide extends PhaseRun {
   /** Input positions of each: first, first + stride, … */
   readonly size: number;
   readonly taps: number;
-  /** Positions of dy that the first window begins before its first. */
+  /** How many positions before dy's first one the first window begins. */
   readonly before: number;
 }
 

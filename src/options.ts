@@ -37,13 +37,13 @@ export interface Im2winOptions {
    */
   winograd?: boolean;
   /**
-   * Bytes that all packed filters kept of one filter may take together, one for each kind of plan that its input
-   * sizes call for; one that has no room is packed at each call. It is also what a single one may take that
-   * Winograd makes larger than the filter: beyond it the plan takes a smaller m, and plain im2win at last. A
-   * filter's first packing by plain im2win is kept whatever it takes. Default on wasm: what tfjs's own kernel keeps
-   * of that convolution (two copies of the filter and a pointer for each tap of each output pixel). One by Winograd that is
-   * larger than that, up to 8 MiB or twice the filter, is packed at each call where that pays. Default on
-   * cpu: 8 MiB, or twice the filter.
+   * The most bytes that the packed filters of one filter may take together. There is one for each kind of
+   * plan that its input sizes call for. A packed filter that has no room is packed at each call; a filter's
+   * first one by plain im2win is always kept. The option bounds each packed filter of Winograd's as well:
+   * where that would be larger, the plan takes a smaller m, or plain im2win. Default on wasm: what tfjs's own
+   * kernel keeps of that convolution (two copies of the filter, and a pointer for each tap of each output
+   * pixel). A packed filter of Winograd's that is larger, up to 8 MiB or twice the filter, is then packed at
+   * each call where that pays. Default on cpu: 8 MiB, or twice the filter.
    */
   maxPackedFilterBytes?: number;
 }
@@ -61,8 +61,8 @@ const OPTIONS = [
 ] as const;
 
 /**
- * What an option is that was left out; for `maxPackedFilterBytes` it depends on the backend and the filter, for
- * `numThreads` on the machine.
+ * The values of options that are left out. That of `maxPackedFilterBytes` depends on the backend and the filter,
+ * that of `numThreads` on the machine.
  */
 export const DEFAULTS = {
   numThreads: undefined,
@@ -73,7 +73,7 @@ export const DEFAULTS = {
   maxPackedFilterBytes: undefined,
 } as const;
 
-/** @throws Error if an option is none, or not of those allowed. */
+/** @throws Error if there is no such option, or its value is not allowed. */
 export function checkOptions(options: Im2winOptions): void {
   if (typeof options !== 'object' || options === null || Array.isArray(options)) {
     throw new Error(`registerIm2win: options is ${describe(options)}; allowed: an object.`);
@@ -107,7 +107,7 @@ export function checkOptions(options: Im2winOptions): void {
   }
 }
 
-/** @throws Error if it is none, or none that goes with `winograd`. */
+/** @throws Error if there is no such algorithm, or it does not go with `winograd`. */
 export function checkAlgorithm(caller: string, algorithm: Algorithm, winograd: boolean | undefined): void {
   checkOption(`${caller}: algorithm`, algorithm, ALGORITHMS);
   if (algorithm === 'winograd' && winograd === false) {
@@ -135,8 +135,8 @@ function names(values: readonly unknown[]): string {
 }
 
 /**
- * A later caller may leave options out, but not ask for others. Backends are not others: they are
- * added, except to a list.
+ * Checks the options of a later caller, who may leave some out, but not ask for other values. Further
+ * backends are added, unless the first caller listed them.
  *
  * @throws Error if it does.
  */

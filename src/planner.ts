@@ -17,7 +17,7 @@ function planDepthwise(geometry: ConvGeometry, context: PlanContext): DepthwiseP
   return {algorithm: 'depthwise', target, block, blockBytes: block.outputBytes};
 }
 
-/** What every kernel that reads rows is told. */
+/** What all plans have whose kernels read rows. */
 export function planRows(geometry: ConvGeometry, context: PlanContext) {
   const target = TARGETS[context.target];
   return {target, block: rowBlock(geometry, target.maxBlockBytes)};

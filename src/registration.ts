@@ -65,13 +65,13 @@ const ONE_THREAD: BackendThreads = {count: 1, most: 1, set() {}};
 
 /** What is registered: backends, added one by one, and what they have in common. */
 export class Registration {
-  /** Those of the first call: they are in force until the end. */
+  /** The first call's, which are in force until the end. */
   readonly options: Im2winOptions;
   /** What its callers have of it. */
   readonly handle: Im2winRegistration;
   wishes: PlanWishes;
   over = false;
-  /** Each by whichever copy of this package. */
+  /** Each was made by whichever copy of this package added it. */
   private readonly served = new Map<Im2winBackend, ServedBackend>();
   private readonly reasons = new Map<Im2winBackend, string>();
   private readonly onEnd: () => void;
@@ -85,7 +85,7 @@ export class Registration {
     this.handle = this.makeHandle();
   }
 
-  /** Runs what adds backends, one call after the other. */
+  /** Runs calls that add backends one after the other. */
   inTurn<T>(run: () => Promise<T>): Promise<T> {
     const result = this.turn.then(run);
     this.turn = result.catch(() => {});
@@ -183,7 +183,7 @@ export class Registration {
     if (current !== undefined && names.includes(current)) return [];
     const running =
       current === undefined ? 'tfjs has no backend yet' : `tfjs runs on '${current}', which is not served`;
-    // What keeps tfjs's own backends from being served stands below; another of them may be slower by far.
+    // No other backend is advised where a line below says why this one is not served: it may be far slower.
     const isReasonBelow = BACKENDS.some(({name}) => name === current) || names.length === 0;
     return [
       `${running}: nothing is routed${isReasonBelow ? '' : ` until await tf.setBackend('${names.join("') or ('")}')`}.`,

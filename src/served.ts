@@ -15,7 +15,7 @@ export function isImported({name, kernels}: Backend): boolean {
 /** A backend whose kernels are ours, in tfjs's registry. */
 export class ServedBackend {
   readonly name: Im2winBackend;
-  /** Of the kernels, on wasm. */
+  /** The kernels' flavour, on wasm. */
   readonly flavour?: Flavour;
   private readonly routes: Routes;
   private readonly wishes: () => PlanWishes;
@@ -56,7 +56,7 @@ export class ServedBackend {
     return this.open.memory();
   }
 
-  /** Stock kernels again, everything given back. */
+  /** Puts tfjs's own kernels back, and gives all memory back. */
   unregister(): void {
     this.active = false;
     for (const restore of this.restore) restore();

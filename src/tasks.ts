@@ -125,7 +125,7 @@ type Rows = Pick<
   | 'stripsPerBlock'
 >;
 
-/** Blocks: those of the plan, or smaller ones where nothing is gathered and no filter read anew for each. */
+/** The plan's blocks; or smaller ones, where nothing is gathered, and the filter is not read anew for each block. */
 function rowsOf(geometry: ConvGeometry, plan: ConvPlan, options: TaskOptions, wanted: number): Rows {
   const {batchSize, outHeight, outWidth} = geometry;
   const planes = geometry.dataFormat === 'NCHW';
@@ -175,8 +175,8 @@ function rowsOf(geometry: ConvGeometry, plan: ConvPlan, options: TaskOptions, wa
 }
 
 /**
- * Where there are clearly fewer blocks than tasks are wanted, a block's panels are shared out; and if its rows are
- * gathered, that is a stage before, with tasks of its own.
+ * Shares out a block's panels where there are clearly fewer blocks than tasks are wanted. If the block's rows are
+ * gathered, tasks of their own do so in a stage before.
  */
 function shares(
   geometry: ConvGeometry,

@@ -1,5 +1,4 @@
-// The gradient kernels of the wasm backend, against the definition: each product of
-// the convolution, handed back to what it was made from.
+// The gradient kernels of the wasm backend, against the definition in reference.ts.
 import '@tensorflow/tfjs-layers'; // Registers tfjs's own gradients.
 import {type Im2winRegistration, registerIm2win} from '../src/index.ts';
 import {checkGradients} from './gradientCheck.ts';

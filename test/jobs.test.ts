@@ -34,7 +34,7 @@ async function open(flavour: Flavour) {
   if (typeof state === 'string') throw new Error(state);
   const instances = Array.from({length: 3}, () => instantiateKernels(modules, memory, true) as KernelExports);
   const values = new Float32Array(memory.buffer);
-  // The stand-in takes no memory back: one for all.
+  // One scratch serves all tests, because the stand-in takes no memory back.
   const scratch = state.heap.allocate(MOST_SCRATCH + 64, 'a scratch').offset;
   return {
     state,
@@ -192,7 +192,7 @@ describe.each(['relaxed', 'strict'] as const)('%s', (flavour) => {
       }
     }
     expect(most).toBeGreaterThan(1);
-    // Where the step of gathering is one of its own, in some plan.
+    // In some plan of these, gathering is a stage of its own.
     if (/deep|split/.test(problem.name)) expect(shared).toBeGreaterThan(0);
   });
 

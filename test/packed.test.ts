@@ -1,4 +1,4 @@
-// The strict kernels are packed as a patch of the relaxed ones: whatever the bytes, it makes them.
+// The strict kernels are packed as a patch of the relaxed ones. A patch restores any bytes.
 import fc from 'fast-check';
 import {makePatch, packKernels} from '../scripts/pack-kernels.ts';
 import {applyPatch, unpackKernels} from '../src/wasm/packed.ts';

@@ -20,9 +20,9 @@ const CONTENDERS = ['stock', 'im2win'] as const;
 type Contender = (typeof CONTENDERS)[number];
 type Each<T> = Record<Contender, T>;
 
-// Both add up the same products in another order. An error of 1e-6 of the
-// largest value a layer is usual for sums of 576 to 1,600 floats; the network is
-// 15 layers deep. A value stands for a grey level, of which 255 × 1e-4 is a fortieth.
+// Both add up the same products in different orders. For sums of 576 to 1,600 floats an error of 1e-6 of the
+// largest value is usual in each layer, and the network has 15 of them. Of 255 grey levels, 1e-4 is a
+// fortieth of one.
 const ROUNDING = 1e-4;
 
 const options = program

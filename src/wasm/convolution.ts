@@ -31,7 +31,7 @@ function compute(
   route: OwnConvRoute,
 ): TensorInfo {
   const {geometry, plan} = route;
-  // Which of them are there, the route has checked.
+  // The route has checked which of them are there.
   const {x, filter, dy, bias, preluActivationWeights} = inputs as Required<ConvInputs>;
   switch (plan.algorithm) {
     case 'transposed': {
