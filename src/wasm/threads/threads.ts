@@ -15,6 +15,8 @@ export class WasmThreads implements BackendThreads {
   private readonly obstacle: string | undefined;
   private readonly states = new Set<WasmState>();
   private limit: number;
+  /** Whether `limit` is what somebody set; else an instance has its own. */
+  private wasSet = false;
 
   /** Has tfjs's backend start on a shared heap, where threads are wanted and tfjs would not. */
   constructor(source: KernelSource, {numThreads, workerUrl}: OpenOptions) {
@@ -44,18 +46,20 @@ export class WasmThreads implements BackendThreads {
 
   set(count: number): void {
     this.limit = count;
+    this.wasSet = true;
     for (const {pool} of this.states) pool?.setThreads(count);
   }
 
   /** What an instance of tfjs's backend is to have. */
   wishes({wasm}: TfjsWasmBackend): ThreadWishes {
     const tfjs = wasm?.tfjs?.getThreadsCount?.() ?? 1;
-    const numThreads = this.asked ?? (tfjs > 1 ? Math.max(this.limit, tfjs) : this.limit);
+    const numThreads = this.asked ?? (tfjs > 1 ? tfjs : defaultThreads());
     return {numThreads: this.obstacle === undefined ? numThreads : 1, workerUrl: this.workerUrl};
   }
 
   join(state: WasmState): void {
     this.states.add(state);
+    if (this.wasSet) state.pool?.setThreads(this.limit);
   }
 
   leave(state: WasmState): void {
