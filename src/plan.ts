@@ -58,9 +58,7 @@ export interface Im2winPlan {
  * stride of 1 over columns of s · inChannels channels; along the height it is s
  * interleaved images, the phases.
  */
-export interface WinogradPlan {
-  readonly algorithm: 'winograd';
-  readonly target: Target;
+export interface WinogradForm {
   /** Products for each tile of outputs: outputs + taps - 1, one of 4, 6 and 8. */
   readonly points: 4 | 6 | 8;
   readonly outputs: number;
@@ -70,6 +68,12 @@ export interface WinogradPlan {
   readonly rowOutputs: number;
   /** Images along the height whose products add up; where `rowPoints` is 1, filter rows. */
   readonly rowPhases: number;
+}
+
+/** A form, and how it is cut into blocks. */
+export interface WinogradPlan extends WinogradForm {
+  readonly algorithm: 'winograd';
+  readonly target: Target;
   /** Tiles in an output row; the last may reach over its end. */
   readonly tiles: number;
   /** Tiles of a row that are in a block, and those whose columns are gathered at a time. */
