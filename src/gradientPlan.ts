@@ -17,6 +17,9 @@ export function planGradient(
 
 function planTransposed(ofConvolution: ConvGeometry, context: PlanContext): TransposedPlan {
   const geometry = asRow(ofConvolution);
+  if (isDirect(geometry, context)) {
+    return {algorithm: 'transposed', geometry, direct: true, phases: [], zeros: false};
+  }
   const {inHeight, inWidth, filterHeight, filterWidth, strideHeight, strideWidth} = geometry;
   const {outHeight, outWidth} = geometry;
   const rows = phaseRuns(inHeight, outHeight, filterHeight, strideHeight, geometry.padTop);
@@ -28,7 +31,33 @@ function planTransposed(ofConvolution: ConvGeometry, context: PlanContext): Tran
       return {geometry: phase, plan: planFull(phase, {...context, filtersChange: true}), row, column};
     }),
   );
-  return {algorithm: 'transposed', geometry, phases, zeros: ![...rows, ...columns].every(seen)};
+  return {
+    algorithm: 'transposed',
+    geometry,
+    direct: false,
+    phases,
+    zeros: ![...rows, ...columns].every(seen),
+  };
+}
+
+// Products up to which flipping and packing take longer than what they save.
+const DIRECT_PRODUCTS = 4096;
+// Pixels of dy up to which they do whatever the filter.
+const DIRECT_PIXELS = 4;
+
+/** Whether dy and the filter are read where they lie. */
+function isDirect(geometry: ConvGeometry, {target, algorithm}: PlanContext): boolean {
+  const {dataFormat, inChannels, outChannels, filterHeight, filterWidth} = geometry;
+  const {strideHeight, strideWidth} = geometry;
+  if (target === 'cpu' || algorithm === 'winograd') return false;
+  // A single channel is first and last.
+  if (dataFormat === 'NCHW' && (inChannels !== 1 || outChannels !== 1)) return false;
+  const pixels = geometry.batchSize * geometry.outHeight * geometry.outWidth;
+  const products = pixels * filterHeight * filterWidth * inChannels * outChannels;
+  if (products <= DIRECT_PRODUCTS) return products > 0;
+  // An output is a single product then: there are no sums to keep in registers.
+  const isProduct = outChannels === 1 && filterHeight <= strideHeight && filterWidth <= strideWidth;
+  return isProduct || pixels <= DIRECT_PIXELS;
 }
 
 /**

@@ -109,7 +109,9 @@ export interface TransposedPlan {
   readonly algorithm: 'transposed';
   /** The convolution whose gradient it is; one of a single column is turned into one of a single row. */
   readonly geometry: ConvGeometry;
-  /** At most sixteen, whatever the strides are. */
+  /** Computed from dy and the filter where they lie, all phases in one pass. */
+  readonly direct: boolean;
+  /** At most sixteen, whatever the strides are; none where it is direct. */
   readonly phases: readonly PhaseGroup[];
   /** Some rows or columns see no tap at all. */
   readonly zeros: boolean;

@@ -44,12 +44,12 @@ export function phaseJob(heap: Heap, offset: number, {geometry}: TransposedPlan,
  */
 export function runTransposed(
   state: WasmState,
-  {inHeight, inWidth, dataFormat}: ConvGeometry,
+  ofConvolution: ConvGeometry,
   {geometry, phases, zeros}: TransposedPlan,
   jobs: readonly ConvJob[],
   tensors: {readonly dy: TensorInfo; readonly filter: TensorInfo},
 ): TensorInfo {
-  const {batchSize, inChannels, outHeight, outWidth, outChannels} = geometry;
+  const {batchSize, inChannels, inHeight, inWidth, outHeight, outWidth, outChannels, dataFormat} = geometry;
   const planar = dataFormat === 'NCHW';
   const imageFloats = inHeight * inWidth * inChannels;
   const dy = dataOffset(state, 'dy', tensors.dy);
@@ -66,10 +66,7 @@ export function runTransposed(
   const panels = state.workspace.reserve(allPanelBytes + imageBytes + scratchBytes);
   const image = panels + allPanelBytes;
   const scratch = image + imageBytes;
-  const {tensor, offset} = makeOutput(
-    state,
-    planar ? [batchSize, inChannels, inHeight, inWidth] : [batchSize, inHeight, inWidth, inChannels],
-  );
+  const {tensor, offset} = makeOutput(state, inputShape(ofConvolution));
   const clear = (from: number, count: number) =>
     state.heap.float32().fill(0, from >>> 2, (from >>> 2) + count);
   const empty = batchSize * imageFloats === 0 || outChannels === 0 || geometry.outShape.includes(0);
@@ -106,6 +103,17 @@ export function runTransposed(
   return tensor;
 }
 
+/** A record of the convolution alone, for what needs no plan. */
+export function plainJob(heap: Heap, offset: number, geometry: ConvGeometry): Job {
+  return new Job(heap, offset, geometryFields(geometry));
+}
+
+function inputShape({dataFormat, batchSize, inChannels, inHeight, inWidth}: ConvGeometry): number[] {
+  return dataFormat === 'NCHW'
+    ? [batchSize, inChannels, inHeight, inWidth]
+    : [batchSize, inHeight, inWidth, inChannels];
+}
+
 function filterValues({geometry}: PhaseGroup): number {
   return geometry.filterHeight * geometry.filterWidth * geometry.inChannels * geometry.outChannels;
 }
@@ -126,22 +134,21 @@ export function gradientJob(
   });
 }
 
-/** The gradient of a depthwise convolution with respect to its input. */
-export function runDepthwiseInputGradient(
+/** The gradient with respect to the input, row by row, of a depthwise convolution or of a plan that is direct. */
+export function runInputRows(
   state: WasmState,
-  {batchSize, inHeight, inWidth, inChannels}: ConvGeometry,
+  geometry: ConvGeometry,
+  {entry, rows}: {entry: 'im2win_transposed' | 'im2win_depthwise_gradient_input'; rows: number},
   job: Job,
   tensors: {readonly dy: TensorInfo; readonly filter: TensorInfo},
 ): TensorInfo {
   const dy = dataOffset(state, 'dy', tensors.dy);
   const filter = dataOffset(state, 'filter', tensors.filter);
-  const {tensor, offset} = makeOutput(state, [batchSize, inHeight, inWidth, inChannels]);
+  const {tensor, offset} = makeOutput(state, inputShape(geometry));
   job.set('dy', dy);
   job.set('filter', filter);
   job.set('output', offset);
-  if (inWidth * inChannels > 0) {
-    state.kernels.im2win_depthwise_gradient_input(job.offset, 0, batchSize * inHeight);
-  }
+  if (geometry.inWidth * geometry.inChannels > 0) state.kernels[entry](job.offset, 0, rows);
   return tensor;
 }
 

@@ -9,12 +9,15 @@ export interface KernelExports {
   im2win_pack: Tasks;
   im2win_gradient_filter: Tasks;
   im2win_depthwise_gradient_filter: Tasks;
-  im2win_depthwise_gradient_input(job: number, first: number, last: number): void;
+  im2win_depthwise_gradient_input: OwnTasks;
+  im2win_transposed: OwnTasks;
   /** Writes an image [pixels, channels] as planes [channels, pixels]. */
   im2win_spread(to: number, image: number, pixels: number, channels: number): void;
 }
 
 type Tasks = (job: number, first: number, last: number, scratch: number) => void;
+/** They need no scratch. */
+type OwnTasks = (job: number, first: number, last: number) => void;
 
 /** A flavour, compiled for both kinds of memory that tfjs's builds use. */
 export interface KernelModules {
