@@ -49,6 +49,7 @@ export function planFull(geometry: ConvGeometry, context: PlanContext): Im2winPl
   let best: Im2winPlan | WinogradPlan = im2winPlan(geometry, context);
   if (algorithm === 'im2win') return best;
   let least = algorithm === 'winograd' ? Number.POSITIVE_INFINITY : expectedCost(geometry, best);
+  if (least < best.target.leastWinogradSteps) return best;
   for (const form of winogradForms(geometry, context)) {
     // Most forms are ruled out before they are cut into blocks, which takes longest.
     if (leastCost(geometry, form, best.target) >= least) continue;
