@@ -40,10 +40,12 @@ function planTransposed(ofConvolution: ConvGeometry, context: PlanContext): Tran
   };
 }
 
-// Products up to which flipping and packing take longer than what they save.
-const DIRECT_PRODUCTS = 4096;
-// Pixels of dy up to which they do whatever the filter.
+// Pixels of dy up to which flipping and packing take longer than what they save.
 const DIRECT_PIXELS = 4;
+// Products up to which they do where dy has one channel, which makes short sums.
+const DIRECT_PRODUCTS = 4096;
+// Floats of a filter row from which on it is added to the output as fast as memory takes it.
+const DIRECT_RUN = 128;
 
 /** Whether dy and the filter are read where they lie. */
 function isDirect(geometry: ConvGeometry, {target, algorithm}: PlanContext): boolean {
@@ -54,10 +56,11 @@ function isDirect(geometry: ConvGeometry, {target, algorithm}: PlanContext): boo
   if (dataFormat === 'NCHW' && (inChannels !== 1 || outChannels !== 1)) return false;
   const pixels = geometry.batchSize * geometry.outHeight * geometry.outWidth;
   const products = pixels * filterHeight * filterWidth * inChannels * outChannels;
-  if (products <= DIRECT_PRODUCTS) return products > 0;
-  // An output is a single product then: there are no sums to keep in registers.
-  const isProduct = outChannels === 1 && filterHeight <= strideHeight && filterWidth <= strideWidth;
-  return isProduct || pixels <= DIRECT_PIXELS;
+  if (pixels <= DIRECT_PIXELS) return products > 0;
+  if (outChannels !== 1) return false;
+  // Taps that do not overlap make single products: there are no sums to keep in registers.
+  const apart = filterHeight <= strideHeight && filterWidth <= strideWidth;
+  return products <= DIRECT_PRODUCTS || (apart && filterWidth * inChannels >= DIRECT_RUN);
 }
 
 /**

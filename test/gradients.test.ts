@@ -57,14 +57,16 @@ const GEOMETRIES: Record<string, ConvCase[]> = {
       convCase([2, 24, 20, inChannels], [20, 20, inChannels, outChannels], {strides: [19, 18]}),
     ]),
   ),
-  'one output channel, apart': [1, 2, 3, 4, 5, 24].flatMap((inChannels) => [
+  'one output channel, apart': [1, 2, 5].flatMap((inChannels) => [
     convCase([2, 33, 35, inChannels], [3, 4, inChannels, 1], {strides: [3, 4], pad: 'same'}),
     convCase([1, 40, 39, inChannels], [4, 3, inChannels, 1], {strides: [7, 5]}),
-    convCase([1, 300, 1, inChannels], [17, 1, inChannels, 1], {strides: [17, 1], pad: 'same'}),
+    convCase([1, 800, 1, inChannels], [131, 1, inChannels, 1], {strides: [131, 1], pad: 'same'}),
+    convCase([2, 13, 400, inChannels], [5, 129, inChannels, 1], {strides: [6, 130], pad: 'same'}),
+    convCase([1, 11, 410, inChannels], [4, 130, inChannels, 1], {strides: [4, 133]}),
     ...[-3, 5].flatMap((before) =>
       [-2, 4].map((after) =>
-        convCase([1, 41, 43, inChannels], [6, 7, inChannels, 1], {
-          strides: [6, 8],
+        convCase([1, 13, 400, inChannels], [6, 128, inChannels, 1], {
+          strides: [6, 129],
           pad: [
             [0, 0],
             [before, after],
