@@ -120,10 +120,13 @@ IM2WIN_INLINE int32_t rowsToGather(const ConvJob* job, const Block& block) {
   return job->source == kFromStrips ? block.rows : rowsUnder(job, block.rows);
 }
 
-// Gathers rows [first, last) of a block for the windows of a strip.
-IM2WIN_INLINE void gatherBlock(const ConvJob* job, const Block& block,
-                               Strip strip, float* to, int32_t first,
-                               int32_t last) {
+// Gathers rows [first, last) of block `number` for the windows of strip
+// `stripNumber`.
+IM2WIN_NOINLINE void gatherBlock(const ConvJob* job, uint32_t number,
+                                 int32_t stripNumber, float* to, int32_t first,
+                                 int32_t last) {
+  const Block block = blockOf(job, number);
+  const Strip strip = stripOf(job, stripNumber);
   const bool byStrips = job->source == kFromStrips;
   const int32_t rowFloats = stripRowFloats(job, strip.pixels);
   Gather g = {};
@@ -334,34 +337,54 @@ IM2WIN_INLINE void depthwiseBlock(const ConvJob* job, const Scratch& scratch,
                 across);
 }
 
-// Tasks.
+// Tasks. Each algorithm has a function of its own, since V8 compiles a function
+// when it is first called: a network pays for the algorithms that it has.
 
-IM2WIN_INLINE void gatherTask(const ConvJob* job, const Scratch& scratch,
-                              const Block& block, int32_t task) {
-  const int32_t first = task * job->rowsPerGather;
-  if (job->algorithm == kWinograd) {
-    const Part part = partOf(job, block.strip);
-    const int32_t count = transformedOf(job, block.rows, part.tiles).count;
-    transformBlock(job, block, part, scratch.columns, scratch.gathered, first,
-                   least(first + job->rowsPerGather, count));
-  } else {
-    gatherBlock(job, block, stripOf(job, block.strip), scratch.gathered, first,
-                least(first + job->rowsPerGather, rowsToGather(job, block)));
-  }
+// Where the rows of a block are that are gathered for all threads.
+IM2WIN_INLINE float* gatheredFor(const ConvJob* job, uint32_t number) {
+  return job->gathered +
+         number % job->blocksTogether * (job->gatheredBytes / sizeof(float));
 }
 
-// The channels of a block that are a task's. What the thread's scratch holds of
-// this block already is not gathered again.
-IM2WIN_INLINE void multiplyTask(const ConvJob* job, const Scratch& scratch,
-                                const float* panels, float* output,
-                                const Block& block, Channels channels,
-                                bool gathered) {
-  const Place place = placeOf(job, scratch, output, block, channels);
-  if (job->algorithm == kDepthwise) {
+// Task `own` of block `number`. What the thread's scratch holds of this block
+// already is not gathered again.
+template <Algorithm kAlgorithm>
+IM2WIN_INLINE void blockTask(const ConvJob* job, char* at, uint32_t number,
+                             uint32_t own, bool held) {
+  Scratch scratch = scratchAt(job, at);
+  const Block block = blockOf(job, number);
+  const uint32_t gathers = job->gatherTasks;
+  if (gathers != 0) scratch.gathered = gatheredFor(job, number);
+  if (own < gathers) {
+    const int32_t first = own * job->rowsPerGather;
+    const int32_t last = first + job->rowsPerGather;
+    if constexpr (kAlgorithm == kWinograd) {
+      const Part part = partOf(job, block.strip);
+      transformBlock(
+          job, block, part, scratch.columns, scratch.gathered, first,
+          least(last, transformedOf(job, block.rows, part.tiles).count));
+    } else if constexpr (kAlgorithm == kIm2win) {
+      gatherBlock(job, number, block.strip, scratch.gathered, first,
+                  least(last, rowsToGather(job, block)));
+    }
+    return;
+  }
+  const uint32_t panelTasks = job->panelTasks;
+  const uint32_t repeat = (own - gathers) / panelTasks;
+  const int32_t channel =
+      (own - gathers - repeat * panelTasks) * job->channelsPerTask;
+  const Channels channels = {
+      channel, least(job->channelsPerTask, job->outChannels - channel)};
+  const float* panels = job->panels + repeat * job->repeatPanelFloats;
+  const Place place =
+      placeOf(job, scratch, job->output + repeat * job->repeatOutputFloats,
+              block, channels);
+  const bool gathered = gathers != 0 || held;
+  if constexpr (kAlgorithm == kDepthwise) {
     depthwiseBlock(job, scratch, block, place);
   } else {
     for (int32_t s = block.strip; s < block.strip + job->stripsPerBlock; ++s) {
-      if (job->algorithm == kWinograd) {
+      if constexpr (kAlgorithm == kWinograd) {
         const Part part = partOf(job, s);
         if (!gathered) {
           transformBlock(job, block, part, scratch.columns, scratch.gathered, 0,
@@ -372,7 +395,7 @@ IM2WIN_INLINE void multiplyTask(const ConvJob* job, const Scratch& scratch,
         const Strip strip = stripOf(job, s);
         if (strip.pixels == 0) continue;
         if (!gathered && job->source != kFromInput) {
-          gatherBlock(job, block, strip, scratch.gathered, 0,
+          gatherBlock(job, number, s, scratch.gathered, 0,
                       rowsToGather(job, block));
         }
         multiplyStrip(job, scratch, panels, block, strip, place, channels);
@@ -382,10 +405,19 @@ IM2WIN_INLINE void multiplyTask(const ConvJob* job, const Scratch& scratch,
   finishPlace(job, scratch, block, channels);
 }
 
-// Where the rows of a block are that were gathered for all threads.
-IM2WIN_INLINE float* gatheredFor(const ConvJob* job, uint32_t block) {
-  return job->gathered +
-         block % job->blocksTogether * (job->gatheredBytes / sizeof(float));
+IM2WIN_NOINLINE void im2winTask(const ConvJob* job, char* at, uint32_t number,
+                                uint32_t own, bool held) {
+  blockTask<kIm2win>(job, at, number, own, held);
+}
+
+IM2WIN_NOINLINE void winogradTask(const ConvJob* job, char* at, uint32_t number,
+                                  uint32_t own, bool held) {
+  blockTask<kWinograd>(job, at, number, own, held);
+}
+
+IM2WIN_NOINLINE void depthwiseTask(const ConvJob* job, char* at,
+                                   uint32_t number, uint32_t own, bool held) {
+  blockTask<kDepthwise>(job, at, number, own, held);
 }
 
 // Computes tasks `first` to `last` (less one) of a convolution. `at` is a
@@ -399,41 +431,38 @@ IM2WIN_INLINE float* gatheredFor(const ConvJob* job, uint32_t block) {
 // there are no gather tasks, all tasks are independent.
 IM2WIN_EXPORT(im2win_conv)
 void im2win_conv(const ConvJob* job, uint32_t first, uint32_t last, char* at) {
-  Scratch scratch = scratchAt(job, at);
   const uint32_t gathers = job->gatherTasks;
-  const uint32_t panelTasks = job->panelTasks;
-  const uint32_t multiplies = job->repeats * panelTasks;
+  const uint32_t multiplies = job->repeats * uint32_t(job->panelTasks);
   const uint32_t together = job->blocksTogether;
   const uint32_t blocks = blocksOf(job);
-  const int32_t channelsPerTask = job->channelsPerTask;
   // What the scratch holds is not gathered again, if it is one strip's.
   const bool holds = job->stripsPerBlock == 1;
   uint32_t held = ~0u;
   for (uint32_t task = first; task < last; ++task) {
-    const uint32_t group = task / (together * (gathers + multiplies));
-    const uint32_t firstBlock = group * together;
+    const uint32_t firstBlock =
+        task / (together * (gathers + multiplies)) * together;
     const uint32_t some =
         blocks - firstBlock < together ? blocks - firstBlock : together;
+    // Of these blocks: first the tasks that gather, then those that multiply.
     uint32_t own = task - firstBlock * (gathers + multiplies);
-    const bool gatherOnly = own < some * gathers;
-    if (!gatherOnly) own -= some * gathers;
-    const uint32_t perBlock = gatherOnly ? gathers : multiplies;
-    const uint32_t number = firstBlock + own / perBlock;
-    own %= perBlock;
-    const Block block = blockOf(job, number);
-    if (gathers != 0) scratch.gathered = gatheredFor(job, number);
-    if (gatherOnly) {
-      gatherTask(job, scratch, block, own);
-      continue;
+    uint32_t number;
+    if (own < some * gathers) {
+      number = firstBlock + own / gathers;
+      own %= gathers;
+    } else {
+      own -= some * gathers;
+      number = firstBlock + own / multiplies;
+      own = gathers + own % multiplies;
     }
-    const uint32_t repeat = own / panelTasks;
-    const int32_t channel = (own - repeat * panelTasks) * channelsPerTask;
-    const Channels channels = {
-        channel, least(channelsPerTask, job->outChannels - channel)};
-    multiplyTask(job, scratch, job->panels + repeat * job->repeatPanelFloats,
-                 job->output + repeat * job->repeatOutputFloats, block,
-                 channels, gathers != 0 || (holds && held == number));
-    held = number;
+    const bool again = holds && held == number;
+    if (job->algorithm == kIm2win) {
+      im2winTask(job, at, number, own, again);
+    } else if (job->algorithm == kWinograd) {
+      winogradTask(job, at, number, own, again);
+    } else {
+      depthwiseTask(job, at, number, own, again);
+    }
+    if (own >= gathers) held = number;
   }
 }
 

@@ -39,9 +39,9 @@ IM2WIN_NOINLINE void packPanel(float* panel, const float* filter, Taps outer,
 
 // Writes panels [first, last) of filterWidth * filterHeight * inChannels * NR
 // floats each.
-IM2WIN_INLINE void packIm2win(const ConvJob* job, float* panels,
-                              const float* filter, uint32_t first,
-                              uint32_t last) {
+IM2WIN_NOINLINE void packIm2win(const ConvJob* job, float* panels,
+                                const float* filter, uint32_t first,
+                                uint32_t last) {
   // In strips a window's columns follow one another, else its rows.
   const bool byStrips = job->source == kFromStrips;
   const uint32_t outChannels = job->outChannels;

@@ -98,9 +98,9 @@ IM2WIN_INLINE uint32_t rowTapsOf(const ConvJob* job) {
 // Writes panels [first, last) of a tfjs filter: [panel][rowPoints][points]
 // [rowPhases][strideWidth][inChannels][NR]. `rowPhases` is the stride along the
 // height, or the filter's height where `rowPoints` is 1.
-IM2WIN_INLINE void packWinograd(const ConvJob* job, float* panels,
-                                const float* filter, uint32_t first,
-                                uint32_t last) {
+IM2WIN_NOINLINE void packWinograd(const ConvJob* job, float* panels,
+                                  const float* filter, uint32_t first,
+                                  uint32_t last) {
   const uint32_t filterWidth = job->filterWidth;
   const uint32_t filterHeight = job->filterHeight;
   const uint32_t inChannels = job->inChannels;

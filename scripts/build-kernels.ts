@@ -39,6 +39,14 @@ const UNITS = [
 ];
 type Unit = (typeof UNITS)[number];
 
+/** What unpacks the kernels: a module of its own, of the same flags without SIMD. */
+const UNPACKER = {
+  source: new URL('kernels/unpack/unpack.cpp', ROOT),
+  output: new URL('src/wasm/unpacker.generated.ts', ROOT),
+  // No calls of memset and memcpy, which are not there.
+  flags: ['-fno-builtin', '-Oz'],
+};
+
 const HEAD = '// Written by scripts/build-kernels.ts; not to be edited.\n';
 
 const FLAVOURS: Record<Flavour, string[]> = {
@@ -117,11 +125,29 @@ function fingerprint(...of: unknown[]): string {
   return createHash('sha256').update(JSON.stringify(of)).digest('hex').slice(0, 16);
 }
 
+/** The compiler's version is in the lock file. */
+function stampOf(...of: unknown[]): string {
+  return `// Fingerprint of the sources, flags and tools: ${fingerprint(of, readFileSync(LOCK, 'utf8'))}`;
+}
+
+async function buildUnpacker(): Promise<void> {
+  const sources = {'unpack.cpp': readFileSync(UNPACKER.source, 'utf8')};
+  const stamp = stampOf(sources, FLAGS, UNPACKER.flags);
+  if (existsSync(UNPACKER.output) && readFileSync(UNPACKER.output, 'utf8').includes(stamp)) return;
+  const bytes = removeUnused(await compile(sources, UNPACKER.flags));
+  assertStateless(bytes, 'unpacker');
+  console.log(`${'unpacker'.padEnd(21)}${bytes.length.toLocaleString('en').padStart(7)} bytes`);
+  const text = Buffer.from(bytes).toString('base64').replace(/=+$/, '');
+  writeFileSync(
+    UNPACKER.output,
+    `${HEAD}${stamp}\n\n/** In base64 without padding: kernels/unpack/. */\nexport const UNPACKER = '${text}';\n`,
+  );
+}
+
 async function buildUnit(unit: Unit): Promise<void> {
   const sources = readSources(unit);
   const build = fingerprint(sources, FLAGS, FLAVOURS);
-  // The compiler's version is in the lock file.
-  const stamp = `// Fingerprint of the sources, flags and tools: ${fingerprint(build, TARGETS, readFileSync(LOCK, 'utf8'))}`;
+  const stamp = stampOf(build, TARGETS, readFileSync(new URL('pack-kernels.ts', import.meta.url), 'utf8'));
   const output = new URL(unit.output, ROOT);
   const file = (flavour: Flavour) => new URL(`im2win-${flavour}.wasm`, output);
   const shipped = unit.shipped
@@ -154,13 +180,17 @@ async function buildUnit(unit: Unit): Promise<void> {
       `${HEAD}\n/** The build that kernel files of this version name. */\nexport const KERNEL_BUILD = '${build}';\n`,
     );
   }
-  const {relaxed, strict} = packKernels(kernels as Record<Flavour, Uint8Array>);
+  const packed = packKernels(kernels as Record<Flavour, Uint8Array>);
+  const lines = Object.entries(packed).map(
+    ([flavour, {bytes, text}]) => `  ${flavour}: {bytes: ${bytes}, text: '${text}'},\n`,
+  );
   // Last: its stamp says that all is there.
   writeFileSync(
     output,
     `${HEAD}${stamp}\n\n` +
-      `/** To be unpacked by src/wasm/packed.ts. */\nexport const KERNELS = {\n  relaxed: '${relaxed}',\n  strict: '${strict}',\n};\n`,
+      `/** To be unpacked by src/wasm/packed.ts. */\nexport const KERNELS = {\n${lines.join('')}};\n`,
   );
 }
 
+await buildUnpacker();
 for (const unit of UNITS) await buildUnit(unit);

@@ -1,6 +1,6 @@
 // What may compute a convolution, and in blocks of which size.
 import {type ConvGeometry, inputRowsUnder} from './geometry.ts';
-import type {Im2winPlan, PlanContext, WinogradPlan} from './plan.ts';
+import type {Im2winPlan, PlanContext, WinogradForm, WinogradPlan} from './plan.ts';
 import {blockValues, type StripLayout, stripLayout} from './strip.ts';
 import {TARGETS, type Target} from './targets.generated.ts';
 
@@ -14,6 +14,7 @@ const MAX_NESTED_OUTPUTS = 24;
 const MAX_PACKED_BYTES = 8 * 1024 * 1024;
 
 const ROW_POINTS = [1, 4, 6, 8] as const;
+const POINTS = [8, 6, 4] as const;
 
 /** On cpu a single output channel has a tile of its own, and no Winograd. */
 function targetOf({outChannels}: ConvGeometry, {target}: PlanContext): Target {
@@ -25,22 +26,70 @@ export function candidatePlans(
   geometry: ConvGeometry,
   context: PlanContext,
 ): [Im2winPlan, ...WinogradPlan[]] {
-  const target = targetOf(geometry, context);
-  const {filtersChange = false, maxPackedFilterBytes} = context;
-  const {filterHeight, filterWidth, inChannels, outChannels} = geometry;
-  const filterBytes = target.valueBytes * filterHeight * filterWidth * inChannels * outChannels;
-  const bound = maxPackedFilterBytes ?? Math.max(MAX_PACKED_BYTES, 2 * filterBytes);
-  const kept = maxPackedFilterBytes ?? (target.keepsAsStock ? stockBytes(geometry) : bound);
-  const im2win = {...planIm2win(geometry, target), repacks: filtersChange, keptBytes: kept};
-  if (!context.winograd) return [im2win];
-  const winograd = ROW_POINTS.filter((points) => points <= target.mostRowPoints).flatMap((rowPoints) =>
-    ([8, 6, 4] as const).flatMap((points) => {
-      const plan = planWinograd(geometry, target, points, rowPoints);
-      if (plan === undefined || plan.panelBytes > bound) return [];
-      return [{...plan, repacks: filtersChange || plan.panelBytes > kept, keptBytes: kept}];
-    }),
+  const winograd = winogradForms(geometry, context).flatMap(
+    (form) => winogradPlan(geometry, context, form) ?? [],
   );
-  return [im2win, ...winograd];
+  return [im2winPlan(geometry, context), ...winograd];
+}
+
+/** Plain im2win, whatever else could compute the convolution. */
+export function im2winPlan(geometry: ConvGeometry, context: PlanContext): Im2winPlan {
+  const target = targetOf(geometry, context);
+  const {kept} = filterBounds(geometry, target, context);
+  return {...planIm2win(geometry, target), repacks: context.filtersChange ?? false, keptBytes: kept};
+}
+
+/** A form's plan; `undefined` where its blocks or its packed filter would be too large. */
+export function winogradPlan(
+  geometry: ConvGeometry,
+  context: PlanContext,
+  form: WinogradForm,
+): WinogradPlan | undefined {
+  const target = targetOf(geometry, context);
+  const {bound, kept} = filterBounds(geometry, target, context);
+  const plan = planWinograd(geometry, target, form);
+  if (plan === undefined || plan.panelBytes > bound) return undefined;
+  return {
+    ...plan,
+    repacks: (context.filtersChange ?? false) || plan.panelBytes > kept,
+    keptBytes: kept,
+  };
+}
+
+/** The bytes that a packed filter may have, and those that all that are kept of a filter may have. */
+function filterBounds(
+  geometry: ConvGeometry,
+  {valueBytes, keepsAsStock}: Target,
+  {maxPackedFilterBytes}: PlanContext,
+) {
+  const {filterHeight, filterWidth, inChannels, outChannels} = geometry;
+  const filterBytes = valueBytes * filterHeight * filterWidth * inChannels * outChannels;
+  const bound = maxPackedFilterBytes ?? Math.max(MAX_PACKED_BYTES, 2 * filterBytes);
+  return {bound, kept: maxPackedFilterBytes ?? (keepsAsStock ? stockBytes(geometry) : bound)};
+}
+
+/** Every way in which Winograd applies: not to a dilated filter, or where there are no or too many taps. */
+export function winogradForms(geometry: ConvGeometry, context: PlanContext): WinogradForm[] {
+  const {filterHeight, filterWidth, strideHeight, strideWidth} = geometry;
+  const forms: WinogradForm[] = [];
+  const taps = Math.ceil(filterWidth / strideWidth);
+  const dilated = geometry.dilationWidth > 1 || geometry.dilationHeight > 1;
+  const empty = geometry.inChannels * geometry.outHeight * geometry.outWidth === 0;
+  if (!context.winograd || taps < 2 || dilated || empty) return forms;
+  const {mostRowPoints} = targetOf(geometry, context);
+  for (const rowPoints of ROW_POINTS) {
+    const nested = rowPoints > 1;
+    const rowPhases = nested ? strideHeight : filterHeight;
+    const rowTaps = Math.ceil(filterHeight / rowPhases);
+    const rowOutputs = rowPoints - rowTaps + 1;
+    if (rowPoints > mostRowPoints || (nested && (rowTaps < 2 || rowOutputs < 2))) continue;
+    for (const points of POINTS) {
+      const outputs = points - taps + 1;
+      if (outputs < 2 || (nested && rowOutputs * outputs > MAX_NESTED_OUTPUTS)) continue;
+      forms.push({points, outputs, taps, rowPoints, rowOutputs, rowPhases});
+    }
+  }
+  return forms;
 }
 
 /** What tfjs's own wasm kernel keeps of a convolution: its filter twice, and a pointer for each tap of each pixel. */
@@ -49,28 +98,16 @@ function stockBytes({filterHeight, filterWidth, inChannels, outChannels, ...outp
   return 4 * taps * (2 * inChannels * outChannels + output.outHeight * output.outWidth);
 }
 
-/**
- * The plan for so many points; `undefined` where the filter is dilated, or has too few or too many taps.
- */
+/** The plan for a form; `undefined` where its blocks would be too large. */
 function planWinograd(
   geometry: ConvGeometry,
   target: Target,
-  points: WinogradPlan['points'],
-  rowPoints: WinogradPlan['rowPoints'],
+  form: WinogradForm,
 ): Omit<WinogradPlan, 'repacks' | 'keptBytes'> | undefined {
   const {tile, valueBytes, maxBlockBytes} = target;
-  const {strideWidth, inChannels, filterHeight, outHeight, outWidth} = geometry;
+  const {strideWidth, inChannels, outHeight, outWidth} = geometry;
+  const {points, outputs, taps, rowPoints, rowOutputs, rowPhases} = form;
   const nested = rowPoints > 1;
-  const taps = Math.ceil(geometry.filterWidth / strideWidth);
-  const outputs = points - taps + 1;
-  const rowPhases = nested ? geometry.strideHeight : filterHeight;
-  const rowTaps = Math.ceil(filterHeight / rowPhases);
-  const rowOutputs = rowPoints - rowTaps + 1;
-  const dilated = geometry.dilationWidth > 1 || geometry.dilationHeight > 1;
-  if (taps < 2 || outputs < 2 || dilated || inChannels === 0 || outHeight * outWidth === 0) return undefined;
-  if (nested && (rowTaps < 2 || rowOutputs < 2 || rowOutputs * outputs > MAX_NESTED_OUTPUTS)) {
-    return undefined;
-  }
   const tiles = Math.ceil(outWidth / outputs);
   const rowGroups = Math.ceil(outHeight / rowOutputs);
   const columnFloats = strideWidth * inChannels;
@@ -114,12 +151,7 @@ function planWinograd(
   return {
     algorithm: 'winograd',
     target,
-    points,
-    outputs,
-    taps,
-    rowPoints,
-    rowOutputs,
-    rowPhases,
+    ...form,
     tiles,
     tilesPerPart,
     tilesPerGather,

@@ -1,9 +1,9 @@
 // What a plan is expected to cost, to choose between plans: its work, counted, times
 // what each kind of work costs.
 import type {ConvGeometry} from './geometry.ts';
-import type {Im2winPlan, WinogradPlan} from './plan.ts';
+import type {Im2winPlan, WinogradForm, WinogradPlan} from './plan.ts';
 import {blockValues} from './strip.ts';
-import {TARGETS} from './targets.generated.ts';
+import {TARGETS, type Target} from './targets.generated.ts';
 
 /** Kinds of work, counted in what the register tile does: four output channels at a time. */
 export interface Work {
@@ -91,6 +91,29 @@ function winogradWork(geometry: ConvGeometry, plan: WinogradPlan): Work {
     products: (products * rowOutputs) / plan.rowPoints,
     ...filterWork(blocks, plan),
   };
+}
+
+/** What a form's plans take at least, in steps, however they are cut into blocks. */
+export function leastCost(geometry: ConvGeometry, form: WinogradForm, {costs}: Target): number {
+  const {batchSize, outHeight, outWidth, strideHeight, strideWidth, inChannels} = geometry;
+  const {points, outputs, rowPoints, rowOutputs, rowPhases} = form;
+  const nested = rowPoints > 1;
+  const columnFloats = strideWidth * inChannels;
+  const tiles = batchSize * Math.ceil(outWidth / outputs);
+  const groups = Math.ceil(outHeight / rowOutputs);
+  const products = rowPoints * points * groups * tiles * Math.ceil(geometry.outChannels / 4);
+  // Rows that are transformed: of blocks that share none, too.
+  const rows = nested ? groups * rowPhases : outHeight * Math.min(strideHeight, geometry.filterHeight);
+  return (
+    products *
+      (rowPhases * columnFloats * costs.steps +
+        costs.sums +
+        (nested ? 1 : rowPhases) * costs.segments +
+        (nested ? costs.rowProducts : 0) +
+        (rowOutputs / rowPoints) * costs.products) +
+    rows * tiles * rowPoints * points * vectorValues(columnFloats) * costs.transformed +
+    rows * tiles * rowPoints * outputs * columnFloats * (nested ? 2 : 1) * costs.gathered
+  );
 }
 
 /** A last vector that is not full is read and written value by value. */

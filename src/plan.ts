@@ -57,9 +57,7 @@ export interface Im2winPlan {
  * stride of 1 over columns of s · inChannels channels; along the height it is s
  * interleaved images, the phases.
  */
-export interface WinogradPlan {
-  readonly algorithm: 'winograd';
-  readonly target: Target;
+export interface WinogradForm {
   /** Products for each tile of outputs: outputs + taps - 1, one of 4, 6 and 8. */
   readonly points: 4 | 6 | 8;
   readonly outputs: number;
@@ -69,6 +67,12 @@ export interface WinogradPlan {
   readonly rowOutputs: number;
   /** Images along the height whose products add up; where `rowPoints` is 1, filter rows. */
   readonly rowPhases: number;
+}
+
+/** A form, and how it is cut into blocks. */
+export interface WinogradPlan extends WinogradForm {
+  readonly algorithm: 'winograd';
+  readonly target: Target;
   /** Tiles in an output row; the last may reach over its end. */
   readonly tiles: number;
   /** Tiles of a row that are in a block, and those whose columns are gathered at a time. */
@@ -104,7 +108,9 @@ export interface TransposedPlan {
   readonly algorithm: 'transposed';
   /** The convolution whose gradient it is; one of a single column is turned into one of a single row. */
   readonly geometry: ConvGeometry;
-  /** At most sixteen, whatever the strides are. */
+  /** Computed from dy and the filter where they lie, all phases in one pass. */
+  readonly direct: boolean;
+  /** At most sixteen, whatever the strides are; none where it is direct. */
   readonly phases: readonly PhaseGroup[];
   /** Whether some rows or columns see no tap. */
   readonly zeros: boolean;

@@ -9,7 +9,14 @@ import type {ConvPlan, Flavour, PlanContext} from '../src/plan.ts';
 import {planOurs} from '../src/planner.ts';
 import {convTasks, stagesOf} from '../src/tasks.ts';
 import {runConv2d} from '../src/wasm/conv2d.ts';
-import {gradientJob, phaseJob, runFilterGradient, runTransposed} from '../src/wasm/gradients.ts';
+import {
+  gradientJob,
+  phaseJob,
+  plainJob,
+  runFilterGradient,
+  runInputRows,
+  runTransposed,
+} from '../src/wasm/gradients.ts';
 import {ConvJob, type Job} from '../src/wasm/job.ts';
 import {instantiateKernels, type KernelExports} from '../src/wasm/module.ts';
 import {WasmState} from '../src/wasm/state.ts';
@@ -239,6 +246,29 @@ describe.each(['relaxed', 'strict'] as const)('%s', (flavour) => {
           );
         }
       }
+    });
+  });
+
+  test.each([
+    convCase([2, 33, 150, 3], [3, 50, 3, 1], {strides: [3, 50], pad: 'same'}),
+    convCase([1, 19, 21, 6], [17, 9, 6, 13], {strides: [16, 11], pad: 'same'}),
+  ])('transposed $name, from where it lies', ({xShape, filterShape, strides, pad}) => {
+    const {state, place, offsetOf} = world;
+    const geometry = convGeometry(xShape, filterShape, {strides: [...strides], pad});
+    const plan = planGradient(geometry, 'input', context(flavour));
+    expect(plan).toMatchObject({algorithm: 'transposed', direct: true});
+    const [job] = state.jobs.get(plan, 1, (_, at) => plainJob(state.heap, at, geometry));
+    const dy = place(geometry.outShape, 1);
+    const filter = place(filterShape, 2);
+    const rows = xShape[0] * xShape[1];
+    const output = offsetOf(
+      runInputRows(state, geometry, {entry: 'im2win_transposed', rows}, job, {dy, filter}),
+    );
+    expectSameBits(world, output, size(xShape), 'transposed', () => {
+      world.values.fill(Number.NaN, output / 4, output / 4 + size(xShape));
+      runShuffled(world, 3, 0, shuffled(0, rows, 3), (kernels, task) =>
+        kernels.im2win_transposed(job.offset, task, task + 1, 0),
+      );
     });
   });
 

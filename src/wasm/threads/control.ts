@@ -52,6 +52,7 @@ export const TASK_KERNELS = [
   'im2win_gradient_filter',
   'im2win_depthwise_gradient_filter',
   'im2win_depthwise_gradient_input',
+  'im2win_transposed',
 ] as const;
 
 export type TaskKernel = (typeof TASK_KERNELS)[number];
