@@ -38,5 +38,8 @@ export function runPlan(state: WasmState, spec: JobSpec, tensors: ConvTensors): 
 
 /** The library's kernels of a flavour, compiled. */
 export async function kernelsOf(flavour: Flavour, shared = false): Promise<KernelModules> {
-  return (await openKernels(EMBEDDED_KERNELS, flavour, shared)) as KernelModules;
+  return (await openKernels(EMBEDDED_KERNELS, flavour, {
+    possible: shared,
+    expected: shared,
+  })) as KernelModules;
 }

@@ -293,7 +293,8 @@ test('a task that fails in a worker is an error, and the next call is right', as
   const own = state.heap.ownBytes;
   hook(HOOKS.throws);
   let errors = 0;
-  for (let i = 0; i < 20; ++i) {
+  // On a busy machine the workers may claim none for some time.
+  for (let i = 0; i < 2000 && errors < 5; ++i) {
     try {
       expectSame(convolve(), serial);
     } catch (error) {

@@ -19,7 +19,7 @@ export const WASM: Backend = {
   async open(source, options) {
     const threads = new WasmThreads(source, options);
     try {
-      const modules = await openKernels(source, options.simd, threads.mayBeShared);
+      const modules = await openKernels(source, options.simd, threads.sharing);
       if (typeof modules !== 'string') return new OpenWasm(modules, threads);
       threads.release();
       return modules;

@@ -39,7 +39,7 @@ export function shareHeapAtStart(): SharedStart {
   const entry = registryFactory.wasm;
   if (registry.wasm !== undefined) {
     // Shared by a registration before this one, or by its user.
-    return {reason: hasSharedHeap(registry.wasm) ? undefined : EARLIER, undo() {}};
+    return {reason: hasSharedHeap() ? undefined : EARLIER, undo() {}};
   }
   let reason: string | undefined;
   const sharing = async <T>(
@@ -73,9 +73,10 @@ export function shareHeapAtStart(): SharedStart {
   };
 }
 
-function hasSharedHeap(backend: object): boolean {
-  const {wasm} = backend as TfjsWasmBackend;
-  return wasm != null && isShared(wasm.HEAPU8.buffer);
+/** Whether tfjs's wasm backend runs, on a heap that is shared. */
+export function hasSharedHeap(): boolean {
+  const backend = engine().registry.wasm as unknown as TfjsWasmBackend | undefined;
+  return backend?.wasm != null && isShared(backend.wasm.HEAPU8.buffer);
 }
 
 /**

@@ -1,14 +1,14 @@
 import type {BackendThreads, OpenOptions} from '../../backend.ts';
-import {type SharedStart, shareHeapAtStart} from '../sharedStart.ts';
-import type {KernelSource} from '../source.ts';
+import {hasSharedHeap, type SharedStart, shareHeapAtStart} from '../sharedStart.ts';
+import type {KernelSource, Sharing} from '../source.ts';
 import type {ThreadWishes, WasmState} from '../state.ts';
 import type {TfjsWasmBackend} from '../tfjs.ts';
 import {defaultThreads, isNode, whyNoWorkers} from './cores.ts';
 
 /** The threads of all instances of the wasm backend: how many there are to be, and why there are not. */
 export class WasmThreads implements BackendThreads {
-  /** Whether tfjs's heap may come to be a shared one. */
-  readonly mayBeShared: boolean;
+  /** Of tfjs's heap. */
+  readonly sharing: Sharing;
   private readonly asked: number | undefined;
   private readonly workerUrl: string | undefined;
   private readonly start: SharedStart | undefined;
@@ -24,8 +24,11 @@ export class WasmThreads implements BackendThreads {
     this.workerUrl = workerUrl;
     this.limit = numThreads ?? defaultThreads();
     this.obstacle = this.limit === 1 ? undefined : whyNoThreads(source);
-    this.mayBeShared = typeof SharedArrayBuffer !== 'undefined';
     if (isNode() && this.limit > 1 && this.obstacle === undefined) this.start = shareHeapAtStart();
+    // tfjs itself takes a shared one on an isolated page alone.
+    const expected =
+      isNode() && (this.start === undefined ? hasSharedHeap() : this.start.reason === undefined);
+    this.sharing = {expected, possible: expected || (!isNode() && typeof SharedArrayBuffer !== 'undefined')};
   }
 
   get most(): number {
