@@ -10,6 +10,7 @@ export interface KernelExports {
   im2win_gradient_filter: Tasks;
   im2win_depthwise_gradient_filter: Tasks;
   im2win_depthwise_gradient_input(job: number, first: number, last: number): void;
+  im2win_move(job: number, first: number, last: number): void;
   /** Writes an image [pixels, channels] as planes [channels, pixels]. */
   im2win_spread(to: number, image: number, pixels: number, channels: number): void;
 }
