@@ -45,11 +45,15 @@ export type OwnRoute<R extends Route> = Extract<R, {readonly reason?: undefined}
 export interface Family<K extends Kernel = Kernel, C extends Call = Call, R extends Route = Route> {
   /** Those that are ours on the backend. */
   readonly kernels: readonly K[];
+  /** Not what users register for: `kernels: 'convolutions'` leaves it out, and `report()` shows it where asked. */
+  readonly secondary?: true;
   /**
    * Adds all of a call that its route depends on, beside kernel and context. Runs at each call: it makes no object
    * and no string.
    */
-  sign(signature: Signature, call: C): void;
+  sign(signature: Signature, call: C, kernel: K): void;
+  /** Whether tfjs's kernel is done sooner than a call's route is found: the call is left to it, uncounted. */
+  leaves?(kernel: K, call: C): boolean;
   /**
    * Checks a call that was not seen before, and plans it.
    *
@@ -59,5 +63,5 @@ export interface Family<K extends Kernel = Kernel, C extends Call = Call, R exte
   /** What a record shows of a route, beside who computes it. It keeps nothing of the call. */
   record(call: C, route: R): object;
   /** @throws Error if out of memory, with nothing kept. */
-  compute(kernel: K, call: C, route: OwnRoute<R>): TensorInfo;
+  compute(kernel: K, call: C, route: OwnRoute<R>): TensorInfo | TensorInfo[];
 }
