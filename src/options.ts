@@ -2,6 +2,7 @@ import type {Im2winBackend} from './backend.ts';
 import {BACKEND_NAMES} from './backend.ts';
 import {describe} from './describe.ts';
 import type {Algorithm, Flavour} from './plan.ts';
+import type {ServedKernels} from './served.ts';
 
 /** What a registration is made with. */
 export interface Im2winOptions {
@@ -19,6 +20,12 @@ export interface Im2winOptions {
    * tfjs's own kernels, except for the convolutions that they compute wrongly.
    */
   algorithm?: Algorithm;
+  /**
+   * Which of tfjs's kernels are rerouted. `'all'`, the default: the convolutions, and on wasm the kernels that only
+   * move or fill data as well (concat, slice, split, stack, unstack, pad, tile, transpose, cast, clone, fill and
+   * such). `'convolutions'`: no others.
+   */
+  kernels?: ServedKernels;
   /**
    * `false` keeps to plain im2win, whose rounding errors are smaller and whose
    * packed filters are as large as the filters, output channels rounded up to a
@@ -39,12 +46,14 @@ export interface Im2winOptions {
 
 const ALGORITHMS: readonly Algorithm[] = ['auto', 'im2win', 'winograd', 'stock'];
 const SIMD = ['auto', 'relaxed', 'strict'] as const;
-const OPTIONS = ['backends', 'simd', 'algorithm', 'winograd', 'maxPackedFilterBytes'] as const;
+const KERNELS: readonly ServedKernels[] = ['all', 'convolutions'];
+const OPTIONS = ['backends', 'simd', 'algorithm', 'kernels', 'winograd', 'maxPackedFilterBytes'] as const;
 
 /** What an option is that was left out; for `maxPackedFilterBytes` it depends on the backend and the filter. */
 export const DEFAULTS = {
   simd: 'auto',
   algorithm: 'auto',
+  kernels: 'all',
   winograd: true,
   maxPackedFilterBytes: undefined,
 } as const;
@@ -55,7 +64,7 @@ export function checkOptions(options: Im2winOptions): void {
     throw new Error(`registerIm2win: options is ${describe(options)}; allowed: an object.`);
   }
   for (const name of Object.keys(options)) checkOption('registerIm2win: an option', name, OPTIONS);
-  const {backends, simd, algorithm, winograd, maxPackedFilterBytes} = options;
+  const {backends, simd, algorithm, kernels, winograd, maxPackedFilterBytes} = options;
   if (backends !== undefined) {
     if (!Array.isArray(backends) || backends.length === 0) {
       throw new Error(
@@ -65,6 +74,7 @@ export function checkOptions(options: Im2winOptions): void {
     for (const backend of backends) checkOption('registerIm2win: backends', backend, BACKEND_NAMES);
   }
   if (simd !== undefined) checkOption('registerIm2win: simd', simd, SIMD);
+  if (kernels !== undefined) checkOption('registerIm2win: kernels', kernels, KERNELS);
   if (winograd !== undefined) checkOption('registerIm2win: winograd', winograd, [true, false]);
   if (algorithm !== undefined) checkAlgorithm('registerIm2win', algorithm, winograd);
   if (
@@ -83,6 +93,15 @@ export function checkAlgorithm(caller: string, algorithm: Algorithm, winograd: b
   if (algorithm === 'winograd' && winograd === false) {
     throw new Error(`${caller}: algorithm is 'winograd', but winograd is false; allowed with it: true.`);
   }
+}
+
+/** @throws Error if an option of `report()` is none, or not of those allowed. */
+export function checkReportOptions(options: {readonly all?: boolean}): void {
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    throw new Error(`report: options is ${describe(options)}; allowed: an object.`);
+  }
+  for (const name of Object.keys(options)) checkOption('report: an option', name, ['all']);
+  if (options.all !== undefined) checkOption('report: all', options.all, [true, false]);
 }
 
 function checkOption(name: string, value: unknown, allowed: readonly unknown[]): void {
@@ -112,7 +131,7 @@ export function checkSame(held: Im2winOptions, asked: Im2winOptions): void {
   if (backends !== undefined && asked.backends?.some((name) => !backends.includes(name))) {
     refuse('backends', backends);
   }
-  for (const name of ['simd', 'algorithm', 'winograd', 'maxPackedFilterBytes'] as const) {
+  for (const name of ['simd', 'algorithm', 'kernels', 'winograd', 'maxPackedFilterBytes'] as const) {
     const before = held[name] ?? DEFAULTS[name];
     if (asked[name] !== undefined && asked[name] !== before) refuse(name, before);
   }

@@ -4,11 +4,12 @@ import type {CallContext, Family, Kernel, Route} from '../family.ts';
 import type {Flavour, PlanWishes} from '../plan.ts';
 import {wasmConvolutions} from './convolution.ts';
 import type {KernelModules} from './module.ts';
+import {wasmMoves} from './moves.ts';
 import {openKernels} from './source.ts';
 import {type StateOf, threadCount, WasmState} from './state.ts';
 import type {TfjsWasmBackend} from './tfjs.ts';
 
-const FAMILIES: readonly ((stateOf: StateOf) => Family)[] = [wasmConvolutions];
+const FAMILIES: readonly ((stateOf: StateOf) => Family)[] = [wasmConvolutions, wasmMoves];
 
 export const WASM: Backend = {
   name: 'wasm',

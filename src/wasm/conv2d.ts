@@ -1,4 +1,4 @@
-import type {TensorInfo} from '@tensorflow/tfjs-core';
+import type {DataType, TensorInfo} from '@tensorflow/tfjs-core';
 import {floatBytes} from '../limits.ts';
 import {aligned, type Heap} from './heap.ts';
 import {JOB} from './job.generated.ts';
@@ -83,9 +83,13 @@ function writeFloats({memory}: Heap, {shape, dtype}: TensorInfo, from: number, t
   new Float32Array(memory.buffer, to >>> 0, count).set(new Values(memory.buffer, from >>> 0, count));
 }
 
-export function makeOutput(state: WasmState, shape: readonly number[]): {tensor: TensorInfo; offset: number} {
+export function makeOutput(
+  state: WasmState,
+  shape: readonly number[],
+  dtype: DataType = 'float32',
+): {tensor: TensorInfo; offset: number} {
   const {backend, heap} = state;
-  const tensor = backend.makeOutput([...shape], 'float32');
+  const tensor = backend.makeOutput([...shape], dtype);
   const offset = backend.dataIdMap.get(tensor.dataId).memoryOffset ?? 0;
   if (offset === 0 && floatBytes(shape) > 0) {
     backend.disposeData(tensor.dataId, true);
