@@ -95,7 +95,6 @@ export interface MoveKernel extends Kernel {
 }
 
 const INVALID = 'an argument is not as it should be';
-/** Nothing is moved, or so little that tfjs has done it by then. */
 const EMPTY = 'there is nothing to move';
 const SAME_DATA = 'tfjs makes a tensor of the same data';
 

@@ -1,4 +1,9 @@
 // Calls of the kernels that move data, and what they come to on tfjs's cpu backend, which is their definition.
+import type {OpenBackend} from '../src/backend.ts';
+import type {Flavour} from '../src/index.ts';
+import {ServedBackend} from '../src/served.ts';
+import {WASM} from '../src/wasm/backend.ts';
+import {EMBEDDED_KERNELS} from '../src/wasm/embedded.ts';
 import {floats, size, tf} from './tf.ts';
 
 export type Dtype = 'float32' | 'int32' | 'bool';
@@ -74,6 +79,20 @@ export function run(one: MoveCase): Outcome[] {
 export async function expectedOf(cases: readonly MoveCase[]): Promise<Outcome[][]> {
   await tf.setBackend('cpu');
   return cases.map(run);
+}
+
+/** @throws Error that shows both, if they differ. */
+export function expectOutcome(one: MoveCase, got: readonly Outcome[], expected: readonly Outcome[]): void {
+  if (JSON.stringify(got) === JSON.stringify(expected)) return;
+  throw new Error(`${JSON.stringify(one)}:\n${JSON.stringify(got)}, not\n${JSON.stringify(expected)}`);
+}
+
+/** The wasm backend, served without leaving to tfjs what it copies as fast. */
+export async function serveAll(simd: Flavour): Promise<ServedBackend> {
+  const open = (await WASM.open(EMBEDDED_KERNELS, simd)) as OpenBackend;
+  const families = open.families.map((family) => ({...family, leaves: undefined}));
+  const all: OpenBackend = Object.create(open, {families: {value: families}});
+  return new ServedBackend(WASM, all, () => ({algorithm: 'auto', winograd: true}));
 }
 
 const DTYPES: readonly Dtype[] = ['float32', 'int32', 'bool'];

@@ -1,37 +1,28 @@
 // Kernels that move data: the bits, shapes and dtypes of tfjs's cpu backend.
 import {getKernel} from '@tensorflow/tfjs-core';
 import {kernelsOf} from '../bench/wasmState.ts';
-import type {OpenBackend} from '../src/backend.ts';
 import {type Flavour, type Im2winOptions, type Im2winRegistration, registerIm2win} from '../src/index.ts';
 import {bytesOf, planMove} from '../src/move.ts';
 import {MOVE_KERNELS} from '../src/moveKernels.ts';
 import type {MoveRecord} from '../src/moves.ts';
-import {ServedBackend} from '../src/served.ts';
-import {WASM} from '../src/wasm/backend.ts';
-import {EMBEDDED_KERNELS} from '../src/wasm/embedded.ts';
+import type {ServedBackend} from '../src/served.ts';
 import {instantiateKernels, type KernelExports} from '../src/wasm/module.ts';
 import {MoveJob, moveBytes} from '../src/wasm/moveJob.ts';
 import {WasmState} from '../src/wasm/state.ts';
 import {
   CASES,
   expectedOf,
+  expectOutcome,
   type MoveCase,
   type Outcome,
   operand,
   operandsOf,
   run,
+  serveAll,
   valuesOf,
 } from './moveCases.ts';
 import {sharedBackend} from './sharedBackend.ts';
 import {currentWasm, freshWasm, size, tf} from './tf.ts';
-
-/** The wasm backend, served without leaving to tfjs what it copies as fast. */
-async function serveAll(simd: Flavour): Promise<ServedBackend> {
-  const open = (await WASM.open(EMBEDDED_KERNELS, simd)) as OpenBackend;
-  const families = open.families.map((family) => ({...family, leaves: undefined}));
-  const all: OpenBackend = Object.create(open, {families: {value: families}});
-  return new ServedBackend(WASM, all, () => ({algorithm: 'auto', winograd: true}));
-}
 
 const known = new Map<string, Promise<Outcome[][]>>();
 
@@ -40,11 +31,6 @@ function expectedOfAll(kernelName: string): Promise<Outcome[][]> {
   const expected = known.get(kernelName) ?? expectedOf(CASES[kernelName]);
   known.set(kernelName, expected);
   return expected;
-}
-
-function expectOutcome(one: MoveCase, got: readonly Outcome[], expected: readonly Outcome[]): void {
-  if (JSON.stringify(got) === JSON.stringify(expected)) return;
-  throw new Error(`${JSON.stringify(one)}:\n${JSON.stringify(got)}, not\n${JSON.stringify(expected)}`);
 }
 
 /** What may be left to tfjs of the cases. */
