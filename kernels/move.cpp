@@ -290,7 +290,7 @@ IM2WIN_NOINLINE void movePad(const MoveJob* job, uint32_t row, uint32_t last) {
 
 // A block of a plane: its rows, of `across` values, become columns.
 constexpr uint32_t kAcross = 256;
-constexpr uint32_t kDown = 16;
+constexpr uint32_t kDown = 32;
 
 IM2WIN_NOINLINE void transposeBlock(const MoveJob* job, char* to,
                                     const char* from, uint32_t across,
@@ -342,15 +342,23 @@ IM2WIN_INLINE int32_t toInt(float value) {
 
 IM2WIN_INLINE void floatsToInts(int32_t* to, const float* from,
                                 uint32_t count) {
+  const v128_t limit = wasm_f32x4_splat(0x1p31f);
   uint32_t i = 0;
-  for (; i + 4 <= count; i += 4) {
-    const v128_t v = wasm_v128_load(from + i);
-    const v128_t near =
-        wasm_f32x4_lt(wasm_f32x4_abs(v), wasm_f32x4_splat(0x1p31f));
+  for (; i + 16 <= count; i += 16) {
+    v128_t v[4];
+    v128_t near = wasm_i32x4_splat(-1);
+    IM2WIN_UNROLL
+    for (uint32_t n = 0; n < 4; ++n) {
+      v[n] = wasm_v128_load(from + i + 4 * n);
+      near = wasm_v128_and(near, wasm_f32x4_lt(wasm_f32x4_abs(v[n]), limit));
+    }
     if (wasm_i32x4_all_true(near)) {
-      wasm_v128_store(to + i, wasm_i32x4_trunc_sat_f32x4(v));
+      IM2WIN_UNROLL
+      for (uint32_t n = 0; n < 4; ++n) {
+        wasm_v128_store(to + i + 4 * n, wasm_i32x4_trunc_sat_f32x4(v[n]));
+      }
     } else {
-      for (uint32_t n = i; n < i + 4; ++n) to[n] = toInt(from[n]);
+      for (uint32_t n = i; n < i + 16; ++n) to[n] = toInt(from[n]);
     }
   }
   for (; i < count; ++i) to[i] = toInt(from[i]);

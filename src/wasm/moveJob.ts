@@ -16,7 +16,7 @@ const CASTS: Partial<Record<`${MoveDtype}-${MoveDtype}`, number>> = {
 
 /** The block of a plane that kernels/move.cpp transposes at a time. */
 const BLOCK_ACROSS = 256;
-const BLOCK_DOWN = 16;
+const BLOCK_DOWN = 32;
 
 type Fields = Partial<Record<keyof typeof MOVE, number>>;
 
