@@ -62,6 +62,9 @@ export interface Family<K extends Kernel = Kernel, C extends Call = Call, R exte
   plan(kernel: K, call: C, context: CallContext): R;
   /** What a record shows of a route, beside who computes it. It keeps nothing of the call. */
   record(call: C, route: R): object;
-  /** @throws Error if out of memory, with nothing kept. */
+  /**
+   * @returns The output, or a list of them where tfjs's kernel returns one.
+   * @throws Error if out of memory, with nothing kept.
+   */
   compute(kernel: K, call: C, route: OwnRoute<R>): TensorInfo | TensorInfo[];
 }

@@ -88,14 +88,16 @@ export interface MoveKernel extends Kernel {
   stockCopies?(call: MoveCall): boolean | undefined;
   /** Where the first value is read, in bytes, where that differs from call to call. */
   offset?(call: MoveCall): number;
+  /** It takes no tensor. */
+  readonly inputless?: true;
   /** Its result is a list of tensors. */
   readonly lists?: true;
   /** What is written where nothing is copied. */
   value?(call: MoveCall): unknown;
 }
 
-const INVALID = 'an argument is not as it should be';
-const EMPTY = 'there is nothing to move';
+export const INVALID = 'an argument is not as it should be';
+export const EMPTY = 'there is nothing to move';
 const SAME_DATA = 'tfjs makes a tensor of the same data';
 
 const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
@@ -162,6 +164,7 @@ const cast: MoveKernel = {
 const fill: MoveKernel = {
   name: Fill,
   op: 'tf.fill',
+  inputless: true,
   stockCopies: ({attrs}) => isSmall(attrs?.shape, FEW),
   sign(signature, {attrs}) {
     signature.list(attrs?.shape);
@@ -284,7 +287,7 @@ function splitSizes(splits: MoveAttributes['numOrSizeSplits'], size: number): nu
   if (!Array.isArray(splits) || !splits.every((one) => one === -1 || isCount(one))) return undefined;
   const given = splits.reduce((sum, one) => sum + Math.max(0, one), 0);
   const open = splits.filter((one) => one === -1).length;
-  // tfjs takes it for a size.
+  // tfjs takes a first one for a size.
   if (splits[0] === -1) return undefined;
   if (open > 1 || given > size || (open === 0 && given < size)) return undefined;
   return splits.map((one) => (one === -1 ? size - given : one));
@@ -506,12 +509,10 @@ export const MOVE_KERNELS: readonly MoveKernel[] = [
   transpose,
 ];
 
-/** Where an input is not one of the tensors themselves, but has them by name. */
+/** A call's tensors, in their order. */
 export function sourcesOf({inputs}: MoveCall): readonly (TensorInfo | null | undefined)[] {
   if (Array.isArray(inputs)) return inputs;
   const {x, value} = inputs as {x?: TensorInfo; value?: TensorInfo};
   const one = x ?? value;
   return one === undefined ? [] : [one];
 }
-
-export {EMPTY, INVALID};

@@ -67,8 +67,9 @@ function plan(kernel: MoveKernel, call: MoveCall, context: CallContext): MoveRou
   const nothing = whyNothing(context);
   if (nothing !== undefined) return {reason: nothing};
   const sources = sourcesOf(call);
-  const other = sources.find((tensor) => !isSource(tensor));
-  if (other !== undefined) return {reason: other === null ? INVALID : `a tensor has dtype ${other.dtype}`};
+  const other = sources.findIndex((tensor) => !isSource(tensor));
+  if (other >= 0) return {reason: `a tensor has dtype ${sources[other]?.dtype}`};
+  if (sources.length === 0 && !kernel.inputless) return {reason: INVALID};
   const known = sources as readonly Source[];
   const moved = kernel.moved(known, call.attrs ?? {});
   if (typeof moved === 'string') return {reason: moved};

@@ -276,6 +276,8 @@ describe('registered', () => {
     ['StridedSlice', {x: operand([3])}, {begin: [5], end: [6], strides: [1], shrinkAxisMask: 1}],
     ['Cast', {x: operand([3])}, {dtype: 'complex64'}],
     ['Transpose', {}, {perm: [0]}],
+    ['Slice', {}, {begin: [0], size: [1]}],
+    ['Concat', [], {axis: 0}],
     ['Tile', {x: operand([3])}, undefined],
   ] as [string, MoveCase['inputs'], object | undefined][])(
     '%s %j %j fails as by tfjs',
