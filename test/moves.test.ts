@@ -3,11 +3,12 @@ import {getKernel} from '@tensorflow/tfjs-core';
 import {kernelsOf} from '../bench/wasmState.ts';
 import {type Flavour, type Im2winOptions, type Im2winRegistration, registerIm2win} from '../src/index.ts';
 import {bytesOf, planMove} from '../src/move.ts';
-import {MOVE_KERNELS} from '../src/moveKernels.ts';
+import {MOVE_KERNELS, type MoveKernel} from '../src/moveKernels.ts';
 import type {MoveRecord} from '../src/moves.ts';
 import type {ServedBackend} from '../src/served.ts';
 import {instantiateKernels, type KernelExports} from '../src/wasm/module.ts';
 import {MoveJob, moveBytes} from '../src/wasm/moveJob.ts';
+import {wasmMoves} from '../src/wasm/moves.ts';
 import {WasmState} from '../src/wasm/state.ts';
 import {
   CASES,
@@ -219,6 +220,26 @@ describe('registered', () => {
     expect([...tf.cast(tf.tensor1d([0, 0.5, -2, Number.NaN]), 'bool').dataSync()]).toEqual([0, 1, 1, 1]);
     expect(report({all: true})).toMatchObject([{kernelName: 'Cast', algorithm: 'cast'}]);
   });
+
+  test.each([
+    ['Identity', [4097, 1], {}, true],
+    ['Identity', [4096, 1], {}, false],
+    ['Transpose', [4097, 1], {perm: [1, 0]}, true],
+    ['Cast', [513], {dtype: 'int32'}, true],
+    ['Cast', [512], {dtype: 'int32'}, false],
+    ['Cast', [1], {dtype: 'bool'}, true],
+    ['Slice', [1], {begin: 0, size: 1}, true],
+  ] as [string, number[], object, boolean][])(
+    '%s of [%s] %j on a shared memory',
+    (name, shape, attrs, taken) => {
+      const family = wasmMoves(() => {
+        throw new Error('no state is needed');
+      });
+      const kernel = MOVE_KERNELS.find((one) => one.name === name) as MoveKernel;
+      const backend = {wasm: {HEAPU8: new Uint8Array(new SharedArrayBuffer(8))}};
+      expect(family.leaves?.(kernel, {inputs: {x: operand(shape)}, attrs, backend}) ?? false).toBe(!taken);
+    },
+  );
 
   test('slices that differ in their begin alone are one route', async () => {
     const {report, memory} = await register();
