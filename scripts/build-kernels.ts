@@ -111,14 +111,20 @@ function removeUnused(bytes: Uint8Array): Uint8Array {
   }
 }
 
-/** The places of a job's fields, in 32-bit words: what TypeScript has of kernels/job.def. */
-function jobFields(def: string): string {
-  const names = [...def.matchAll(/^FIELD\(.*, (\w+)\)$/gm)].map(([, name]) => name);
-  return (
-    `${HEAD}\n/** Where a job's fields are in its record, in 32-bit words: kernels/job.def. */\n` +
-    `export const JOB = {\n${names.map((name, i) => `  ${name}: ${i},`).join('\n')}\n} as const;\n\n` +
-    `export const JOB_WORDS = ${names.length};\n`
-  );
+/** Records, each with the name that TypeScript has for it. */
+const RECORDS = {JOB: 'job.def', MOVE: 'move.def', STREAM: 'stream.def'};
+
+/** The places of the records' fields, in 32-bit words: what TypeScript has of them. */
+function recordFields(sources: Record<string, string>): string {
+  const records = Object.entries(RECORDS).map(([record, file]) => {
+    const names = [...sources[file].matchAll(/^FIELD\(.*, (\w+)\)$/gm)].map(([, name]) => name);
+    return (
+      `/** Where the fields of kernels/${file} are in its record, in 32-bit words. */\n` +
+      `export const ${record} = {\n${names.map((name, i) => `  ${name}: ${i},`).join('\n')}\n} as const;\n\n` +
+      `export const ${record}_WORDS = ${names.length};\n`
+    );
+  });
+  return `${HEAD}\n${records.join('\n')}`;
 }
 
 function fingerprint(...of: unknown[]): string {
@@ -173,7 +179,7 @@ async function buildUnit(unit: Unit): Promise<void> {
     kernels[flavour] = bytes;
   }
   if (unit.shipped) {
-    writeFileSync(new URL('job.generated.ts', output), jobFields(sources['job.def']));
+    writeFileSync(new URL('job.generated.ts', output), recordFields(sources));
     writeFileSync(new URL('../targets.generated.ts', output), `${HEAD}\n${TABLE.module(TARGETS)}`);
     writeFileSync(
       new URL('build.generated.ts', output),

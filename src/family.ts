@@ -43,11 +43,15 @@ export type OwnRoute<R extends Route> = Extract<R, {readonly reason?: undefined}
 export interface Family<K extends Kernel = Kernel, C extends Call = Call, R extends Route = Route> {
   /** The kernels that are ours on the backend. */
   readonly kernels: readonly K[];
+  /** Not what users register for: `kernels: 'convolutions'` leaves it out, and `report()` shows it where asked. */
+  readonly secondary?: true;
   /**
    * Adds all that a call's route depends on, beside kernel and context. It runs at each call, and makes no
    * object and no string.
    */
-  sign(signature: Signature, call: C): void;
+  sign(signature: Signature, call: C, kernel: K): void;
+  /** Whether tfjs's kernel is done sooner than a call's route is found: the call is left to it, uncounted. */
+  leaves?(kernel: K, call: C): boolean;
   /**
    * Checks a call that was not seen before, and plans it.
    *
@@ -56,6 +60,9 @@ export interface Family<K extends Kernel = Kernel, C extends Call = Call, R exte
   plan(kernel: K, call: C, context: CallContext): R;
   /** What a record shows of a route, beside who computes it. The record must not refer to objects of the call. */
   record(call: C, route: R): object;
-  /** @throws Error if out of memory, with nothing kept. */
-  compute(kernel: K, call: C, route: OwnRoute<R>): TensorInfo;
+  /**
+   * @returns The output, or a list of them where tfjs's kernel returns one.
+   * @throws Error if out of memory, with nothing kept.
+   */
+  compute(kernel: K, call: C, route: OwnRoute<R>): TensorInfo | TensorInfo[];
 }

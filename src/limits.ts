@@ -12,7 +12,9 @@ const REACH = 2 ** 31;
 
 /** Four bytes for each value of a tensor. */
 export function floatBytes(shape: readonly number[]): number {
-  return shape.includes(0) ? 0 : shape.reduce((a, b) => a * b, 4);
+  let bytes = 4;
+  for (const size of shape) bytes *= size;
+  return bytes;
 }
 
 /**

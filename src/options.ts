@@ -2,6 +2,7 @@ import type {Im2winBackend} from './backend.ts';
 import {BACKEND_NAMES} from './backend.ts';
 import {describe} from './describe.ts';
 import type {Algorithm, Flavour} from './plan.ts';
+import type {ServedKernels} from './served.ts';
 import {MOST_THREADS} from './wasm/threads/control.ts';
 
 /** What a registration is made with. */
@@ -31,6 +32,12 @@ export interface Im2winOptions {
    */
   algorithm?: Algorithm;
   /**
+   * Which of tfjs's kernels are rerouted. `'all'`, the default: the convolutions, and on wasm the kernels that only
+   * move or fill data as well (concat, slice, split, stack, unstack, pad, tile, transpose, cast, clone, fill and
+   * such). `'convolutions'`: no others.
+   */
+  kernels?: ServedKernels;
+  /**
    * `false` keeps to plain im2win, whose rounding errors are smaller and whose
    * packed filters are as large as the filters, output channels rounded up to a
    * multiple of 8. Default: true.
@@ -50,12 +57,14 @@ export interface Im2winOptions {
 
 const ALGORITHMS: readonly Algorithm[] = ['auto', 'im2win', 'winograd', 'stock'];
 const SIMD = ['auto', 'relaxed', 'strict'] as const;
+const KERNELS: readonly ServedKernels[] = ['all', 'convolutions'];
 const OPTIONS = [
   'backends',
   'numThreads',
   'workerUrl',
   'simd',
   'algorithm',
+  'kernels',
   'winograd',
   'maxPackedFilterBytes',
 ] as const;
@@ -69,6 +78,7 @@ export const DEFAULTS = {
   workerUrl: undefined,
   simd: 'auto',
   algorithm: 'auto',
+  kernels: 'all',
   winograd: true,
   maxPackedFilterBytes: undefined,
 } as const;
@@ -79,7 +89,7 @@ export function checkOptions(options: Im2winOptions): void {
     throw new Error(`registerIm2win: options is ${describe(options)}; allowed: an object.`);
   }
   for (const name of Object.keys(options)) checkOption('registerIm2win: an option', name, OPTIONS);
-  const {backends, numThreads, workerUrl, simd, algorithm, winograd, maxPackedFilterBytes} = options;
+  const {backends, numThreads, workerUrl, simd, algorithm, kernels, winograd, maxPackedFilterBytes} = options;
   if (backends !== undefined) {
     if (!Array.isArray(backends) || backends.length === 0) {
       throw new Error(
@@ -95,6 +105,7 @@ export function checkOptions(options: Im2winOptions): void {
     );
   }
   if (simd !== undefined) checkOption('registerIm2win: simd', simd, SIMD);
+  if (kernels !== undefined) checkOption('registerIm2win: kernels', kernels, KERNELS);
   if (winograd !== undefined) checkOption('registerIm2win: winograd', winograd, [true, false]);
   if (algorithm !== undefined) checkAlgorithm('registerIm2win', algorithm, winograd);
   if (
@@ -122,6 +133,15 @@ export function checkThreads(caller: string, numThreads: number, most: number): 
       `${caller}: numThreads is ${describe(numThreads)}; allowed: a whole number from 1 to ${most}.`,
     );
   }
+}
+
+/** @throws Error if an option of `report()` is none, or not of those allowed. */
+export function checkReportOptions(options: {readonly all?: boolean}): void {
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    throw new Error(`report: options is ${describe(options)}; allowed: an object.`);
+  }
+  for (const name of Object.keys(options)) checkOption('report: an option', name, ['all']);
+  if (options.all !== undefined) checkOption('report: all', options.all, [true, false]);
 }
 
 function checkOption(name: string, value: unknown, allowed: readonly unknown[]): void {

@@ -71,7 +71,10 @@ async function addBackends(
   missing.forEach((backend, i) => {
     const open = opened[i];
     if (typeof open === 'string') registration.leaveOut(backend.name, open);
-    else registration.add(new ServedBackend(backend, open, () => registration.wishes));
+    else
+      registration.add(
+        new ServedBackend(backend, open, () => registration.wishes, registration.options.kernels),
+      );
   });
   return registration.handle;
 }

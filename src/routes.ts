@@ -64,9 +64,15 @@ export class Routes {
     signature.add(context.winograd);
     signature.add(context.maxPackedFilterBytes);
     signature.add(context.unavailable);
-    family.sign(signature, call);
+    family.sign(signature, call, kernel);
     const next = this.last?.next ?? [];
-    let found = next.find((seen) => seen.forgotten === undefined && signature.is(seen.call));
+    let found: Seen | undefined;
+    for (const seen of next) {
+      if (seen.forgotten === undefined && signature.is(seen.call)) {
+        found = seen;
+        break;
+      }
+    }
     if (found === undefined) {
       found = this.lookUp(family, kernel, call, context);
       if (this.last !== undefined) this.last.next = [found, ...next.slice(0, 1)];

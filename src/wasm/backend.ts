@@ -4,12 +4,13 @@ import type {CallContext, Family, Kernel, Route} from '../family.ts';
 import type {Flavour, PlanWishes} from '../plan.ts';
 import {wasmConvolutions} from './convolution.ts';
 import type {KernelModules} from './module.ts';
+import {wasmMoves} from './moves.ts';
 import {openKernels} from './source.ts';
 import {type StateOf, WasmState} from './state.ts';
 import type {TfjsWasmBackend} from './tfjs.ts';
 import {WasmThreads} from './threads/threads.ts';
 
-const FAMILIES: readonly ((stateOf: StateOf) => Family)[] = [wasmConvolutions];
+const FAMILIES: readonly ((stateOf: StateOf) => Family)[] = [wasmConvolutions, wasmMoves];
 
 export const WASM: Backend = {
   name: 'wasm',

@@ -1,4 +1,4 @@
-import type {TensorInfo} from '@tensorflow/tfjs-core';
+import type {DataType, TensorInfo} from '@tensorflow/tfjs-core';
 import {floatBytes} from '../limits.ts';
 import {stagesOf} from '../tasks.ts';
 import {aligned, type Heap} from './heap.ts';
@@ -125,8 +125,33 @@ export function makeOutput(
   shape: readonly number[],
   write: (offset: number) => void,
 ): TensorInfo {
+  const {tensor, offset} = allocateOutput(state, shape);
+  try {
+    write(offset);
+  } catch (error) {
+    discard(state, tensor);
+    throw error;
+  }
+  return tensor;
+}
+
+/** Gives a tensor back whose writing has failed, once no thread can write into it any more. */
+export function discard({backend, heap}: WasmState, {dataId}: TensorInfo): void {
+  heap.giveBack(() => backend.disposeData(dataId, true));
+}
+
+/**
+ * A new tensor, and its byte offset; nobody has written it yet.
+ *
+ * @throws Error if out of memory.
+ */
+export function allocateOutput(
+  state: WasmState,
+  shape: readonly number[],
+  dtype: DataType = 'float32',
+): {tensor: TensorInfo; offset: number} {
   const {backend, heap} = state;
-  const tensor = backend.makeOutput([...shape], 'float32');
+  const tensor = backend.makeOutput([...shape], dtype);
   const offset = backend.dataIdMap.get(tensor.dataId).memoryOffset ?? 0;
   if (offset === 0 && floatBytes(shape) > 0) {
     backend.disposeData(tensor.dataId, true);
@@ -135,13 +160,7 @@ export function makeOutput(
         `${heap.memory.buffer.byteLength} bytes (${heap.ownBytes} of them im2win's).`,
     );
   }
-  try {
-    write(offset);
-  } catch (error) {
-    heap.giveBack(() => backend.disposeData(tensor.dataId, true));
-    throw error;
-  }
-  return tensor;
+  return {tensor, offset};
 }
 
 /** Where a tensor's data lies; moves it here first if another backend has it. */

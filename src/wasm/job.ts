@@ -274,7 +274,10 @@ function flipFields(flip: JobSpec['flip']): Fields {
 
 /** The records of an instance's routes, each kept until its route is forgotten. */
 export class JobCache {
-  private readonly kept = new Map<object, {readonly allocation: Allocation; readonly jobs: readonly Job[]}>();
+  private readonly kept = new Map<
+    object,
+    {readonly allocation: Allocation; readonly jobs: readonly object[]}
+  >();
   private readonly heap: Heap;
 
   constructor(heap: Heap) {
@@ -285,14 +288,21 @@ export class JobCache {
    * The jobs of a route, made on its first call.
    *
    * @param count How many it has; `make` is given where each is to be.
+   * @param recordBytes What the record of one takes, if it is none of a convolution.
    * @throws Error if out of memory.
    */
-  get<T extends Job>(route: object, count: number, make: (i: number, offset: number) => T): readonly T[] {
+  get<T extends object>(
+    route: object,
+    count: number,
+    make: (i: number, offset: number) => T,
+    recordBytes = () => RECORD_BYTES,
+  ): readonly T[] {
     const known = this.kept.get(route);
     // A route's jobs are of one kind.
     if (known !== undefined) return known.jobs as readonly T[];
-    const allocation = this.heap.allocate(count * RECORD_BYTES, 'the records of a convolution');
-    const jobs = Array.from({length: count}, (_, i) => make(i, allocation.offset + i * RECORD_BYTES));
+    const bytes = recordBytes();
+    const allocation = this.heap.allocate(count * bytes, "a route's records");
+    const jobs = Array.from({length: count}, (_, i) => make(i, allocation.offset + i * bytes));
     this.kept.set(route, {allocation, jobs});
     return jobs;
   }

@@ -11,6 +11,7 @@ export interface KernelExports {
   im2win_depthwise_gradient_filter: Tasks;
   im2win_depthwise_gradient_input: Tasks;
   im2win_transposed: Tasks;
+  im2win_move: Tasks;
   /** Writes an image [pixels, channels] as planes [channels, pixels]. */
   im2win_spread(to: number, image: number, pixels: number, channels: number): void;
 }

@@ -53,6 +53,7 @@ export const TASK_KERNELS = [
   'im2win_depthwise_gradient_filter',
   'im2win_depthwise_gradient_input',
   'im2win_transposed',
+  'im2win_move',
 ] as const;
 
 export type TaskKernel = (typeof TASK_KERNELS)[number];
