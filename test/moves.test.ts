@@ -130,7 +130,7 @@ describe.each(['strict', 'relaxed'] as Flavour[])('%s', (simd) => {
 describe('registered', () => {
   let registration: Im2winRegistration | undefined;
   const register = async (options?: Im2winOptions) => {
-    registration = await registerIm2win(options);
+    registration = await registerIm2win({numThreads: 1, ...options});
     return registration;
   };
   beforeEach(() => freshWasm());
