@@ -15,12 +15,15 @@ import type {Flavour} from '../src/plan.ts';
 import {TARGETS} from '../src/targets.generated.ts';
 import {runConv2d} from '../src/wasm/conv2d.ts';
 import {ConvJob} from '../src/wasm/job.ts';
+import type {WasmState} from '../src/wasm/state.ts';
 import {everyPlan, planName} from './accuracy.ts';
+import {startBackend} from './bench.ts';
+import {measureDispatch, poolOf} from './dispatch.ts';
 import {geometryOf} from './geometry.ts';
 import type {Layer} from './layer.ts';
 import {readLayers} from './layers.ts';
 import {progressBar} from './progress.ts';
-import {geometricMean} from './statistics.ts';
+import {geometricMean, medianInterval} from './statistics.ts';
 import {openState} from './wasmState.ts';
 
 type Target = Flavour | 'cpu';
@@ -45,10 +48,16 @@ interface Runner {
 
 type MakeRunner = (layer: Layer, geometry: ConvGeometry) => Runner;
 
-async function wasmRunner(flavour: Flavour): Promise<MakeRunner> {
+/** An instance whose every job would be handed out, on one thread. */
+async function openOnOneThread(flavour: Flavour): Promise<WasmState> {
   await import('@tensorflow/tfjs-backend-wasm');
-  await tf.setBackend('wasm');
-  const state = await openState(flavour);
+  await startBackend('wasm', 2);
+  const state = await openState(flavour, {numThreads: 2, dispatch: {spinning: 0, asleep: 0}});
+  poolOf(state).setThreads(1);
+  return state;
+}
+
+function wasmRunner(state: WasmState): MakeRunner {
   return (layer, geometry) => {
     const x = tf.randomUniform([...layer.xShape], -1, 1);
     const filter = tf.randomUniform([...layer.filterShape], -1, 1);
@@ -182,7 +191,8 @@ function regret({geometry, plans}: Timed, cost: (geometry: ConvGeometry, plan: P
 }
 
 async function main(target: Target): Promise<void> {
-  const makeRunner = target === 'cpu' ? cpuRunner : await wasmRunner(target);
+  const state = target === 'cpu' ? undefined : await openOnOneThread(target);
+  const makeRunner = state === undefined ? cpuRunner : wasmRunner(state);
   const layers = [...readLayers('paper'), ...readLayers('corpus')]
     .map((layer) => ({layer, geometry: geometryOf(layer)}))
     .map((entry) => ({...entry, plans: plansOf(entry.geometry, target)}))
@@ -205,6 +215,19 @@ async function main(target: Target): Promise<void> {
   KINDS.forEach((kind, i) => {
     console.log(`${`costs.${kind}`.padEnd(20)}${Number(costs[i].toPrecision(2))}`);
   });
+  if (state !== undefined) {
+    const latencies = await measureDispatch(state, target as Flavour, 200);
+    const millisecondsPerStep = medianInterval(
+      timed.flatMap(({geometry, plans}) =>
+        plans.map(({plan, milliseconds}) => milliseconds / fitted(geometry, plan)),
+      ),
+    ).median;
+    for (const [kind, {median}] of Object.entries(latencies)) {
+      // Two threads save half of a job.
+      const steps = (2 * Math.max(0, median)) / millisecondsPerStep;
+      console.log(`${`dispatch.${kind}`.padEnd(20)}${Number(steps.toPrecision(2))}`);
+    }
+  }
   for (const [name, cost] of [
     ['fitted', fitted],
     ['in use', current],

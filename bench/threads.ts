@@ -11,17 +11,14 @@ import '@tensorflow/tfjs-backend-wasm';
 import Table from 'cli-table3';
 import {Command} from 'commander';
 import {registerIm2win} from 'tfjs-im2win';
-import {planOurs} from '../src/planner.ts';
 import type {TARGETS} from '../src/targets.generated.ts';
 import {stagesOf} from '../src/tasks.ts';
-import {runConv2d} from '../src/wasm/conv2d.ts';
 import {bestFlavour} from '../src/wasm/detect.ts';
-import {ConvJob} from '../src/wasm/job.ts';
 import type {WasmState} from '../src/wasm/state.ts';
 import {ARCHITECTURES, buildArchitecture} from './architectures.ts';
 import {describeMachine, startBackend} from './bench.ts';
-import {geometryOf} from './geometry.ts';
-import {isDepthwise, type Layer, PAPER_LAYERS} from './layer.ts';
+import {makeRunner, measureDispatch, poolOf} from './dispatch.ts';
+import {type Layer, PAPER_LAYERS} from './layer.ts';
 import {readLayers} from './layers.ts';
 import {repetitions, threadCounts} from './program.ts';
 import {progressBar} from './progress.ts';
@@ -30,7 +27,6 @@ import {geometricMean, type Interval, medianInterval} from './statistics.ts';
 import {openState} from './wasmState.ts';
 
 const SAMPLE_MS = 3;
-const WORKERS_START_MS = 150;
 // What a claim takes: an atomic subtraction of a word that another core has, and a call into wasm.
 const CLAIM_MS = 0.0003;
 
@@ -89,72 +85,6 @@ async function measureLimit(rounds: number, tick: () => void): Promise<Interval>
   return medianInterval(limits);
 }
 
-/** What a job of two equal tasks takes on two threads beyond half of its time: workers that spin, and that sleep. */
-async function measureDispatch(state: WasmState, repetitionCount: number) {
-  const layer: Layer = {
-    ...PAPER_LAYERS[0],
-    xShape: [1, 16, 16, 64],
-    filterShape: [1, 1, 64, 64],
-    strides: [1, 1],
-  };
-  const runner = makeRunner(state, layer);
-  const pool = poolOf(state);
-  pool.setThreads(2);
-  runner.run();
-  await sleep(WORKERS_START_MS);
-  const time = (prepare: () => void, threads: number) => {
-    pool.setThreads(threads);
-    prepare();
-    const start = performance.now();
-    runner.run();
-    return performance.now() - start;
-  };
-  const latencies = {spinning: [] as number[], asleep: [] as number[]};
-  for (let repetition = 0; repetition < 10 * repetitionCount; ++repetition) {
-    const alone = time(runner.run, 1);
-    latencies.spinning.push(time(runner.run, 2) - alone / 2);
-    latencies.asleep.push(time(() => busy(1), 2) - alone / 2);
-  }
-  runner.release();
-  return {spinning: medianInterval(latencies.spinning), asleep: medianInterval(latencies.asleep)};
-}
-
-interface Runner {
-  readonly job: ConvJob;
-  run(): void;
-  runTask(task: number): void;
-  release(): void;
-}
-
-/** A layer whose every job is handed out, whatever it takes. */
-function makeRunner(state: WasmState, layer: Layer): Runner {
-  const geometry = geometryOf(layer);
-  const depthwise = isDepthwise(layer);
-  const plan = planOurs(geometry, {target: flavour, algorithm: 'auto', winograd: !depthwise});
-  const spec = {geometry, plan, activation: 'linear'} as const;
-  const [job] = state.jobs.get(spec, 1, (_, at) => new ConvJob(state.heap, at, spec));
-  const x = tf.randomUniform([...layer.xShape], -1, 1);
-  const filter = tf.randomUniform([...layer.filterShape], -1, 1);
-  const run = () => runConv2d(state, job, {x, filter, alpha: 0});
-  let last = run();
-  return {
-    job,
-    run() {
-      state.backend.disposeData(last.dataId, true);
-      last = run();
-    },
-    // The record still has the offsets of the last call.
-    runTask(task) {
-      state.kernels.im2win_conv(job.offset, task, task + 1, state.workspace.reserve(0));
-    },
-    release() {
-      state.backend.disposeData(last.dataId, true);
-      state.jobs.forget(spec);
-      tf.dispose([x, filter]);
-    },
-  };
-}
-
 async function measureLayer(
   state: WasmState,
   {layer, calls}: Counted,
@@ -167,7 +97,7 @@ async function measureLayer(
 ): Promise<ThreadRow> {
   const pool = poolOf(state);
   pool.setThreads(1);
-  const runner = makeRunner(state, layer);
+  const runner = makeRunner(state, flavour, layer);
   const {tasks} = runner.job;
   for (const count of threads) {
     pool.setThreads(count);
@@ -221,18 +151,6 @@ function timeOf(run: () => void): number {
     ++runs;
   } while (performance.now() - start < SAMPLE_MS);
   return (performance.now() - start) / runs;
-}
-
-const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
-
-function busy(ms: number): void {
-  const start = performance.now();
-  while (performance.now() - start < ms);
-}
-
-function poolOf({pool}: WasmState) {
-  if (pool === undefined) throw new Error('There is no pool of threads on this machine.');
-  return pool;
 }
 
 /** The convolutions of a network, each once. */
@@ -344,7 +262,7 @@ async function main({layers: source, threads, model, reps, rounds, json}: Option
     numThreads: Math.max(...threads),
     dispatch: {spinning: 0, asleep: 0},
   });
-  const dispatch = await measureDispatch(state, reps);
+  const dispatch = await measureDispatch(state, flavour, 10 * reps);
   bar.increment();
   const costs = {start: Math.max(0, dispatch.spinning.median), claim: CLAIM_MS};
   const rows: ThreadRow[] = [];
