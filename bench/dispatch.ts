@@ -3,6 +3,7 @@ import {performance} from 'node:perf_hooks';
 import * as tf from '@tensorflow/tfjs-core';
 import type {Flavour} from '../src/plan.ts';
 import {planOurs} from '../src/planner.ts';
+import type {SharedOut} from '../src/tasks.ts';
 import {runConv2d} from '../src/wasm/conv2d.ts';
 import {ConvJob} from '../src/wasm/job.ts';
 import type {WasmState} from '../src/wasm/state.ts';
@@ -12,10 +13,17 @@ import {type Interval, medianInterval} from './statistics.ts';
 
 const WORKERS_START_MS = 150;
 
+export interface SingleTasks {
+  readonly stages: SharedOut['stages'];
+  run(task: number): void;
+  release(): void;
+}
+
 export interface LayerRunner {
   readonly job: ConvJob;
   run(): void;
-  runTask(task: number): void;
+  /** The tasks as they are shared out to so many threads, to be computed one by one in their order. */
+  tasksOn(threads: number): SingleTasks;
   release(): void;
 }
 
@@ -36,9 +44,17 @@ export function makeRunner(state: WasmState, flavour: Flavour, layer: Layer): La
       state.backend.disposeData(last.dataId, true);
       last = run();
     },
-    // The record still has the offsets of the last call.
-    runTask(task) {
-      state.kernels.im2win_conv(job.offset, task, task + 1, state.workspace.reserve(0));
+    // The record still has the other offsets of the last call.
+    tasksOn(threads) {
+      job.shareOut(threads);
+      const {stages, sharedBytes} = job.shared;
+      const room = state.heap.allocate(job.scratchBytes + sharedBytes, 'a scratch');
+      job.set('gathered', room.offset + job.scratchBytes);
+      return {
+        stages,
+        run: (task) => state.kernels.im2win_conv(job.offset, task, task + 1, room.offset),
+        release: () => state.heap.free(room),
+      };
     },
     release() {
       state.backend.disposeData(last.dataId, true);

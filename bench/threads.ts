@@ -12,12 +12,11 @@ import Table from 'cli-table3';
 import {Command} from 'commander';
 import {registerIm2win} from 'tfjs-im2win';
 import type {TARGETS} from '../src/targets.generated.ts';
-import {stagesOf} from '../src/tasks.ts';
 import {bestFlavour} from '../src/wasm/detect.ts';
 import type {WasmState} from '../src/wasm/state.ts';
 import {ARCHITECTURES, buildArchitecture} from './architectures.ts';
 import {describeMachine, startBackend} from './bench.ts';
-import {makeRunner, measureDispatch, poolOf} from './dispatch.ts';
+import {type LayerRunner, makeRunner, measureDispatch, poolOf} from './dispatch.ts';
 import {type Layer, PAPER_LAYERS} from './layer.ts';
 import {readLayers} from './layers.ts';
 import {repetitions, threadCounts} from './program.ts';
@@ -36,16 +35,22 @@ interface Counted {
   readonly calls: number;
 }
 
+/** A layer as it is shared out to so many threads, and how many times as fast it would be. */
+interface Model {
+  readonly tasks: number;
+  readonly stages: number;
+  readonly speedup: number;
+}
+
 interface ThreadRow {
   readonly layer: string;
   readonly calls: number;
-  readonly tasks: number;
-  readonly stages: number;
+  readonly blocks: number;
   /** On one thread. */
   readonly milliseconds: number;
   /** How many times as fast on so many threads: measured, and by the model of the schedule. */
   readonly measured: Readonly<Record<number, Interval>>;
-  readonly modelled: Readonly<Record<number, number>>;
+  readonly modelled: Readonly<Record<number, Model>>;
 }
 
 interface ThreadsResult {
@@ -98,14 +103,13 @@ async function measureLayer(
   const pool = poolOf(state);
   pool.setThreads(1);
   const runner = makeRunner(state, flavour, layer);
-  const {tasks} = runner.job;
   for (const count of threads) {
     pool.setThreads(count);
     runner.run();
   }
   const serial: number[] = [];
   const times = new Map(threads.map((count) => [count, [] as number[]]));
-  const alone = Array.from({length: tasks.count}, () => [] as number[]);
+  const alone = modelled.map(() => [] as number[][]);
   for (let repetition = 0; repetition < reps; ++repetition) {
     pool.setThreads(1);
     serial.push(timeOf(runner.run));
@@ -115,30 +119,48 @@ async function measureLayer(
     }
     pool.setThreads(1);
     runner.run();
-    for (let task = 0; task < tasks.count; ++task) {
-      const start = performance.now();
-      runner.runTask(task);
-      alone[task].push(performance.now() - start);
-    }
+    for (const [m, count] of modelled.entries()) alone[m].push(timeTasks(runner, count));
   }
+  const models = modelled.map((count, m) => {
+    const {stages, release} = runner.tasksOn(count);
+    release();
+    const medians = alone[m][0].map((_, task) => medianInterval(alone[m].map((run) => run[task])).median);
+    const parts = stages.map(([first, last]) => medians.slice(first, last));
+    return {count, tasks: medians.length, stages: parts.length, milliseconds: simulate(parts, count, costs)};
+  });
   runner.release();
-  const medians = alone.map((samples) => medianInterval(samples).median);
-  const stages = stagesOf(tasks).map(([first, last]) => medians.slice(first, last));
-  const all = medians.reduce((sum, milliseconds) => sum + milliseconds, 0);
+  const milliseconds = medianInterval(serial).median;
   return {
     layer: layer.name,
     calls,
-    tasks: tasks.count,
-    stages: stages.length,
-    milliseconds: medianInterval(serial).median,
+    blocks: runner.job.tasks.blocks,
+    milliseconds,
     measured: Object.fromEntries(
       threads.map((count) => [
         count,
         medianInterval((times.get(count) ?? []).map((ms, i) => serial[i] / ms)),
       ]),
     ),
-    modelled: Object.fromEntries(modelled.map((count) => [count, all / simulate(stages, count, costs)])),
+    modelled: Object.fromEntries(
+      models.map((model) => [
+        model.count,
+        {tasks: model.tasks, stages: model.stages, speedup: milliseconds / model.milliseconds},
+      ]),
+    ),
   };
+}
+
+/** Milliseconds of each task alone, as they are for so many threads. */
+function timeTasks(runner: LayerRunner, threads: number): number[] {
+  const {stages, run, release} = runner.tasksOn(threads);
+  const times: number[] = [];
+  for (let task = 0; task < stages[stages.length - 1][1]; ++task) {
+    const start = performance.now();
+    run(task);
+    times.push(performance.now() - start);
+  }
+  release();
+  return times;
 }
 
 /** Milliseconds of a run: as many as take some milliseconds. */
@@ -195,21 +217,19 @@ function print(
     head: [
       'layer',
       'calls',
-      'tasks',
-      'stages',
+      'blocks',
       'ms on 1',
       ...threads.flatMap((count) => [`× on ${count}`, '95 %', 'of limit']),
       ...modelled.map((count) => `model, ${count}`),
     ],
-    colAligns: ['left', ...Array(4 + 3 * threads.length + modelled.length).fill('right')],
+    colAligns: ['left', ...Array(3 + 3 * threads.length + modelled.length).fill('right')],
     style: {head: [], border: [], compact: true},
   });
   for (const row of rows) {
     table.push([
       row.layer,
       row.calls,
-      row.tasks,
-      row.stages,
+      row.blocks,
       row.milliseconds.toFixed(3),
       ...threads.flatMap((count) => {
         const {median, low, high} = row.measured[count];
@@ -219,7 +239,7 @@ function print(
           count === 2 ? (median / limit.median).toFixed(2) : '',
         ];
       }),
-      ...modelled.map((count) => row.modelled[count].toFixed(2)),
+      ...modelled.map((count) => row.modelled[count].speedup.toFixed(2)),
     ]);
   }
   const summary = (name: string, of: (row: ThreadRow) => number) =>
@@ -230,7 +250,7 @@ function print(
   return [
     table.toString(),
     ...threads.map((count) => summary(`measured on ${count}:`, (row) => row.measured[count].median)),
-    ...modelled.map((count) => summary(`model for ${count}:`, (row) => row.modelled[count])),
+    ...modelled.map((count) => summary(`model for ${count}:`, (row) => row.modelled[count].speedup)),
     `limit: two processes do ${limit.median.toFixed(2)} times what one does (${limit.low.toFixed(2)}–${limit.high.toFixed(2)})`,
     `dispatch: ${microseconds(dispatch.spinning)} to a thread that spins, ${microseconds(dispatch.asleep)} to one that sleeps`,
     'The model takes each task as long as it was alone: it knows of no cache, memory or clock that cores share.',

@@ -7,8 +7,8 @@
 
 // A thread's scratch: the descriptors of a block and of Winograd's products,
 // then gathered columns, a block's windows or transformed rows, products, and
-// output pixels on their way to planes. Where tasks of their own gather for all
-// threads, `gathered` is no part of it but lies in the workspace.
+// output pixels on their way to planes. Where other tasks gather a block,
+// `gathered` is no part of it but lies in the workspace.
 struct Scratch {
   ConvCall* call;
   ConvCall* product;
@@ -21,7 +21,7 @@ struct Scratch {
 IM2WIN_INLINE Scratch scratchAt(const ConvJob* job, char* at) {
   char* columns = at + 2 * kCallBytes;
   char* own = columns + job->columnBytes;
-  char* products = own + (job->gatherTasks ? 0 : job->gatheredBytes);
+  char* products = own + job->ownBytes;
   return {reinterpret_cast<ConvCall*>(at),
           reinterpret_cast<ConvCall*>(at + kCallBytes),
           reinterpret_cast<float*>(columns),
@@ -340,129 +340,150 @@ IM2WIN_INLINE void depthwiseBlock(const ConvJob* job, const Scratch& scratch,
 // Tasks. Each algorithm has a function of its own, since V8 compiles a function
 // when it is first called: a network pays for the algorithms that it has.
 
-// Where the rows of a block are that are gathered for all threads.
-IM2WIN_INLINE float* gatheredFor(const ConvJob* job, uint32_t number) {
-  return job->gathered +
-         number % job->blocksTogether * (job->gatheredBytes / sizeof(float));
+// Even numbers below `count`, then odd ones. Threads compute the tasks that
+// follow each other at the same time, and neighbours in a pixel share a cache
+// line, which either would take from the other.
+IM2WIN_INLINE uint32_t everyOther(uint32_t i, uint32_t count) {
+  const uint32_t evens = (count + 1) / 2;
+  return i < evens ? 2 * i : 2 * (i - evens) + 1;
 }
 
-// Task `own` of block `number`. What the thread's scratch holds of this block
-// already is not gathered again.
+// Products of a block: multiply tasks [first, last) of it. Their number decides
+// how sums are taken, whoever computes them.
+struct Share {
+  uint32_t first;
+  uint32_t last;
+};
+
+// Gathers a part of a block for the tasks that multiply it: rows, or groups of
+// transformed ones.
 template <Algorithm kAlgorithm>
-IM2WIN_INLINE void blockTask(const ConvJob* job, char* at, uint32_t number,
-                             uint32_t own, bool held) {
-  Scratch scratch = scratchAt(job, at);
+IM2WIN_INLINE void gatherShare(const ConvJob* job, const Scratch& scratch,
+                               uint32_t number, int32_t first) {
   const Block block = blockOf(job, number);
-  const uint32_t gathers = job->gatherTasks;
-  if (gathers != 0) scratch.gathered = gatheredFor(job, number);
-  if (own < gathers) {
-    const int32_t first = own * job->rowsPerGather;
-    const int32_t last = first + job->rowsPerGather;
-    if constexpr (kAlgorithm == kWinograd) {
-      const Part part = partOf(job, block.strip);
-      transformBlock(
-          job, block, part, scratch.columns, scratch.gathered, first,
-          least(last, transformedOf(job, block.rows, part.tiles).count));
-    } else if constexpr (kAlgorithm == kIm2win) {
-      gatherBlock(job, number, block.strip, scratch.gathered, first,
-                  least(last, rowsToGather(job, block)));
-    }
-    return;
+  const int32_t last = first + job->rowsPerGather;
+  if constexpr (kAlgorithm == kWinograd) {
+    const Part part = partOf(job, block.strip);
+    transformBlock(
+        job, block, part, scratch.columns, scratch.gathered, first,
+        least(last, transformedOf(job, block.rows, part.tiles).count));
+  } else if constexpr (kAlgorithm == kIm2win) {
+    gatherBlock(job, number, block.strip, scratch.gathered, first,
+                least(last, rowsToGather(job, block)));
   }
+}
+
+// Multiplies a share of a block, which is gathered first unless it is already.
+template <Algorithm kAlgorithm>
+IM2WIN_INLINE void multiplyShare(const ConvJob* job, const Scratch& scratch,
+                                 uint32_t number, Share share, bool gathered) {
+  const Block block = blockOf(job, number);
   const uint32_t panelTasks = job->panelTasks;
-  const uint32_t repeat = (own - gathers) / panelTasks;
-  const int32_t channel =
-      (own - gathers - repeat * panelTasks) * job->channelsPerTask;
-  const Channels channels = {
-      channel, least(job->channelsPerTask, job->outChannels - channel)};
-  const float* panels = job->panels + repeat * job->repeatPanelFloats;
-  const Place place =
-      placeOf(job, scratch, job->output + repeat * job->repeatOutputFloats,
-              block, channels);
-  const bool gathered = gathers != 0 || held;
-  if constexpr (kAlgorithm == kDepthwise) {
-    depthwiseBlock(job, scratch, block, place);
-  } else {
-    for (int32_t s = block.strip; s < block.strip + job->stripsPerBlock; ++s) {
-      if constexpr (kAlgorithm == kWinograd) {
-        const Part part = partOf(job, s);
-        if (!gathered) {
-          transformBlock(job, block, part, scratch.columns, scratch.gathered, 0,
-                         transformedOf(job, block.rows, part.tiles).count);
+  // The scratch holds one strip's rows.
+  const bool holds = job->stripsPerBlock == 1;
+  for (uint32_t task = share.first; task < share.last; ++task) {
+    const uint32_t repeat = task / panelTasks;
+    const int32_t channel = (task - repeat * panelTasks) * job->channelsPerTask;
+    const Channels channels = {
+        channel, least(job->channelsPerTask, job->outChannels - channel)};
+    const float* panels = job->panels + repeat * job->repeatPanelFloats;
+    const Place place =
+        placeOf(job, scratch, job->output + repeat * job->repeatOutputFloats,
+                block, channels);
+    const bool gathers = !gathered && !(holds && task != share.first);
+    if constexpr (kAlgorithm == kDepthwise) {
+      depthwiseBlock(job, scratch, block, place);
+    } else {
+      for (int32_t s = block.strip; s < block.strip + job->stripsPerBlock;
+           ++s) {
+        if constexpr (kAlgorithm == kWinograd) {
+          const Part part = partOf(job, s);
+          if (gathers) {
+            transformBlock(job, block, part, scratch.columns, scratch.gathered,
+                           0, transformedOf(job, block.rows, part.tiles).count);
+          }
+          multiplyPart(job, scratch, panels, block, part, place, channels);
+        } else {
+          const Strip strip = stripOf(job, s);
+          if (strip.pixels == 0) continue;
+          if (gathers && job->source != kFromInput) {
+            gatherBlock(job, number, s, scratch.gathered, 0,
+                        rowsToGather(job, block));
+          }
+          multiplyStrip(job, scratch, panels, block, strip, place, channels);
         }
-        multiplyPart(job, scratch, panels, block, part, place, channels);
-      } else {
-        const Strip strip = stripOf(job, s);
-        if (strip.pixels == 0) continue;
-        if (!gathered && job->source != kFromInput) {
-          gatherBlock(job, number, s, scratch.gathered, 0,
-                      rowsToGather(job, block));
-        }
-        multiplyStrip(job, scratch, panels, block, strip, place, channels);
       }
     }
+    finishPlace(job, scratch, block, channels);
   }
-  finishPlace(job, scratch, block, channels);
 }
 
-IM2WIN_NOINLINE void im2winTask(const ConvJob* job, char* at, uint32_t number,
-                                uint32_t own, bool held) {
-  blockTask<kIm2win>(job, at, number, own, held);
+// Tasks are numbered as src/tasks.ts has it: first those that compute a whole
+// block; then, of the blocks that are shared out, the tasks that gather, and
+// those that multiply.
+template <Algorithm kAlgorithm>
+IM2WIN_INLINE void computeTask(const ConvJob* job, char* at, uint32_t task) {
+  Scratch scratch = scratchAt(job, at);
+  const uint32_t whole = job->wholeBlocks;
+  const uint32_t panelTasks = job->panelTasks;
+  const uint32_t multiplies = job->repeats * panelTasks;
+  if (task < whole) {
+    multiplyShare<kAlgorithm>(job, scratch, task, {0, multiplies}, false);
+    return;
+  }
+  const uint32_t gathers = job->gatherTasks;
+  const uint32_t shared = blocksOf(job) - whole;
+  const uint32_t blockFloats = job->gatheredBytes / sizeof(float);
+  uint32_t own = task - whole;
+  if (own < shared * gathers) {
+    const uint32_t block = own / gathers;
+    scratch.gathered = job->gathered + block * blockFloats;
+    gatherShare<kAlgorithm>(job, scratch, whole + block,
+                            (own - block * gathers) * job->rowsPerGather);
+    return;
+  }
+  own -= shared * gathers;
+  const uint32_t block = own / multiplies;
+  own -= block * multiplies;
+  const uint32_t repeat = own / panelTasks;
+  const uint32_t first =
+      repeat * panelTasks + everyOther(own - repeat * panelTasks, panelTasks);
+  if (gathers != 0) scratch.gathered = job->gathered + block * blockFloats;
+  multiplyShare<kAlgorithm>(job, scratch, whole + block, {first, first + 1},
+                            gathers != 0);
 }
 
-IM2WIN_NOINLINE void winogradTask(const ConvJob* job, char* at, uint32_t number,
-                                  uint32_t own, bool held) {
-  blockTask<kWinograd>(job, at, number, own, held);
+IM2WIN_NOINLINE void im2winTask(const ConvJob* job, char* at, uint32_t task) {
+  computeTask<kIm2win>(job, at, task);
+}
+
+IM2WIN_NOINLINE void winogradTask(const ConvJob* job, char* at, uint32_t task) {
+  computeTask<kWinograd>(job, at, task);
 }
 
 IM2WIN_NOINLINE void depthwiseTask(const ConvJob* job, char* at,
-                                   uint32_t number, uint32_t own, bool held) {
-  blockTask<kDepthwise>(job, at, number, own, held);
+                                   uint32_t task) {
+  computeTask<kDepthwise>(job, at, task);
 }
 
 // Computes tasks `first` to `last` (less one) of a convolution. `at` is a
 // scratch of the thread's own, aligned to 64 bytes, of as many bytes as
 // src/tasks.ts says; what it holds does not matter.
 //
-// Tasks are numbered by `blocksTogether` blocks at a time. Each of these has
-// `gatherTasks` tasks that gather (or gather and transform) its rows for all
-// threads, which must be done before the `repeats` times `panelTasks` of each
-// begin that multiply them; and these before the next blocks' gathering. Where
-// there are no gather tasks, all tasks are independent.
+// A task is a whole block, the first `wholeBlocks` of them. Each of the others
+// has `gatherTasks` tasks that gather (or gather and transform) its rows, which
+// must be done before its `repeats` times `panelTasks` begin that multiply
+// them. Tasks are independent otherwise.
 IM2WIN_EXPORT(im2win_conv)
 void im2win_conv(const ConvJob* job, uint32_t first, uint32_t last, char* at) {
-  const uint32_t gathers = job->gatherTasks;
-  const uint32_t multiplies = job->repeats * uint32_t(job->panelTasks);
-  const uint32_t together = job->blocksTogether;
-  const uint32_t blocks = blocksOf(job);
-  // What the scratch holds is not gathered again, if it is one strip's.
-  const bool holds = job->stripsPerBlock == 1;
-  uint32_t held = ~0u;
   for (uint32_t task = first; task < last; ++task) {
-    const uint32_t firstBlock =
-        task / (together * (gathers + multiplies)) * together;
-    const uint32_t some =
-        blocks - firstBlock < together ? blocks - firstBlock : together;
-    // Of these blocks: first the tasks that gather, then those that multiply.
-    uint32_t own = task - firstBlock * (gathers + multiplies);
-    uint32_t number;
-    if (own < some * gathers) {
-      number = firstBlock + own / gathers;
-      own %= gathers;
-    } else {
-      own -= some * gathers;
-      number = firstBlock + own / multiplies;
-      own = gathers + own % multiplies;
-    }
-    const bool again = holds && held == number;
     if (job->algorithm == kIm2win) {
-      im2winTask(job, at, number, own, again);
+      im2winTask(job, at, task);
     } else if (job->algorithm == kWinograd) {
-      winogradTask(job, at, number, own, again);
+      winogradTask(job, at, task);
     } else {
-      depthwiseTask(job, at, number, own, again);
+      depthwiseTask(job, at, task);
     }
-    if (own >= gathers) held = number;
   }
 }
 

@@ -5,7 +5,7 @@ import {expectedCost} from './cost.ts';
 import {type ConvGeometry, inputRowsUnder} from './geometry.ts';
 import type {ConvPlan, Im2winPlan, WinogradPlan} from './plan.ts';
 
-/** How a job's tasks are numbered and what each is: block by block, as kernels/conv.cpp has it. */
+/** What a convolution's tasks may be. A pure function of the convolution and its plan: `shareOut` makes tasks of it. */
 export interface ConvTasks {
   /** Images, and output rows of each: one of all rows where they go on from image to image. */
   readonly images: number;
@@ -17,27 +17,34 @@ export interface ConvTasks {
   readonly stripsPerPhase: number;
   readonly strips: number;
   readonly stripsPerBlock: number;
-  /** Tasks that gather a block for all threads; 0 where each task gathers its own. */
+  /** All of them. */
+  readonly blocks: number;
+  /** Of a block that is shared out: tasks that gather it, 0 where those that multiply do so themselves. */
   readonly gatherTasks: number;
   readonly rowsPerGather: number;
-  /** Blocks that several threads gather before they multiply them; one thread does so block by block. */
-  readonly blocksTogether: number;
-  /** Tasks that share out a block's panels. */
+  /** Tasks that share out a block's panels, and those that multiply a block: as many for each repeat. */
   readonly panelTasks: number;
   readonly channelsPerTask: number;
-  /** All of them. */
-  readonly count: number;
-  /** Those that may run at the same time. */
-  readonly perStage: number;
+  readonly multiplyTasks: number;
   /** What all of them are expected to take, in steps. */
   readonly cost: number;
-  /** What is gathered of a block for all threads, in bytes. */
-  readonly sharedBytes: number;
-  /** A thread's scratch behind its call descriptors, in bytes: columns, gathered rows, products, pixels. */
+  /** A thread's scratch behind its call descriptors, in bytes: columns, a gathered block, products, pixels. */
   readonly columnBytes: number;
   readonly gatheredBytes: number;
   readonly productBytes: number;
   readonly pixelBytes: number;
+}
+
+/** A job's tasks for so many threads, numbered as kernels/conv.cpp has it. */
+export interface SharedOut {
+  /** Blocks that are a task each, the first ones. The others are shared out: gathered in one stage, multiplied in the next. */
+  readonly wholeBlocks: number;
+  /** Each from its first task to its last, less one. */
+  readonly stages: readonly (readonly [first: number, last: number])[];
+  readonly count: number;
+  /** What a thread's scratch has room for to gather a block, in bytes; and what is gathered for all threads. */
+  readonly ownBytes: number;
+  readonly sharedBytes: number;
 }
 
 /** What the tasks depend on beside geometry and plan. */
@@ -54,7 +61,6 @@ export const FLOPS_PER_STEP = 8;
 const LINE = 64;
 const aligned = (bytes: number) => Math.ceil(bytes / LINE) * LINE;
 
-/** The tasks of a planned convolution: a pure function of what it is, not of the threads that there are. */
 export function convTasks(geometry: ConvGeometry, plan: ConvPlan, options: TaskOptions): ConvTasks {
   const {batchSize, outHeight, outWidth, outChannels, filterHeight, filterWidth} = geometry;
   const {target} = plan;
@@ -65,52 +71,61 @@ export function convTasks(geometry: ConvGeometry, plan: ConvPlan, options: TaskO
   const wanted = Math.max(1, Math.min(target.tasks[kind], Math.floor(work / target.leastWork[kind])));
   const rows = rowsOf(geometry, plan, options, wanted);
   const blocks = rows.images * rows.rowBlocks * (rows.strips / rows.stripsPerBlock);
-  const {gatherTasks, ...others} = shares(geometry, plan, rows, {blocks, wanted});
+  const shares = sharesOf(geometry, plan, rows, {blocks, wanted});
   const planes = geometry.dataFormat === 'NCHW';
-  const gathered = aligned(bytesGathered(plan));
-  const multiplies = options.repeats * others.panelTasks;
   return {
     ...rows,
-    ...others,
-    gatherTasks,
-    count: blocks * (gatherTasks + multiplies),
+    blocks,
+    ...shares,
+    multiplyTasks: options.repeats * shares.panelTasks,
     // A depthwise one waits for memory, and takes twice as long for its work.
     cost:
       plan.algorithm === 'depthwise'
         ? work / FLOPS_PER_STEP / (target.leastWork.depthwise / target.leastWork.full)
         : options.repeats * expectedCost(geometry, plan),
-    perStage: multiplies * (gatherTasks > 0 ? others.blocksTogether : blocks),
-    sharedBytes: gatherTasks > 0 ? gathered : 0,
     columnBytes: plan.algorithm === 'winograd' ? aligned(plan.columnBytes) : 0,
-    gatheredBytes: gathered,
+    gatheredBytes: aligned(bytesGathered(plan)),
     productBytes: plan.algorithm === 'winograd' ? aligned(plan.productBytes) : 0,
-    pixelBytes:
-      planes && plan.blockBytes > 0
-        ? aligned(4 * rows.rowsPerBlock * outWidth * Math.min(outChannels, others.channelsPerTask))
-        : 0,
+    // One thread takes all channels of a block.
+    pixelBytes: planes && plan.blockBytes > 0 ? aligned(4 * rows.rowsPerBlock * outWidth * outChannels) : 0,
   };
 }
 
-/** The stages of a job on several threads, each from its first task to its last, less one. */
-export function stagesOf(tasks: ConvTasks): [first: number, last: number][] {
-  const {count, gatherTasks, blocksTogether, images, rowBlocks, strips, stripsPerBlock} = tasks;
-  if (gatherTasks === 0) return [[0, count]];
-  const blocks = images * rowBlocks * (strips / stripsPerBlock);
-  const perBlock = count / blocks;
-  const stages: [number, number][] = [];
-  for (let block = 0; block < blocks; block += blocksTogether) {
-    const some = Math.min(blocksTogether, blocks - block);
-    const first = block * perBlock;
-    const multiplies = first + some * gatherTasks;
-    stages.push([first, multiplies], [multiplies, first + some * perBlock]);
-  }
-  return stages;
+/**
+ * Shares a job out to threads. As many blocks are a task each as can be shared out evenly, since a thread that gathers
+ * a block has it in its cache; the rest are computed by all threads together. The result has the same bits.
+ */
+export function shareOut(tasks: ConvTasks, threads: number): SharedOut {
+  const {blocks, gatherTasks, multiplyTasks, gatheredBytes} = tasks;
+  const rounds = Math.ceil(blocks / threads);
+  const even = blocks >= EVEN * rounds * threads;
+  const wholeBlocks =
+    threads === 1 || multiplyTasks === 1 || even ? blocks : Math.floor(blocks / threads) * threads;
+  const rest = blocks - wholeBlocks;
+  const gathered = wholeBlocks + rest * gatherTasks;
+  const count = gathered + rest * multiplyTasks;
+  const stages: [number, number][] =
+    rest === 0 || gatherTasks === 0
+      ? [[0, count]]
+      : [
+          [0, gathered],
+          [gathered, count],
+        ];
+  return {
+    wholeBlocks,
+    stages,
+    count,
+    ownBytes: wholeBlocks > 0 || gatherTasks === 0 ? gatheredBytes : 0,
+    sharedBytes: gatherTasks > 0 ? rest * gatheredBytes : 0,
+  };
 }
 
+/** The share of the threads' time that blocks have to fill. */
+const EVEN = 0.94;
+
 /** The bytes of a thread's scratch behind its call descriptors. */
-export function scratchBytes(tasks: ConvTasks): number {
-  const {columnBytes, gatherTasks, gatheredBytes, productBytes, pixelBytes} = tasks;
-  return columnBytes + (gatherTasks > 0 ? 0 : gatheredBytes) + productBytes + pixelBytes;
+export function scratchBytes({columnBytes, productBytes, pixelBytes}: ConvTasks, ownBytes: number): number {
+  return columnBytes + ownBytes + productBytes + pixelBytes;
 }
 
 type Rows = Pick<
@@ -174,42 +189,37 @@ function rowsOf(geometry: ConvGeometry, plan: ConvPlan, options: TaskOptions, wa
   return rowsWith(images, rowsPerImage, rowsPerBlock, pixelsPerStrip, Math.ceil(outWidth / pixelsPerStrip));
 }
 
-/**
- * Shares out a block's panels where there are clearly fewer blocks than tasks are wanted. If the block's rows are
- * gathered, tasks of their own do so in a stage before.
- */
-function shares(
+/** How a block may be shared out: into tasks that gather it, and tasks that multiply its panels. */
+function sharesOf(
   geometry: ConvGeometry,
   plan: ConvPlan,
   rows: Rows,
   {blocks, wanted}: {blocks: number; wanted: number},
 ) {
-  const none = {gatherTasks: 0, rowsPerGather: 0, blocksTogether: 1};
+  const none = {gatherTasks: 0, rowsPerGather: 0};
   if (plan.algorithm === 'depthwise') return {...none, panelTasks: 1, channelsPerTask: geometry.outChannels};
   const {target} = plan;
   const {nr} = target.tile;
   const panels = Math.ceil(geometry.outChannels / nr);
   const few = plan.algorithm === 'im2win' && takesFewWindows(target, plan.strip.depth, geometry.outChannels);
-  const enough = few || rows.stripsPerBlock > 1 || blocks >= ENOUGH * wanted;
+  const enough = few || rows.stripsPerBlock > 1 || blocks >= ENOUGH_BLOCKS;
+  const perBlock = enough ? 1 : Math.ceil(wanted / Math.min(blocks, SHARED_BLOCKS));
   const group = plan.algorithm === 'winograd' ? plan.group : 1;
-  const perTask = enough ? panels : Math.ceil(panels / Math.ceil(wanted / blocks));
-  const panelsPerTask = Math.min(panels, Math.ceil(perTask / group) * group);
+  const panelsPerTask = Math.min(panels, Math.ceil(Math.ceil(panels / perBlock) / group) * group);
   const panelTasks = Math.ceil(panels / panelsPerTask);
   const channelsPerTask = panelsPerTask * nr;
   if (panelTasks === 1 || (plan.algorithm === 'im2win' && plan.strip.source === 'input')) {
     return {...none, panelTasks, channelsPerTask};
   }
-  const most = Math.max(1, Math.floor(target.togetherBytes / aligned(bytesGathered(plan))));
-  const blocksTogether = Math.ceil(blocks / Math.ceil(blocks / most));
   const count = gatheredRows(geometry, plan, rows.rowsPerBlock);
-  const gathers = gathersOf(geometry, plan, count, Math.ceil(target.gatherTasks / blocksTogether));
-  const rowsPerGather = Math.ceil(count / gathers);
-  const gatherTasks = Math.ceil(count / rowsPerGather);
-  return {gatherTasks, rowsPerGather, blocksTogether, panelTasks, channelsPerTask};
+  const rowsPerGather = Math.ceil(count / gathersOf(geometry, plan, count));
+  return {gatherTasks: Math.ceil(count / rowsPerGather), rowsPerGather, panelTasks, channelsPerTask};
 }
 
-/** The share of the tasks wanted from which on there are enough: eight threads have three each. */
-const ENOUGH = 0.75;
+/** As many blocks as fill the time of up to eight threads well. */
+const ENOUGH_BLOCKS = 24;
+/** Blocks of which each is shared out into fewer tasks than one alone would be. */
+const SHARED_BLOCKS = 4;
 
 /** Rows that a block gathers: strips, input rows, or groups of transformed ones. */
 function gatheredRows(geometry: ConvGeometry, plan: Im2winPlan | WinogradPlan, rows: number): number {
@@ -217,15 +227,10 @@ function gatheredRows(geometry: ConvGeometry, plan: Im2winPlan | WinogradPlan, r
   return plan.strip.source === 'strips' ? rows : inputRowsUnder(geometry, rows);
 }
 
-function gathersOf(
-  {inChannels}: ConvGeometry,
-  plan: Im2winPlan | WinogradPlan,
-  count: number,
-  wanted: number,
-): number {
+function gathersOf({inChannels}: ConvGeometry, plan: Im2winPlan | WinogradPlan, count: number): number {
   // kernels/strip.h may write over the beginning of the next strip.
   if (plan.algorithm === 'im2win' && inChannels < 4) return 1;
-  return Math.min(count, wanted);
+  return Math.min(count, plan.target.gatherTasks);
 }
 
 function bytesGathered(plan: ConvPlan): number {

@@ -7,7 +7,7 @@ import {planGradient} from '../src/gradientPlan.ts';
 import {operandStrides} from '../src/operand.ts';
 import type {ConvPlan, Flavour, PlanContext} from '../src/plan.ts';
 import {planOurs} from '../src/planner.ts';
-import {convTasks, stagesOf} from '../src/tasks.ts';
+import {convTasks, shareOut} from '../src/tasks.ts';
 import {runConv2d} from '../src/wasm/conv2d.ts';
 import {
   gradientJob,
@@ -85,17 +85,18 @@ function runShuffled(
   for (const [i, task] of numbers.entries()) {
     values.fill(Number.NaN, from, guard);
     values.fill(12345, guard, guard + 16);
-    run(instances[i % count], task, scratch);
+    run(instances[i % Math.min(count, instances.length)], task, scratch);
     // No task writes behind its scratch.
     for (let w = guard; w < guard + 16; ++w)
       if (values[w] !== 12345) throw new Error(`task ${task} writes behind its scratch`);
   }
 }
 
-/** Has blocks gathered as for several threads, to where nothing else lies. */
-function gatherForAll({state}: World, job: ConvJob): void {
-  const bytes = job.share(2);
-  if (bytes > 0) job.set('gathered', state.heap.allocate(bytes, 'gathered rows').offset);
+/** Shares a job out to so many threads; what they gather for each other comes to lie where nothing else does. */
+function shareOutTo(threads: number, {state}: World, job: ConvJob): void {
+  job.shareOut(threads);
+  const {sharedBytes} = job.shared;
+  if (sharedBytes > 0) job.set('gathered', state.heap.allocate(sharedBytes, 'gathered rows').offset);
 }
 
 function expectSameBits(world: World, offset: number, count: number, name: string, again: () => void) {
@@ -157,10 +158,10 @@ describe.each(['relaxed', 'strict'] as const)('%s', (flavour) => {
     const slope = place(operandShape, 4);
     const output = offsetOf(runConv2d(state, job, {x, filter, bias, slope, alpha: 0}));
     const count = size(geometry.outShape);
-    gatherForAll(world, job);
-    for (const instances of [2, 3]) {
+    for (const instances of [2, 3, 8]) {
+      shareOutTo(instances, world, job);
       expectSameBits(world, output, count, `${name} on ${instances}`, () => {
-        for (const [stage, [from, to]] of stagesOf(job.tasks).entries()) {
+        for (const [stage, [from, to]] of job.shared.stages.entries()) {
           runShuffled(
             world,
             instances,
@@ -171,7 +172,7 @@ describe.each(['relaxed', 'strict'] as const)('%s', (flavour) => {
         }
       });
     }
-    return job.tasks;
+    return job;
   }
 
   test.each(PROBLEMS)('%s', (_, problem) => {
@@ -188,14 +189,14 @@ describe.each(['relaxed', 'strict'] as const)('%s', (flavour) => {
         dataFormat,
       });
       for (const plan of everyPlan(geometry, flavour)) {
-        const tasks = checkConv(
+        const {shared: sharedOut} = checkConv(
           geometry,
           plan,
           `${problem.name} ${planName(plan)} ${dataFormat}`,
           plan.algorithm === 'im2win' ? 'prelu' : 'relu',
         );
-        most = Math.max(most, tasks.count);
-        shared += tasks.gatherTasks;
+        most = Math.max(most, sharedOut.count);
+        shared += sharedOut.sharedBytes;
       }
     }
     expect(most).toBeGreaterThan(1);
@@ -212,8 +213,8 @@ describe.each(['relaxed', 'strict'] as const)('%s', (flavour) => {
       const shape = dataFormat === 'NHWC' ? xShape : [batch, channels, height, width];
       const attributes = {strides: [...strides] as [number, number], pad, dataFormat};
       const geometry = convGeometry(shape, filterShape, attributes, {depthwise: true});
-      const tasks = checkConv(geometry, planOurs(geometry, context(flavour)), dataFormat, 'relu');
-      expect(tasks.count).toBeGreaterThan(1);
+      const {shared} = checkConv(geometry, planOurs(geometry, context(flavour)), dataFormat, 'relu');
+      expect(shared.count).toBeGreaterThan(1);
     }
   });
 
@@ -235,12 +236,12 @@ describe.each(['relaxed', 'strict'] as const)('%s', (flavour) => {
       world.values.fill(0, output / 4, output / 4 + size(xShape));
       for (const [p, job] of jobs.entries()) {
         const {count} = plan.phases[p].row;
-        gatherForAll(world, job);
+        shareOutTo(3, world, job);
         const bytes = job.scratchBytes + 4 * size(filterShape);
         runShuffled(world, 3, bytes, shuffled(0, count, 3), (kernels, task, scratch) =>
           kernels.im2win_pack(job.offset, task, task + 1, scratch),
         );
-        for (const [from, to] of stagesOf(job.tasks)) {
+        for (const [from, to] of job.shared.stages) {
           runShuffled(world, 3, job.scratchBytes, shuffled(from, to, 5), (kernels, task, scratch) =>
             kernels.im2win_conv(job.offset, task, task + 1, scratch),
           );
@@ -336,9 +337,20 @@ test('a layer has as many tasks as eight threads could use, where there is work 
     ],
     [[1, 112, 112, 96], [3, 3, 96, 1], true],
   ] as const) {
-    const {count, gatherTasks, panelTasks} = tasksOf([...x], [...filter], depthwise);
-    expect([x, count >= 8, gatherTasks === 0 || panelTasks >= 8]).toEqual([x, true, true]);
+    const tasks = tasksOf([...x], [...filter], depthwise);
+    for (const threads of [2, 3, 4, 8]) {
+      const {stages, wholeBlocks} = shareOut(tasks, threads);
+      const [first, last] = stages[stages.length - 1];
+      // Whole blocks fill the threads' time, or what is left is shared by all.
+      const filled = wholeBlocks / (threads * Math.ceil(wholeBlocks / threads));
+      expect([x, threads, last - first >= threads, wholeBlocks === 0 || filled > 0.85]).toEqual([
+        x,
+        threads,
+        true,
+        true,
+      ]);
+    }
   }
   // Nothing to share out.
-  expect(tasksOf([1, 4, 4, 8], [3, 3, 8, 8]).count).toBe(1);
+  expect(shareOut(tasksOf([1, 4, 4, 8], [3, 3, 8, 8]), 8).count).toBe(1);
 });

@@ -1,6 +1,5 @@
 import type {DataType, TensorInfo} from '@tensorflow/tfjs-core';
 import {floatBytes} from '../limits.ts';
-import {stagesOf} from '../tasks.ts';
 import {aligned, type Heap} from './heap.ts';
 import {JOB} from './job.generated.ts';
 import type {ConvJob} from './job.ts';
@@ -35,9 +34,10 @@ export function runConv2d(state: WasmState, job: ConvJob, tensors: ConvTensors):
   const repacked = kept === undefined && plan.algorithm !== 'depthwise' ? aligned(plan.panelBytes) : 0;
   const integers = slope && slope.dtype !== 'float32' ? slope : undefined;
   const slopeBytes = integers === undefined ? 0 : aligned(floatBytes(integers.shape));
-  const threads = state.threadsFor(tasks.perStage, tasks.cost);
-  const scratches = threads * job.scratchBytes;
-  const sharedBytes = job.share(threads);
+  const threads = state.threadsFor(Math.max(tasks.blocks, tasks.multiplyTasks), tasks.cost);
+  job.shareOut(threads);
+  const scratches = state.scratchesFor(threads) * job.scratchBytes;
+  const {sharedBytes} = job.shared;
   const workspace = state.workspace.reserve(scratches + sharedBytes + repacked + slopeBytes);
   const gathered = workspace + scratches;
   const panels = gathered + sharedBytes;
@@ -59,15 +59,15 @@ export function runConv2d(state: WasmState, job: ConvJob, tensors: ConvTensors):
   });
 }
 
-/** Computes all tasks of a job, stage by stage, with the scratches of so many threads. */
+/** Computes all tasks of a job that is shared out to so many threads, stage by stage. */
 export function runConvTasks(state: WasmState, job: ConvJob, threads: number, scratch: number): void {
-  const {offset, scratchBytes, tasks} = job;
+  const {offset, scratchBytes, tasks, shared} = job;
   if (threads === 1) {
-    state.kernels.im2win_conv(offset, 0, tasks.count, scratch);
+    state.kernels.im2win_conv(offset, 0, shared.count, scratch);
     return;
   }
   const stage = {kernel: 'im2win_conv', job: offset, cost: tasks.cost, scratch, scratchBytes} as const;
-  for (const [first, last] of stagesOf(tasks)) state.run(threads, {...stage, first, last});
+  for (const [first, last] of shared.stages) state.run(threads, {...stage, first, last});
 }
 
 /** The filter as the kernel reads it, or `undefined` where the call has to pack it first, or packs none. */

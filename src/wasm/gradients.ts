@@ -63,11 +63,17 @@ export function runTransposed(
     ({plan, row}) => (row.count * plan.panelBytes * plan.target.costs.packed) / 4,
   );
   const packers = phases.map(({row}, p) => state.threadsFor(row.count, packingCosts[p]));
-  const threads = jobs.map(({tasks}) => state.threadsFor(tasks.perStage, tasks.cost));
+  const threads = jobs.map((job) => {
+    const {blocks, multiplyTasks, cost} = job.tasks;
+    const count = state.threadsFor(Math.max(blocks, multiplyTasks), cost);
+    job.shareOut(count);
+    return count;
+  });
+  const scratches = jobs.map((job, p) => state.scratchesFor(threads[p]) * job.scratchBytes);
   const scratchBytes = Math.max(
     0,
-    ...flippedBytes.map((bytes, p) => packers[p] * bytes),
-    ...jobs.map((job, p) => threads[p] * job.scratchBytes + job.share(threads[p])),
+    ...flippedBytes.map((bytes, p) => state.scratchesFor(packers[p]) * bytes),
+    ...jobs.map(({shared}, p) => scratches[p] + shared.sharedBytes),
   );
   const allPanelBytes = panelBytes.reduce((a, b) => a + b, 0);
   const panels = state.workspace.reserve(allPanelBytes + imageBytes + scratchBytes);
@@ -81,7 +87,7 @@ export function runTransposed(
     jobs.forEach((job, p) => {
       job.set('filter', filter);
       job.set('panels', packed);
-      job.set('gathered', scratch + threads[p] * job.scratchBytes);
+      job.set('gathered', scratch + scratches[p]);
       state.run(packers[p], {
         kernel: 'im2win_pack',
         job: job.offset,
@@ -198,7 +204,7 @@ export function runFilterGradient(
   const cost = gradientCost(geometry);
   const threads = state.threadsFor(tasks, cost);
   const scratchBytes = aligned(aligned(block.inputBytes) + block.outputBytes);
-  const scratch = workspace.reserve(threads * scratchBytes);
+  const scratch = workspace.reserve(state.scratchesFor(threads) * scratchBytes);
   const shape = [filterHeight, filterWidth, inChannels, channelMultiplier ?? outChannels];
   return makeOutput(state, shape, (output) => {
     if (geometry.outShape.includes(0) || geometry.inHeight * geometry.inWidth === 0) {

@@ -4,7 +4,7 @@ import type {OperandStrides} from '../operand.ts';
 import type {ConvPlan, Im2winPlan, WinogradPlan} from '../plan.ts';
 import {filterPlace} from '../taps.ts';
 import {TARGETS} from '../targets.generated.ts';
-import {type ConvTasks, convTasks, scratchBytes} from '../tasks.ts';
+import {type ConvTasks, convTasks, type SharedOut, scratchBytes, shareOut} from '../tasks.ts';
 import type {Allocation, Heap} from './heap.ts';
 import {JOB, JOB_WORDS} from './job.generated.ts';
 
@@ -97,8 +97,11 @@ export class ConvJob extends Job {
   readonly hasSlope: boolean;
   /** Where the first tap is in tfjs's filter, in bytes. */
   readonly filterOffset: number;
-  /** Of a thread. */
-  readonly scratchBytes: number;
+  /** The tasks, for the threads that `shareOut` was called with last. */
+  shared: SharedOut;
+  /** Of a thread, for these. */
+  scratchBytes: number;
+  private threads = 1;
 
   constructor(heap: Heap, offset: number, spec: JobSpec) {
     const {geometry, plan, activation, bias, slope} = spec;
@@ -130,20 +133,23 @@ export class ConvJob extends Job {
     this.filterOffset = 4 * filterPlace(geometry).offset;
     this.hasBias = bias !== undefined;
     this.hasSlope = slope !== undefined && activation !== 'leakyrelu';
-    this.scratchBytes = 2 * CALL_BYTES + scratchBytes(tasks);
+    this.shared = this.writeShares(1);
+    this.scratchBytes = 2 * CALL_BYTES + scratchBytes(tasks, this.shared.ownBytes);
   }
 
-  /**
-   * Makes ready for so many threads: several gather some blocks before they multiply them.
-   *
-   * @returns The bytes of what is gathered for all of them.
-   */
-  share(threads: number): number {
-    const {sharedBytes, blocksTogether} = this.tasks;
-    if (sharedBytes === 0) return 0;
-    const together = threads === 1 ? 1 : blocksTogether;
-    this.set('blocksTogether', together);
-    return together * sharedBytes;
+  /** Shares the tasks out to so many threads, for the next calls. */
+  shareOut(threads: number): void {
+    if (threads === this.threads) return;
+    this.threads = threads;
+    this.shared = this.writeShares(threads);
+    this.scratchBytes = 2 * CALL_BYTES + scratchBytes(this.tasks, this.shared.ownBytes);
+  }
+
+  private writeShares(threads: number): SharedOut {
+    const shared = shareOut(this.tasks, threads);
+    this.set('wholeBlocks', shared.wholeBlocks);
+    this.set('ownBytes', shared.ownBytes);
+    return shared;
   }
 }
 
@@ -224,7 +230,6 @@ function taskFields(tasks: ConvTasks): Fields {
     strips: tasks.strips,
     stripsPerBlock: tasks.stripsPerBlock,
     gatherTasks: tasks.gatherTasks,
-    blocksTogether: 1,
     rowsPerGather: tasks.rowsPerGather,
     panelTasks: tasks.panelTasks,
     channelsPerTask: tasks.channelsPerTask,

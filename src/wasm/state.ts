@@ -52,7 +52,12 @@ export class WasmState {
     return new WasmState(backend, heap, kernels, threaded ? {module, dispatch, ...wishes} : undefined);
   }
 
-  /** The threads that a job is to run on: each needs a scratch of its own. See `Pool.threadsFor`. */
+  /** The scratches that a job on so many threads needs: one that was woken for an earlier job may come only now. */
+  scratchesFor(threads: number): number {
+    return threads === 1 ? 1 : (this.pool?.most ?? 1);
+  }
+
+  /** The threads that a job is to run on. See `Pool.threadsFor`. */
   threadsFor(tasks: number, cost: number): number {
     return this.pool?.threadsFor(tasks, cost) ?? 1;
   }

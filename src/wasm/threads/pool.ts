@@ -117,9 +117,9 @@ export class Pool {
   }
 
   /**
-   * The threads that may compute tasks of a job, the caller among them; each needs a scratch. Starts the workers, if
-   * they are not yet. Where it is not 1 it is all of the pool: one that was woken for an earlier stage, before there
-   * were to be fewer, may come only now.
+   * The threads that a job is to run on, the caller among them. Starts the workers, if they are not yet. Where it is not
+   * 1 there must be a scratch for each thread of the pool: one that was woken for an earlier stage, before there were to
+   * be fewer, may come only now.
    *
    * @param tasks Those that may run at the same time.
    * @param cost Of the job, in steps.
@@ -133,7 +133,7 @@ export class Pool {
       return 1;
     }
     if (!this.started) this.start();
-    return this.most;
+    return this.limit;
   }
 
   /**
