@@ -109,7 +109,8 @@ async function measureLayer(
   }
   const serial: number[] = [];
   const times = new Map(threads.map((count) => [count, [] as number[]]));
-  const alone = modelled.map(() => [] as number[][]);
+  const layouts = [1, ...modelled];
+  const alone = layouts.map(() => [] as number[][]);
   for (let repetition = 0; repetition < reps; ++repetition) {
     pool.setThreads(1);
     serial.push(timeOf(runner.run));
@@ -119,9 +120,9 @@ async function measureLayer(
     }
     pool.setThreads(1);
     runner.run();
-    for (const [m, count] of modelled.entries()) alone[m].push(timeTasks(runner, count));
+    for (const [m, count] of layouts.entries()) alone[m].push(timeTasks(runner, count));
   }
-  const models = modelled.map((count, m) => {
+  const models = layouts.map((count, m) => {
     const {stages, release} = runner.tasksOn(count);
     release();
     const medians = alone[m][0].map((_, task) => medianInterval(alone[m].map((run) => run[task])).median);
@@ -129,12 +130,12 @@ async function measureLayer(
     return {count, tasks: medians.length, stages: parts.length, milliseconds: simulate(parts, count, costs)};
   });
   runner.release();
-  const milliseconds = medianInterval(serial).median;
+  const [onOne] = models;
   return {
     layer: layer.name,
     calls,
     blocks: runner.job.tasks.blocks,
-    milliseconds,
+    milliseconds: medianInterval(serial).median,
     measured: Object.fromEntries(
       threads.map((count) => [
         count,
@@ -142,10 +143,12 @@ async function measureLayer(
       ]),
     ),
     modelled: Object.fromEntries(
-      models.map((model) => [
-        model.count,
-        {tasks: model.tasks, stages: model.stages, speedup: milliseconds / model.milliseconds},
-      ]),
+      models
+        .slice(1)
+        .map((model) => [
+          model.count,
+          {tasks: model.tasks, stages: model.stages, speedup: onOne.milliseconds / model.milliseconds},
+        ]),
     ),
   };
 }
