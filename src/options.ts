@@ -93,7 +93,7 @@ export function checkOptions(options: Im2winOptions): void {
   if (backends !== undefined) {
     if (!Array.isArray(backends) || backends.length === 0) {
       throw new Error(
-        `registerIm2win: backends is ${describe(backends)}; allowed: a list of ${names(BACKEND_NAMES)}.`,
+        `registerIm2win: backends is ${describe(backends)}; allowed: a list of at least one of ${names(BACKEND_NAMES)}.`,
       );
     }
     for (const backend of backends) checkOption('registerIm2win: backends', backend, BACKEND_NAMES);
@@ -163,7 +163,7 @@ function names(values: readonly unknown[]): string {
 export function checkSame(held: Im2winOptions, asked: Im2winOptions): void {
   const refuse = (name: (typeof OPTIONS)[number], before: unknown) => {
     throw new Error(
-      `registerIm2win: ${name} is ${describe(asked[name])}, but im2win is registered with ${describe(before)}; ` +
+      `registerIm2win: ${name} is ${describe(asked[name])}, but im2win is registered with ${before === undefined ? 'its default' : describe(before)}; ` +
         'call unregister() on that registration first, or leave the option out.',
     );
   };

@@ -143,10 +143,10 @@ export class Registration {
         return registration.backends().find(({flavour}) => flavour !== undefined)?.flavour ?? 'none';
       },
       get numThreads() {
-        return registration.threads.count;
+        return registration.over ? 1 : registration.threads.count;
       },
       get whyOneThread() {
-        return registration.threads.reason;
+        return registration.over ? undefined : registration.threads.reason;
       },
       setNumThreads(numThreads) {
         const {threads} = registration;
@@ -186,18 +186,28 @@ export class Registration {
     const onStock = records.filter(({algorithm}) => algorithm === 'stock').length;
     return [
       ...this.adviceOnBackend(),
+      ...this.betterNotImported(),
       ...BACKENDS.filter(isImported).map(({name}) => `${name}: ${this.statusOf(name)}.`),
       `Distinct convolutions seen: ${records.length - onStock} routed, ${onStock} on stock` +
         `${onStock > 0 ? '; report() has the reasons' : ''}.`,
     ].join('\n');
   }
 
+  /** Backends that are better than all that were imported. */
+  private betterNotImported(): string[] {
+    const first = BACKENDS.findIndex(isImported);
+    return BACKENDS.slice(0, Math.max(0, first)).map(
+      (one) => `${one.name}: not served: '${one.package}' was not imported; it is the faster one.`,
+    );
+  }
+
   private adviceOnBackend(): string[] {
-    const current: string | undefined = getBackend();
+    // null once the last one was removed.
+    const current: string | null | undefined = getBackend();
     const names: readonly string[] = this.handle.backends;
-    if (current !== undefined && names.includes(current)) return [];
+    if (current != null && names.includes(current)) return [];
     const running =
-      current === undefined ? 'tfjs has no backend yet' : `tfjs runs on '${current}', which is not served`;
+      current == null ? 'tfjs has no backend yet' : `tfjs runs on '${current}', which is not served`;
     // No other backend is advised where a line below says why this one is not served: it may be far slower.
     const isReasonBelow = BACKENDS.some(({name}) => name === current) || names.length === 0;
     return [

@@ -58,6 +58,15 @@ describe('auto', () => {
   });
 });
 
+test('where cpu alone was imported, the status says what is faster', () => {
+  const code = `import '@tensorflow/tfjs-core'; import '@tensorflow/tfjs-backend-cpu';
+    import {registerIm2win} from 'tfjs-im2win';
+    console.log(JSON.stringify((await registerIm2win()).status().split('\\n')));`;
+  expect(node('module', code)).toContain(
+    "wasm: not served: '@tensorflow/tfjs-backend-wasm' was not imported; it is the faster one.",
+  );
+});
+
 describe('the script', () => {
   const script = readFileSync(path.join(ROOT, 'dist/im2win.min.js'), 'utf8');
 

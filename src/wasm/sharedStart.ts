@@ -15,7 +15,7 @@ export interface SharedStart {
 }
 
 const EARLIER =
-  "tfjs's wasm backend had started before im2win was registered. Call registerIm2win() before tf.setBackend('wasm')";
+  "tfjs's wasm backend had started before im2win was registered. Call registerIm2win() before tf.setBackend('wasm'); the heap of a backend that runs stays as it is";
 const OTHER_FILE =
   "tfjs's wasm backend started from a file that im2win does not know, or not from one. It knows those of " +
   '@tensorflow/tfjs-backend-wasm 4.x';
