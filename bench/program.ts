@@ -26,7 +26,9 @@ interface Options {
 /**
  * @param more Contenders beside stock and the library's algorithms.
  */
-export function benchCommand(more: (simd: Options['simd']) => Contender[]): Command {
+export function benchCommand(
+  more: (simd: Options['simd'], threads: readonly number[]) => Contender[],
+): Command {
   return new Command('bench')
     .description(
       'Times stock tfjs and im2win on convolutions, in turn in one process, after comparing their outputs.',
@@ -45,7 +47,7 @@ export function benchCommand(more: (simd: Options['simd']) => Contender[]): Comm
     )
     .option(
       '--threads <counts>',
-      "comma-separated: how many threads 'auto' runs on, in turn; all others run on one. Of the wasm backend",
+      "comma-separated: how many threads 'auto' runs on, in turn, and peers that have threads; all others run on one. Of the wasm backend",
       threadCounts,
       [...new Set([1, defaultThreads()])],
     )
@@ -68,7 +70,7 @@ export function benchCommand(more: (simd: Options['simd']) => Contender[]): Comm
       const threads = options.backend === 'wasm' ? options.threads : [1];
       const all = [
         ...registeredContenders(options.backend, options.simd, threads),
-        ...(options.backend === 'wasm' ? more(options.simd) : []),
+        ...(options.backend === 'wasm' ? more(options.simd, threads) : []),
       ];
       const contenders = choose(all, options.contenders);
       const result = await runBench({

@@ -1,11 +1,9 @@
 // A convolution as a TFLite model, for LiteRT.js.
-import {readFileSync} from 'node:fs';
+import {cpSync, writeFileSync} from 'node:fs';
 import {createRequire} from 'node:module';
 import {fileURLToPath} from 'node:url';
-import vm from 'node:vm';
 import {Builder} from 'flatbuffers';
-import type {Contender} from '../contender.ts';
-import {outputSize} from '../contender.ts';
+import {type Contender, outputSize, threadedName} from '../contender.ts';
 import type {Layer} from '../layer.ts';
 import {ohwiFrom, type PeerOutput} from './layouts.ts';
 
@@ -104,42 +102,55 @@ function bytes(b: Builder, values: Float32Array): number {
   return b.endVector();
 }
 
-/** LiteRT.js expects a browser's worker, and its script loader. */
+const PACKAGE = new URL('./node_modules/@litertjs/core/wasm/', import.meta.url);
+const BUILDS = new URL('./node_modules/.litert/', import.meta.url);
+
+/**
+ * LiteRT.js expects a browser's worker, and its script loader. Its scripts are CommonJS in a package of ES modules,
+ * and its threads load them by name: a copy says what they are.
+ */
 function standInForWorker(): void {
+  cpSync(PACKAGE, BUILDS, {recursive: true});
+  writeFileSync(new URL('package.json', BUILDS), '{"type": "commonjs"}');
   const require = createRequire(import.meta.url);
-  const stand = {
+  Object.assign(globalThis, {
     self: globalThis,
-    require,
     importScripts: (path: string) => {
-      vm.runInThisContext(`${readFileSync(path, 'utf8')}; globalThis.ModuleFactory = ModuleFactory;`, {
-        filename: path,
-      });
+      Object.assign(globalThis, {ModuleFactory: require(path)});
     },
-    __dirname: fileURLToPath(new URL('./node_modules/@litertjs/core/wasm/', import.meta.url)),
-    __filename: 'litert_wasm_internal.js',
-  };
-  Object.assign(globalThis, stand);
+  });
 }
 
-export function liteRtContender(): Contender {
-  // biome-ignore lint/suspicious/noExplicitAny: the package is optional, and so are its types
-  let core: any;
-  // biome-ignore lint/suspicious/noExplicitAny: likewise
+// biome-ignore lint/suspicious/noExplicitAny: the package is optional, and so are its types
+let core: any;
+
+/** A process has one build of it: the threaded one where any contender runs on threads. */
+async function loadLiteRt(threaded: boolean): Promise<void> {
+  if (core !== undefined) return;
+  standInForWorker();
+  core = await import('@litertjs/core');
+  const build = threaded ? 'litert_wasm_threaded_internal.js' : 'litert_wasm_internal.js';
+  await core.loadLiteRt(fileURLToPath(new URL(build, BUILDS)));
+}
+
+/**
+ * @param threads How many it runs on.
+ * @param threaded Whether another contender runs on more than one.
+ */
+export function liteRtContender(threads: number, threaded: boolean): Contender {
+  // biome-ignore lint/suspicious/noExplicitAny: as above
   let model: any;
-  // biome-ignore lint/suspicious/noExplicitAny: likewise
+  // biome-ignore lint/suspicious/noExplicitAny: as above
   let x: any;
   return {
-    name: 'litert',
+    name: threadedName('litert', threads),
     fixedFilter: true,
     async start(layer, operands) {
-      if (core === undefined) {
-        standInForWorker();
-        core = await import('@litertjs/core');
-        await core.loadLiteRt(fileURLToPath(new URL('./node_modules/@litertjs/core/wasm', import.meta.url)));
-      }
+      await loadLiteRt(threaded);
       model?.delete();
       model = await core.loadAndCompile(convolutionModel(layer, operands.filter.dataSync<'float32'>()), {
         accelerator: 'wasm',
+        cpuOptions: {numThreads: threads},
       });
       x?.delete();
       x = new core.Tensor(operands.x.dataSync<'float32'>(), [...layer.xShape]);

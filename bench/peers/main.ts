@@ -1,4 +1,4 @@
-// Other engines on the benchmark's layers, one thread each. They are installed
+// Other engines on the benchmark's layers, with the threads that im2win has. They are installed
 // beside this file, and nothing else needs them.
 import {createRequire} from 'node:module';
 import {benchCommand} from '../program.ts';
@@ -7,17 +7,20 @@ import {type OnnxRuntime, onnxContender} from './onnx.ts';
 
 const require = createRequire(import.meta.url);
 
-async function onnxWeb(): Promise<OnnxRuntime> {
+/** Its threads are a setting of the process. */
+async function onnxWeb(threads: number): Promise<OnnxRuntime> {
   // The package's default for Node is the native engine in disguise.
   const ort = await import('onnxruntime-web/wasm');
-  ort.env.wasm.numThreads = 1;
+  ort.env.wasm.numThreads = threads;
   return ort as unknown as OnnxRuntime;
 }
 
-await benchCommand(() => [
-  onnxContender('ort-web', onnxWeb),
-  liteRtContender(),
-  onnxContender('ort-native', async () => require('onnxruntime-node')),
+await benchCommand((_, threads) => [
+  onnxContender('ort-web', 1, () => onnxWeb(1)),
+  ...threads.flatMap((count) => [
+    liteRtContender(count, Math.max(...threads) > 1),
+    onnxContender('ort-native', count, async () => require('onnxruntime-node')),
+  ]),
 ])
   .name('npm run bench:peers --')
   .parseAsync()

@@ -1,7 +1,6 @@
 // A convolution as an ONNX model, for onnxruntime on WebAssembly and native.
 import onnxProto from 'onnx-proto';
-import type {Contender} from '../contender.ts';
-import {outputSize} from '../contender.ts';
+import {type Contender, outputSize, threadedName} from '../contender.ts';
 import type {Layer} from '../layer.ts';
 import {nchwToNhwc, nhwcToNchw, ohwiFrom, type PeerOutput} from './layouts.ts';
 
@@ -78,7 +77,8 @@ function convolutionModel(layer: Layer, filter: Float32Array): Uint8Array {
 const nchwShape = ({xShape: [batch, height, width, channels]}: Layer) => [batch, channels, height, width];
 
 /** Input and output stay NCHW, the engine's own layout; only the comparison transposes. */
-export function onnxContender(name: string, load: () => Promise<OnnxRuntime>): Contender {
+export function onnxContender(peer: string, threads: number, load: () => Promise<OnnxRuntime>): Contender {
+  const name = threadedName(peer, threads);
   let session: OnnxSession | undefined;
   let x: OnnxTensor | undefined;
   return {
@@ -89,7 +89,7 @@ export function onnxContender(name: string, load: () => Promise<OnnxRuntime>): C
       const runtime = await load();
       session = await runtime.InferenceSession.create(
         convolutionModel(layer, operands.filter.dataSync<'float32'>()),
-        {intraOpNumThreads: 1, interOpNumThreads: 1, graphOptimizationLevel: 'all'},
+        {intraOpNumThreads: threads, interOpNumThreads: 1, graphOptimizationLevel: 'all'},
       );
       x = new runtime.Tensor(
         'float32',

@@ -60,8 +60,8 @@ export interface PoolOptions {
 const PATIENCE_MS = 10_000;
 /** What of the time saved counts when the next stage is done. */
 const REMEMBERED = 0.9;
-const LEAST_ALONE = 2;
-const MOST_ALONE = 64;
+const LEAST_ALONE = 1;
+const MOST_ALONE = 8;
 
 /**
  * The threads of one instance of tfjs's backend. The calling thread computes tasks like the others, and waits for
