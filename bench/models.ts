@@ -216,7 +216,7 @@ function print(rows: readonly ModelRow[]): string {
   const {cpu, engine, tfjs, date} = describeMachine();
   const means = CONTENDERS.slice(1).map(({name}) => {
     const speedups = rows.map(({speedup}) => speedup[name].median);
-    return `${name.padEnd(12)}geometric mean ${geometricMean(speedups).toFixed(2)}× stock over ${rows.length} networks, slowest ${Math.min(...speedups).toFixed(2)}×`;
+    return `${name.padEnd(16)}geometric mean ${geometricMean(speedups).toFixed(2)}× stock over ${rows.length} networks, slowest ${Math.min(...speedups).toFixed(2)}×`;
   });
   return [table, ...means, `${cpu}, ${engine}, tfjs-backend-wasm ${tfjs}, ${date}`].join('\n');
 }

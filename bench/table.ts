@@ -103,7 +103,7 @@ function line(name: string, rows: readonly Row[]): string[] {
   const medians = speedups.map(({median}) => median);
   const slower = speedups.filter(({high}) => high < 0.97).length;
   return [
-    `${name.padEnd(12)}geometric mean ${geometricMean(medians).toFixed(2)}× stock over ${medians.length} layers, ` +
+    `${name.padEnd(16)}geometric mean ${geometricMean(medians).toFixed(2)}× stock over ${medians.length} layers, ` +
       `slowest ${Math.min(...medians).toFixed(2)}×, fastest ${Math.max(...medians).toFixed(2)}×, ` +
       `${slower} certainly below 0.97×`,
   ];
