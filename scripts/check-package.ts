@@ -18,6 +18,7 @@ const FILES = [
   /^dist\/(index|auto|slim)\.(js|cjs|d\.ts|d\.cts)$/,
   /^dist\/\w+-[\w-]{8}\.(js|cjs|d\.ts|d\.cts)$/,
   /^dist\/im2win\.min\.js$/,
+  /^dist\/im2win-worker\.js$/,
   /^dist\/im2win-(strict|relaxed)\.wasm$/,
   /^dist\/cli\.mjs$/,
   /^dist\/LICENSES\.txt$/,
