@@ -28,7 +28,7 @@ const FILES = [
 const IMPORTS = [
   {code: "export * from 'tfjs-im2win'", most: 100_000},
   {code: "export * from 'tfjs-im2win/auto'", most: 100_000},
-  {code: "export * from 'tfjs-im2win/slim'", most: 30_000},
+  {code: "export * from 'tfjs-im2win/slim'", most: 35_000},
   {code: "export {im2winConv2d} from 'tfjs-im2win'", most: 5_000},
   {code: "import 'tfjs-im2win'", most: 20}, // Of gzip itself.
   {code: "import 'tfjs-im2win/slim'", most: 20},
@@ -92,7 +92,9 @@ async function publintComplaints(root: string, {file}: Tarball): Promise<string[
 }
 
 function attwComplaints(tarball: Tarball): string[] {
-  const result = spawnSync('attw', [tarball.file, '--no-emoji', '--no-color'], {encoding: 'utf8'});
+  // The workers' script is for a URL: nobody imports it.
+  const options = ['--no-emoji', '--no-color', '--exclude-entrypoints', 'im2win-worker.js'];
+  const result = spawnSync('attw', [tarball.file, ...options], {encoding: 'utf8'});
   console.log(result.stdout);
   return result.status === 0 ? [] : [`@arethetypeswrong/cli: see above. ${result.stderr}`];
 }
