@@ -5,11 +5,17 @@ import {getThreadsCount, setThreadsCount, setWasmPaths} from '@tensorflow/tfjs-b
 import * as tf from '@tensorflow/tfjs-core';
 import {type ConvolutionRecord, type Im2winRegistration, registerIm2win} from 'tfjs-im2win';
 import {registerIm2win as registerSlim} from 'tfjs-im2win/slim';
+import {CONTROL} from '../../src/wasm/threads/control.ts';
 
 export interface Task {
   readonly place: 'page' | 'worker';
   readonly kernels: 'embedded' | 'url' | 'module';
+  /** Of tfjs; also half of the cores that the page is to believe in. */
   readonly threads: number;
+  /** Has tfjs take its build without threads where the page is isolated, on a heap that im2win shares. */
+  readonly plainBuild?: boolean;
+  readonly numThreads?: number;
+  readonly workerUrl?: string;
   /** Whether stock and im2win are to be timed. */
   readonly timed: boolean;
 }
@@ -19,6 +25,7 @@ export interface PageResult {
   /** Whether tfjs's memory is shared. */
   readonly shared: boolean;
   readonly threads: number;
+  readonly im2winThreads: ThreadsResult;
   readonly simd: string;
   readonly report: ConvolutionRecord[];
   /** What a convolution said that neither stock nor im2win can compute. */
@@ -26,6 +33,17 @@ export interface PageResult {
   readonly largestDifference: number;
   readonly ownBytesAfter: number;
   readonly times?: Times;
+}
+
+/** What im2win's threads did. */
+export interface ThreadsResult {
+  /** At the end. */
+  readonly count: number;
+  readonly reason?: string;
+  /** Whether a worker computed anything. */
+  readonly workersComputed: boolean;
+  /** Whether all results were those of one thread, to the bit. */
+  readonly sameBits: boolean;
 }
 
 /** Median milliseconds of one convolution, 56×56×64 3×3 → 64. */
@@ -43,8 +61,11 @@ async function run(task: Task): Promise<PageResult> {
   });
   setWasmPaths(`${origin}/tfjs/`);
   setThreadsCount(task.threads);
+  if (task.plainBuild) tf.env().set('WASM_HAS_MULTITHREAD_SUPPORT', false);
+  // A heap is shared as it starts; for tfjs's threaded build the order does not matter.
+  else await tf.setBackend('wasm');
+  const im2win = await register(task);
   await tf.setBackend('wasm');
-  const im2win = await register(task.kernels);
   const x = tf.randomUniform([2, 20, 21, 12], -1, 1, 'float32', 1) as tf.Tensor4D;
   const filter = tf.randomUniform([3, 3, 12, 20], -1, 1, 'float32', 2) as tf.Tensor4D;
   const bias = tf.randomUniform([20], -1, 1, 'float32', 3) as tf.Tensor1D;
@@ -64,6 +85,7 @@ async function run(task: Task): Promise<PageResult> {
   outputs.push(values(fused));
   const report = im2win.report();
   const {buffer} = (tf.backend() as unknown as {wasm: {HEAPU8: Uint8Array}}).wasm.HEAPU8;
+  const im2winThreads = await tryThreads(im2win);
   const times = task.timed ? time(im2win) : undefined;
   im2win.unregister();
   const {ownBytes} = im2win.memory();
@@ -75,6 +97,7 @@ async function run(task: Task): Promise<PageResult> {
     isolated: crossOriginIsolated,
     shared: typeof SharedArrayBuffer !== 'undefined' && buffer instanceof SharedArrayBuffer,
     threads,
+    im2winThreads,
     simd: im2win.simd,
     report,
     refusal,
@@ -97,22 +120,58 @@ function inWorker(task: Task): Promise<PageResult> {
   });
 }
 
+type RegisterTask = Pick<Task, 'kernels' | 'numThreads' | 'workerUrl'>;
+
 /** Without a backend: where WebAssembly is forbidden, tfjs has none. */
-async function register(kernels: Task['kernels']): Promise<Im2winRegistration> {
+async function register({kernels, numThreads, workerUrl}: RegisterTask): Promise<Im2winRegistration> {
+  const options = {numThreads, workerUrl};
   const relaxed = '/package/im2win-relaxed.wasm';
   const strict = '/package/im2win-strict.wasm';
   switch (kernels) {
     case 'embedded':
-      return registerIm2win();
+      return registerIm2win(options);
     case 'url':
-      return registerSlim({wasmUrl: {relaxed, strict}});
+      return registerSlim({...options, wasmUrl: {relaxed, strict}});
     case 'module':
-      return registerSlim({module: await WebAssembly.compileStreaming(fetch(strict))});
+      return registerSlim({...options, module: await WebAssembly.compileStreaming(fetch(strict))});
   }
 }
 
 function values(compute: () => tf.Tensor): tf.TypedArray {
   return tf.tidy(() => compute().dataSync());
+}
+
+/** The control blocks of im2win's pools on this page, or in this worker. */
+const controls: Int32Array[] = [];
+
+if (typeof Worker !== 'undefined') {
+  const {postMessage} = Worker.prototype;
+  Worker.prototype.postMessage = function (message, options) {
+    if (message?.control instanceof Int32Array) controls.push(message.control);
+    postMessage.call(this, message, options as StructuredSerializeOptions);
+  };
+}
+
+/** Convolves on one thread, and on all there are until a worker has taken part, or none does within two seconds. */
+async function tryThreads(im2win: Im2winRegistration): Promise<ThreadsResult> {
+  const x = tf.randomUniform([1, 56, 56, 64], -1, 1, 'float32', 4) as tf.Tensor4D;
+  const filter = tf.randomUniform([3, 3, 64, 64], -1, 1, 'float32', 5) as tf.Tensor4D;
+  const convolve = () => values(() => tf.conv2d(x, filter, 1, 'same'));
+  const {numThreads} = im2win;
+  if (numThreads > 1) im2win.setNumThreads(1);
+  const serial = convolve();
+  if (numThreads > 1) im2win.setNumThreads(numThreads);
+  let workersComputed = false;
+  let sameBits = true;
+  for (const start = performance.now(); !workersComputed && performance.now() - start < 2000; ) {
+    sameBits &&= convolve().every((value, i) => Object.is(value, serial[i]));
+    workersComputed = controls.some((control) => Atomics.load(control, CONTROL.done) > 0);
+    // Workers begin once the page is back at its event loop.
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    if (im2win.numThreads === 1) break;
+  }
+  tf.dispose([x, filter]);
+  return {count: im2win.numThreads, reason: im2win.whyOneThread, workersComputed, sameBits};
 }
 
 function time(im2win: Im2winRegistration): Times {
