@@ -144,6 +144,19 @@ describe('through tfjs', () => {
     expect(registration.whyOneThread).toBeUndefined();
   });
 
+  test('an instance that starts after another registration has threads, too', async () => {
+    registration.unregister();
+    registration = await registerIm2win({numThreads: 4, backends: ['wasm']});
+    expect(registration.numThreads).toBe(4);
+    const factory = tf.findBackendFactory('wasm');
+    tf.removeBackend('wasm');
+    tf.registerBackend('wasm', factory);
+    await tf.setBackend('wasm');
+    conv([1, 20, 20, 8], [3, 3, 8, 8], 1).dataSync();
+    expect(registration.whyOneThread).toBeUndefined();
+    expect(registration.numThreads).toBe(4);
+  });
+
   const random = (shape: number[], seed: number) => tf.tensor(floats(size(shape), seed), shape);
   const conv = (x: number[], filter: number[], strides: number, dilations = 1) =>
     tf.conv2d(

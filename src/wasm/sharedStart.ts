@@ -37,11 +37,8 @@ export function shareHeapAtStart(): SharedStart {
   const current = engine();
   const {registry, registryFactory, backendName} = current;
   const entry = registryFactory.wasm;
-  if (registry.wasm !== undefined) {
-    // Shared by a registration before this one, by its user, or by tfjs itself.
-    return {reason: hasSharedHeap(registry.wasm) ? undefined : EARLIER, undo() {}};
-  }
-  let reason: string | undefined;
+  // The heap of one that runs was shared by a registration before this one, by its user, or by tfjs itself.
+  let reason = registry.wasm === undefined || hasSharedHeap(registry.wasm) ? undefined : EARLIER;
   const {pendingBackendInit} = current as unknown as Starting;
   if (backendName === 'wasm' && pendingBackendInit != null && takesPlainBuild()) {
     const restore = shareModules();
@@ -51,8 +48,9 @@ export function shareHeapAtStart(): SharedStart {
     });
   }
   const start = entry?.factory;
+  let over = false;
   const startShared = async () => {
-    if (!takesPlainBuild()) return start();
+    if (over || !takesPlainBuild()) return start();
     const restore = shareModules();
     try {
       const backend = await start();
@@ -68,7 +66,10 @@ export function shareHeapAtStart(): SharedStart {
       return reason;
     },
     undo() {
-      if (entry?.factory === startShared) entry.factory = start;
+      over = true;
+      // Its user may have registered the backend anew, with the factory that was found.
+      const last = current.registryFactory.wasm;
+      if (last?.factory === startShared) last.factory = start;
     },
   };
 }
