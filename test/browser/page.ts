@@ -55,17 +55,7 @@ export interface Times {
 async function run(task: Task): Promise<PageResult> {
   if (task.place === 'worker') return inWorker({...task, place: 'page'});
   void cpu.version_cpu;
-  // tfjs takes half of the machine's logical cores at the most.
-  Object.defineProperty(Object.getPrototypeOf(navigator), 'hardwareConcurrency', {
-    get: () => 2 * task.threads,
-  });
-  setWasmPaths(`${origin}/tfjs/`);
-  setThreadsCount(task.threads);
-  if (task.plainBuild) tf.env().set('WASM_HAS_MULTITHREAD_SUPPORT', false);
-  // A heap is shared as it starts; for tfjs's threaded build the order does not matter.
-  else await tf.setBackend('wasm');
-  const im2win = await register(task);
-  await tf.setBackend('wasm');
+  const im2win = await start(task);
   const x = tf.randomUniform([2, 20, 21, 12], -1, 1, 'float32', 1) as tf.Tensor4D;
   const filter = tf.randomUniform([3, 3, 12, 20], -1, 1, 'float32', 2) as tf.Tensor4D;
   const bias = tf.randomUniform([20], -1, 1, 'float32', 3) as tf.Tensor1D;
@@ -107,6 +97,37 @@ async function run(task: Task): Promise<PageResult> {
     ownBytesAfter: ownBytes,
     times,
   };
+}
+
+async function start(task: Task): Promise<Im2winRegistration> {
+  // tfjs takes half of the machine's logical cores at the most.
+  Object.defineProperty(Object.getPrototypeOf(navigator), 'hardwareConcurrency', {
+    get: () => 2 * task.threads,
+  });
+  setWasmPaths(`${origin}/tfjs/`);
+  setThreadsCount(task.threads);
+  if (task.plainBuild) tf.env().set('WASM_HAS_MULTITHREAD_SUPPORT', false);
+  // A heap is shared as it starts; for tfjs's threaded build the order does not matter.
+  else await tf.setBackend('wasm');
+  const im2win = await register(task);
+  await tf.setBackend('wasm');
+  return im2win;
+}
+
+/** Threads on an instance of tfjs's backend, and on the one that takes its place; they go on computing. */
+async function renew(task: Task): Promise<ThreadsResult[]> {
+  const im2win = await start(task);
+  const first = await tryThreads(im2win);
+  const factory = tf.findBackendFactory('wasm');
+  tf.removeBackend('wasm');
+  tf.registerBackend('wasm', factory);
+  await tf.setBackend('wasm');
+  controls.length = 0;
+  const second = await tryThreads(im2win);
+  const x = tf.ones([1, 56, 56, 64]) as tf.Tensor4D;
+  const filter = tf.ones([3, 3, 64, 64]) as tf.Tensor4D;
+  setInterval(() => tf.conv2d(x, filter, 1, 'same').dispose(), 0);
+  return [first, second];
 }
 
 function inWorker(task: Task): Promise<PageResult> {
@@ -193,7 +214,7 @@ function time(im2win: Im2winRegistration): Times {
   return {stock: median(samples.stock), auto: median(samples.auto)};
 }
 
-Object.assign(globalThis, {run, register});
+Object.assign(globalThis, {run, register, renew});
 
 if (typeof document === 'undefined') {
   addEventListener('message', async ({data}: MessageEvent<Task>) => {

@@ -176,6 +176,7 @@ async function main({requireAll = false, only, json}: {requireAll?: boolean; onl
         try {
           for (const task of setting.tasks) lines.push(await runTask(name, engine, server, setting, task));
           if (setting === settings[0]) await checkForbidden(name, engine, server, forbidden);
+          if (setting.sharing && setting.tasks.length > 1) await checkRenewed(name, engine, server);
         } finally {
           await engine.close();
         }
@@ -312,6 +313,28 @@ function whyOneThread({page, kernels, numThreads, workerUrl}: RunTask, shared: b
   if (kernels === 'module') return /given as a compiled module/;
   if (workerUrl?.endsWith('none.js')) return /could not be loaded from '\/package\/none.js'/;
   return page === 'noBlob' && workerUrl === undefined ? /workerUrl/ : undefined;
+}
+
+/** Another instance of the backend has threads, too, and so has a page that is loaded again while they compute. */
+async function checkRenewed(name: string, browser: Engine, server: Server): Promise<void> {
+  for (const plainBuild of [false, true]) {
+    const task = {place: 'page', kernels: 'embedded', threads: 1, plainBuild, timed: false} satisfies Task;
+    const url = `${server.origin}/isolated.html`;
+    const page = await browser.newPage();
+    try {
+      for (const load of ['first', 'second']) {
+        await page.goto(url);
+        const results = (await page.evaluate(`renew(${JSON.stringify(task)})`)) as ThreadsResult[];
+        for (const result of results) {
+          const told = `${name}, tfjs's ${plainBuild ? 'plain' : 'threaded'} build, ${load} load`;
+          assert.deepEqual(result, {...result, count: 2, workersComputed: true, sameBits: true}, told);
+        }
+      }
+    } finally {
+      await page.close();
+    }
+  }
+  console.log(`${name}: threads after tf.removeBackend('wasm'), and after the page was loaded again.`);
 }
 
 /** Where no WebAssembly is allowed, tfjs has no wasm backend either, and im2win serves cpu. */
