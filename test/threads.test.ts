@@ -374,6 +374,28 @@ test('workers that are terminated while idle are done without', async () => {
   await close();
 });
 
+test('workers that do not begin are not counted', async () => {
+  const {pool, convolve, serial, ready, close} = await open({patienceMs: 200});
+  convolve();
+  expect(pool.threads).toBe(3);
+  await ready();
+  await until(() => [1, 2].every((thread) => stateWord(pool, thread) === STATE.asleep));
+  const setState = (value: number) => {
+    for (const thread of [1, 2]) {
+      Atomics.store(controlOf(pool), CONTROL.threads + THREAD_WORDS * thread + THREAD.state, value);
+    }
+  };
+  setState(STATE.absent);
+  await until(() => pool.threads === 1);
+  expect(pool.reason).toContain('has begun');
+  expectSame(convolve(), serial);
+  setState(STATE.asleep);
+  expect(pool.threads).toBe(3);
+  expect(pool.reason).toBeUndefined();
+  expectSame(convolve(), serial);
+  await close();
+});
+
 test('the heap grows between and after jobs', async () => {
   const {state, convolve, serial, ready, close} = await open();
   convolve();
