@@ -38,18 +38,25 @@ export async function compare(tf, register, backend = 'wasm') {
   };
 }
 
-/** The control blocks of im2win's workers, as they are started by Node's API; none on a page that is not isolated. */
+/** The control blocks of im2win's workers, as they are started by Node's API or a browser's. */
 function watchWorkers() {
   const controls = [];
+  const note = (data) => data?.control !== undefined && controls.push(data.control);
   const node = globalThis.process?.getBuiltinModule?.('node:worker_threads');
-  const Worker = node?.Worker;
-  if (Worker === undefined) return controls;
-  node.Worker = class extends Worker {
-    constructor(script, options) {
-      super(script, options);
-      if (options?.workerData?.control) controls.push(options.workerData.control);
-    }
-  };
+  if (node !== undefined) {
+    node.Worker = class extends node.Worker {
+      constructor(script, options) {
+        super(script, options);
+        note(options?.workerData);
+      }
+    };
+  } else if (globalThis.Worker !== undefined) {
+    const {postMessage} = Worker.prototype;
+    Worker.prototype.postMessage = function (data, ...rest) {
+      note(data);
+      postMessage.call(this, data, ...rest);
+    };
+  }
   return controls;
 }
 

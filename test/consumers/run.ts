@@ -32,8 +32,12 @@ interface Consumer {
 
 const ESM = {'check.js': 'esm'} as const;
 const COMPILED = /given as a compiled module/;
-const NOT_ISOLATED = /only if it is isolated/;
 const PAGES = ['main.html', 'auto.html', 'slim.html'];
+/** The last is isolated. */
+const THREADED_PAGES = [...PAGES, 'threads.html'];
+const NOT_ISOLATED = Object.fromEntries(
+  [...PAGES, 'tf.min.html', 'tf.es2017.min.html'].map((page) => [page, /only if it is isolated/]),
+);
 const PROGRAMS = ['main.js', 'auto.js', 'slim.js'];
 const CONSUMERS: readonly Consumer[] = [
   {name: 'node-esm', checks: ESM, programs: PROGRAMS},
@@ -71,8 +75,8 @@ const CONSUMERS: readonly Consumer[] = [
     programs: ['main.test.js', 'auto.test.js', 'slim.test.js'],
     runner: ['node_modules/.bin/jest'],
   },
-  {name: 'vite', checks: ESM, pages: PAGES, oneThread: NOT_ISOLATED, site: 'site'},
-  {name: 'webpack', checks: ESM, pages: PAGES, oneThread: NOT_ISOLATED, site: 'site'},
+  {name: 'vite', checks: ESM, pages: THREADED_PAGES, oneThread: NOT_ISOLATED, site: 'site'},
+  {name: 'webpack', checks: ESM, pages: THREADED_PAGES, oneThread: NOT_ISOLATED, site: 'site'},
   {name: 'esbuild', checks: ESM, pages: PAGES, oneThread: NOT_ISOLATED, site: 'site'},
   {
     name: 'script',
@@ -99,11 +103,17 @@ interface Result {
 
 /**
  * Nothing inline, nothing evaluated, WebAssembly: what pages here are allowed. tf.min.js evaluates a
- * string at its start; tf.es2017.min.js does not.
+ * string at its start; tf.es2017.min.js does not. One page is isolated; a worker's script must say that it may be there.
  */
-function policyOf(file: string): Record<string, string> {
+function headersOf(file: string): Record<string, string> {
   const evaluation = file === '/tf.min.html' ? " 'unsafe-eval'" : '';
-  return {'Content-Security-Policy': `script-src 'self' 'wasm-unsafe-eval'${evaluation}`};
+  const policy = {'Content-Security-Policy': `script-src 'self' 'wasm-unsafe-eval'${evaluation}`};
+  if (file !== '/threads.html' && !file.endsWith('.js')) return policy;
+  return {
+    ...policy,
+    'Cross-Origin-Opener-Policy': 'same-origin',
+    'Cross-Origin-Embedder-Policy': 'require-corp',
+  };
 }
 
 const NPM_FLAGS = ['--prefer-offline', '--no-audit', '--no-fund', '--ignore-scripts'];
@@ -195,7 +205,7 @@ async function openPages(
   browser: Browser,
 ): Promise<Record<string, Result>> {
   const tfjs = path.join(home, 'node_modules/@tensorflow/tfjs-backend-wasm/dist');
-  const server = await serve({'/tfjs/': tfjs, '/': path.join(home, site)}, policyOf);
+  const server = await serve({'/tfjs/': tfjs, '/': path.join(home, site)}, headersOf);
   const results: Record<string, Result> = {};
   try {
     for (const file of pages) {
