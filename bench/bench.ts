@@ -99,7 +99,7 @@ export function describeMachine(): BenchResult['machine'] {
   };
 }
 
-/** Bun and Deno name a version of Node, too, whose place they take. */
+/** Bun and Deno also name the version of Node that they stand in for. */
 export function describeEngine({bun, deno, node, v8}: NodeJS.Dict<string>): string {
   if (bun !== undefined) return `Bun ${bun}`;
   return `${deno === undefined ? `Node ${node}` : `Deno ${deno}`}, V8 ${v8}`;

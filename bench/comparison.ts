@@ -28,7 +28,7 @@ interface Layout {
     readonly windowStride: number;
     readonly windowRowStride: number;
   };
-  /** The panel's rows lie in the order of strips, or of tfjs's filter. */
+  /** The order of a panel's rows: that of strips, or that of tfjs's filter. */
   readonly source: 'strips' | 'rows';
 }
 
@@ -115,7 +115,7 @@ const direct: MakeLayout = (layer) => {
       windowStride: g.strideWidth * g.inChannels,
       windowRowStride: g.strideHeight * rowFloats,
     },
-    // The filter as it is: its rows lie in the order of the input's.
+    // The filter's rows lie in the order of the input's already.
     source: 'rows',
   };
 };
@@ -216,7 +216,7 @@ function runProduct(
     windowRowStride,
   );
   const outRowFloats = g.outWidth * g.outChannels;
-  // A block of the matrix stays in the second-level cache: the library's have a panel and rows beside them.
+  // A block of the matrix stays in the second-level cache. The library's blocks have a panel and rows beside them there.
   const rowsPerBlock = Math.max(
     1,
     Math.floor((2 * blockBytes) / (4 * windowRowStride)),

@@ -22,7 +22,7 @@ export interface Output {
   dispose(): void;
 }
 
-/** A contender says so of a layer that is not its kind; every other error is one. */
+/** What a contender throws for a layer that is not its kind. Any other error is a failure. */
 export class CannotRun extends Error {}
 
 export interface Contender {

@@ -15,12 +15,15 @@ import type {Flavour} from '../src/plan.ts';
 import {TARGETS} from '../src/targets.generated.ts';
 import {runConv2d} from '../src/wasm/conv2d.ts';
 import {ConvJob} from '../src/wasm/job.ts';
+import type {WasmState} from '../src/wasm/state.ts';
 import {everyPlan, planName} from './accuracy.ts';
+import {startBackend} from './bench.ts';
+import {measureDispatch, poolOf} from './dispatch.ts';
 import {geometryOf} from './geometry.ts';
 import type {Layer} from './layer.ts';
 import {readLayers} from './layers.ts';
 import {progressBar} from './progress.ts';
-import {geometricMean} from './statistics.ts';
+import {geometricMean, medianInterval} from './statistics.ts';
 import {openState} from './wasmState.ts';
 
 type Target = Flavour | 'cpu';
@@ -28,7 +31,7 @@ type Plan = ReturnType<typeof candidatePlans>[number];
 
 const SAMPLES = 9;
 const SAMPLE_MS = 1;
-// Larger ones take long, and tell no more.
+// Larger convolutions take long, and tell no more.
 const MOST_STEPS: Record<Target, number> = {relaxed: 3e8, strict: 3e8, cpu: 1e7};
 
 interface Timed {
@@ -45,10 +48,16 @@ interface Runner {
 
 type MakeRunner = (layer: Layer, geometry: ConvGeometry) => Runner;
 
-async function wasmRunner(flavour: Flavour): Promise<MakeRunner> {
+/** An instance whose every job would be handed out, on one thread. */
+async function openOnOneThread(flavour: Flavour): Promise<WasmState> {
   await import('@tensorflow/tfjs-backend-wasm');
-  await tf.setBackend('wasm');
-  const state = await openState(flavour);
+  await startBackend('wasm', 2);
+  const state = await openState(flavour, {numThreads: 2, dispatch: {spinning: 0, asleep: 0}});
+  poolOf(state).setThreads(1);
+  return state;
+}
+
+function wasmRunner(state: WasmState): MakeRunner {
   return (layer, geometry) => {
     const x = tf.randomUniform([...layer.xShape], -1, 1);
     const filter = tf.randomUniform([...layer.filterShape], -1, 1);
@@ -112,7 +121,7 @@ function choicesOf(timed: Timed): Timed[] {
     .map((plans) => ({...timed, plans: [im2win, ...plans]}));
 }
 
-/** Fastest of some interleaved samples: what a machine with other work on it can tell. */
+/** The fastest of some interleaved samples, as the machine may have other work. */
 function timePlans(layer: Layer, geometry: ConvGeometry, plans: readonly Plan[], runner: Runner): Timed {
   const fastest = plans.map(() => Number.POSITIVE_INFINITY);
   for (let sample = 0; sample <= SAMPLES; ++sample) {
@@ -153,7 +162,7 @@ function costWith(costs: readonly number[]) {
   };
 }
 
-/** Times matter where they decide: moves one cost at a time while what the choices lose shrinks. */
+/** Moves one cost at a time, as long as the choices lose less by it: costs matter where they decide. */
 function refine(timed: readonly Timed[], start: readonly number[]): number[] {
   const loss = (costs: readonly number[]) =>
     timed.reduce((sum, entry) => sum + (regret(entry, costWith(costs)) - 1) ** 2, 0);
@@ -182,7 +191,8 @@ function regret({geometry, plans}: Timed, cost: (geometry: ConvGeometry, plan: P
 }
 
 async function main(target: Target): Promise<void> {
-  const makeRunner = target === 'cpu' ? cpuRunner : await wasmRunner(target);
+  const state = target === 'cpu' ? undefined : await openOnOneThread(target);
+  const makeRunner = state === undefined ? cpuRunner : wasmRunner(state);
   const layers = [...readLayers('paper'), ...readLayers('corpus')]
     .map((layer) => ({layer, geometry: geometryOf(layer)}))
     .map((entry) => ({...entry, plans: plansOf(entry.geometry, target)}))
@@ -205,6 +215,19 @@ async function main(target: Target): Promise<void> {
   KINDS.forEach((kind, i) => {
     console.log(`${`costs.${kind}`.padEnd(20)}${Number(costs[i].toPrecision(2))}`);
   });
+  if (state !== undefined) {
+    const latencies = await measureDispatch(state, target as Flavour, 200);
+    const millisecondsPerStep = medianInterval(
+      timed.flatMap(({geometry, plans}) =>
+        plans.map(({plan, milliseconds}) => milliseconds / fitted(geometry, plan)),
+      ),
+    ).median;
+    for (const [kind, {median}] of Object.entries(latencies)) {
+      // Two threads save half of a job.
+      const steps = (2 * Math.max(0, median)) / millisecondsPerStep;
+      console.log(`${`dispatch.${kind}`.padEnd(20)}${Number(steps.toPrecision(2))}`);
+    }
+  }
   for (const [name, cost] of [
     ['fitted', fitted],
     ['in use', current],

@@ -73,8 +73,8 @@ export async function measureLayer(
   for (const {contender} of runners) (await contender.run(layer, operands)).dispose();
 
   const samples = new Map(runners.map((runner) => [runner, [] as number[]]));
-  // Equal numbers of calls, each contender at each place in the order: none runs
-  // behind the same other one, whose packed filter may be its own.
+  // All make as many calls, and the order rotates. So none always runs behind the same other one, which may
+  // have left their common packed filter in the caches.
   const calls = Math.max(1, Math.ceil(sampleMs / Math.min(...runners.map(({fastestMs}) => fastestMs))));
   for (let repetition = 0; repetition < repetitions; ++repetition) {
     for (let place = 0; place < runners.length; ++place) {
@@ -104,7 +104,7 @@ export async function measureLayer(
         : Math.max(0, (await repack(runner, layer, operands)) - milliseconds.median),
     });
   }
-  // In reverse, since each has wrapped what it found.
+  // In reverse, because each has wrapped what it found.
   for (const contender of [...contenders].reverse()) await contender.stop?.();
   for (const tensor of Object.values(operands)) tensor?.dispose();
   return {rows, skipped};
@@ -156,7 +156,7 @@ async function timed(
 ): Promise<{milliseconds: number; output: Output}> {
   const start = performance.now();
   const running = contender.run(layer, operands);
-  // Waiting for what is there already would be measured too.
+  // To await an output that is there already would be measured, too.
   const output = running instanceof Promise ? await running : running;
   return {milliseconds: performance.now() - start, output};
 }
@@ -167,7 +167,7 @@ async function sample(
   operands: LayerOperands,
   calls: number,
 ): Promise<number> {
-  // Untimed: its own packed filter into the cache, the one before's out.
+  // Untimed: brings its own packed filter into the caches, and drives the one before's out.
   (await contender.run(layer, operands)).dispose();
   const start = performance.now();
   for (let call = 0; call < calls; ++call) {

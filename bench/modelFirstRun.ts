@@ -1,8 +1,8 @@
 // One network's first run in a process of its own, printed as JSON. Arguments:
-// the network's name, stock or im2win.
+// the network's name, and the threads of im2win, 0 for stock.
 import {performance} from 'node:perf_hooks';
-import * as tf from '@tensorflow/tfjs-core';
 import {registerIm2win} from 'tfjs-im2win';
+import {startBackend} from './bench.ts';
 import {heapBytes, NETWORKS} from './networks.ts';
 
 export interface FirstRun {
@@ -13,12 +13,13 @@ export interface FirstRun {
   readonly ownBytes: number;
 }
 
-const [, , name, contender] = process.argv;
-await tf.setBackend('wasm');
+const [, , name, threads] = process.argv;
+const numThreads = Number(threads);
+await startBackend('wasm', Math.max(1, numThreads));
 const network = await NETWORKS[name]();
 const before = heapBytes();
 const start = performance.now();
-const registration = contender === 'im2win' ? await registerIm2win() : undefined;
+const registration = numThreads > 0 ? await registerIm2win({numThreads}) : undefined;
 for (const output of network.predict()) output.dataSync();
 const result: FirstRun = {
   milliseconds: performance.now() - start,

@@ -8,27 +8,36 @@ import {promisify} from 'node:util';
 import * as tf from '@tensorflow/tfjs-core';
 import {SingleBar} from 'cli-progress';
 import Table from 'cli-table3';
-import {InvalidArgumentError, program} from 'commander';
+import {program} from 'commander';
 import {registerIm2win} from 'tfjs-im2win';
-import {describeMachine} from './bench.ts';
+import {defaultThreads} from '../src/wasm/threads/cores.ts';
+import {describeMachine, startBackend} from './bench.ts';
+import {threadedName} from './contender.ts';
 import type {FirstRun} from './modelFirstRun.ts';
 import {type LoadedNetwork, NETWORKS} from './networks.ts';
+import {repetitions, threadCounts} from './program.ts';
 import {geometricMean, type Interval, medianInterval} from './statistics.ts';
 
-// V8 compiles what runs often, of tfjs as well, for some ten runs.
+// In the first ten runs or so V8 still compiles what runs often, tfjs's code as well.
 const WARM_RUNS = 15;
 const WARM_MILLISECONDS = 3000;
 
-const CONTENDERS = ['stock', 'im2win'] as const;
-type Contender = (typeof CONTENDERS)[number];
-type Each<T> = Record<Contender, T>;
+/** Stock, or im2win on so many threads. */
+interface Contender {
+  readonly name: string;
+  readonly threads?: number;
+}
+
+/** By the contenders' names. */
+type Each<T> = Record<string, T>;
 
 interface ModelRow {
   readonly network: string;
   readonly first: Each<FirstRun>;
   readonly milliseconds: Each<{median: number; min: number}>;
-  readonly speedup: Interval;
-  /** Of the time, by tfjs's profiler. */
+  /** How many times as fast as stock; stock's own is left out. */
+  readonly speedup: Each<Interval>;
+  /** Their share of the time, by tfjs's profiler. */
   readonly convolutionShare: Each<number>;
   /** Largest difference of an output, relative to its largest value. */
   readonly difference: number;
@@ -42,17 +51,20 @@ const options = program
   .option('--networks <names>', 'comma-separated parts of names; all networks if left out', (text) =>
     text.split(','),
   )
+  .option('--threads <counts>', 'comma-separated: how many threads im2win runs on, in turn', threadCounts, [
+    ...new Set([1, defaultThreads()]),
+  ])
   .option('--reps <n>', 'interleaved repetitions', repetitions, 15)
   .option('--json <file>', "write the figures as JSON; '-' prints them instead of the table")
   .parse()
-  .opts<{networks?: string[]; reps: number; json?: string}>();
+  .opts<{networks?: string[]; threads: number[]; reps: number; json?: string}>();
 
-function repetitions(text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 1)
-    throw new InvalidArgumentError('It must be a whole number of at least 1.');
-  return value;
-}
+const CONTENDERS: readonly Contender[] = [
+  {name: 'stock'},
+  ...options.threads.map((threads) => ({name: threadedName('im2win', threads), threads})),
+];
+
+const mostThreads = Math.max(...options.threads);
 
 const matches = (name: string, part: string) => name.toLowerCase().includes(part.toLowerCase());
 for (const part of options.networks ?? []) {
@@ -64,9 +76,9 @@ const names = Object.keys(NETWORKS).filter(
   (name) => options.networks === undefined || options.networks.some((part) => matches(name, part)),
 );
 
-async function firstRun(name: string, contender: Contender): Promise<FirstRun> {
+async function firstRun(name: string, {threads}: Contender): Promise<FirstRun> {
   const script = fileURLToPath(new URL('modelFirstRun.ts', import.meta.url));
-  const {stdout} = await promisify(execFile)(process.execPath, [script, name, contender]);
+  const {stdout} = await promisify(execFile)(process.execPath, [script, name, String(threads ?? 0)]);
   return JSON.parse(stdout);
 }
 
@@ -113,49 +125,53 @@ async function convolutionShare(network: LoadedNetwork): Promise<number> {
 async function measure(name: string, tick: (what: string) => void): Promise<ModelRow> {
   const first = {} as Each<FirstRun>;
   for (const contender of CONTENDERS) {
-    tick(`${name}: first run, ${contender}`);
-    first[contender] = await firstRun(name, contender);
+    tick(`${name}: first run, ${contender.name}`);
+    first[contender.name] = await firstRun(name, contender);
   }
   tick(`${name}: runs`);
   const network = await NETWORKS[name]();
-  const registration = await registerIm2win();
-  const use = (contender: Contender) => registration.setAlgorithm(contender === 'stock' ? 'stock' : 'auto');
-  const times: Each<number[]> = {stock: [], im2win: []};
+  const registration = await registerIm2win({numThreads: mostThreads});
+  const use = ({threads}: Contender) => {
+    registration.setAlgorithm(threads === undefined ? 'stock' : 'auto');
+    if (threads !== undefined) registration.setNumThreads(threads);
+  };
+  const times: Each<number[]> = Object.fromEntries(CONTENDERS.map((contender) => [contender.name, []]));
   const values = {} as Each<Float32Array[]>;
   const warm = performance.now() + WARM_MILLISECONDS;
   for (let runs = 0; runs === 0 || (runs < WARM_RUNS && performance.now() < warm); ++runs) {
     for (const contender of CONTENDERS) {
       use(contender);
-      values[contender] = run(network).values;
+      values[contender.name] = run(network).values;
     }
   }
   for (let repetition = 0; repetition < options.reps; ++repetition) {
     for (const contender of CONTENDERS) {
       use(contender);
-      times[contender].push(run(network).milliseconds);
+      times[contender.name].push(run(network).milliseconds);
     }
   }
   const share = {} as Each<number>;
   for (const contender of CONTENDERS) {
     use(contender);
-    share[contender] = await convolutionShare(network);
+    share[contender.name] = await convolutionShare(network);
   }
   const convolutions: Record<string, number> = {};
   for (const {algorithm, reason} of registration.report()) {
     if (reason?.includes('asked for') !== true) convolutions[algorithm] = (convolutions[algorithm] ?? 0) + 1;
   }
   registration.unregister();
-  const summary = (contender: Contender) => ({
-    median: medianInterval(times[contender]).median,
-    min: Math.min(...times[contender]),
-  });
+  const each = <T>(of: (name: string) => T): Each<T> =>
+    Object.fromEntries(CONTENDERS.map((contender) => [contender.name, of(contender.name)]));
+  const ours = CONTENDERS.slice(1);
   return {
     network: name,
     first,
-    milliseconds: {stock: summary('stock'), im2win: summary('im2win')},
-    speedup: medianInterval(times.stock.map((ms, i) => ms / times.im2win[i])),
+    milliseconds: each((own) => ({median: medianInterval(times[own]).median, min: Math.min(...times[own])})),
+    speedup: Object.fromEntries(
+      ours.map((own) => [own.name, medianInterval(times.stock.map((ms, i) => ms / times[own.name][i]))]),
+    ),
     convolutionShare: share,
-    difference: relativeDifference(values.stock, values.im2win),
+    difference: Math.max(...ours.map((own) => relativeDifference(values.stock, values[own.name]))),
     convolutions,
   };
 }
@@ -180,26 +196,29 @@ function print(rows: readonly ModelRow[]): string {
   });
   const mebibytes = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
   for (const row of rows) {
-    for (const contender of CONTENDERS) {
-      const ours = contender === 'im2win';
+    for (const {name, threads} of CONTENDERS) {
+      const speedup = row.speedup[name];
       table.push([
-        ours ? '' : row.network,
-        contender,
-        row.first[contender].milliseconds.toFixed(1),
-        row.milliseconds[contender].median.toFixed(1),
-        row.milliseconds[contender].min.toFixed(1),
-        ours ? row.speedup.median.toFixed(2) : '',
-        ours ? `${row.speedup.low.toFixed(2)}–${row.speedup.high.toFixed(2)}` : '',
-        `${(100 * row.convolutionShare[contender]).toFixed(0)} %`,
-        mebibytes(row.first[contender].heapGrowth),
-        ours ? mebibytes(row.first.im2win.ownBytes) : '',
-        ours ? row.difference.toExponential(0) : '',
+        threads === undefined ? row.network : '',
+        name,
+        row.first[name].milliseconds.toFixed(1),
+        row.milliseconds[name].median.toFixed(1),
+        row.milliseconds[name].min.toFixed(1),
+        speedup?.median.toFixed(2) ?? '',
+        speedup ? `${speedup.low.toFixed(2)}–${speedup.high.toFixed(2)}` : '',
+        `${(100 * row.convolutionShare[name]).toFixed(0)} %`,
+        mebibytes(row.first[name].heapGrowth),
+        speedup ? mebibytes(row.first[name].ownBytes) : '',
+        speedup ? row.difference.toExponential(0) : '',
       ]);
     }
   }
   const {cpu, engine, tfjs, date} = describeMachine();
-  const mean = geometricMean(rows.map(({speedup}) => speedup.median));
-  return `${table}\ngeometric mean ${mean.toFixed(2)}× stock over ${rows.length} networks\n${cpu}, ${engine}, tfjs-backend-wasm ${tfjs}, ${date}`;
+  const means = CONTENDERS.slice(1).map(({name}) => {
+    const speedups = rows.map(({speedup}) => speedup[name].median);
+    return `${name.padEnd(12)}geometric mean ${geometricMean(speedups).toFixed(2)}× stock over ${rows.length} networks, slowest ${Math.min(...speedups).toFixed(2)}×`;
+  });
+  return [table, ...means, `${cpu}, ${engine}, tfjs-backend-wasm ${tfjs}, ${date}`].join('\n');
 }
 
 const bar = new SingleBar({
@@ -209,8 +228,8 @@ const bar = new SingleBar({
   notTTYSchedule: 10_000,
   stream: process.stderr,
 });
-bar.start(3 * names.length, 0, {what: ''});
-await tf.setBackend('wasm');
+bar.start((1 + CONTENDERS.length) * names.length, 0, {what: ''});
+await startBackend('wasm', mostThreads);
 let done = 0;
 const rows: ModelRow[] = [];
 for (const name of names) rows.push(await measure(name, (what) => bar.update(done++, {what})));

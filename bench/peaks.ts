@@ -1,6 +1,9 @@
 // The machine's peaks, measured in the same run as everything else.
+
 import {performance} from 'node:perf_hooks';
 import type {Flavour} from '../src/plan.ts';
+import {withSharedMemory} from '../src/wasm/binary.ts';
+import {isShared} from '../src/wasm/heap.ts';
 import {unpackKernels} from '../src/wasm/packed.ts';
 import {KERNELS} from './peak.generated.ts';
 import {medianInterval} from './statistics.ts';
@@ -45,7 +48,8 @@ export function loadBenchKernels(
 ): WebAssembly.Exports | undefined {
   const bytes = unpackKernels(KERNELS, flavour);
   if (!WebAssembly.validate(bytes)) return undefined;
-  return new WebAssembly.Instance(new WebAssembly.Module(bytes), {env: {memory}}).exports;
+  const code = isShared(memory.buffer) ? withSharedMemory(bytes) : bytes;
+  return new WebAssembly.Instance(new WebAssembly.Module(code), {env: {memory}}).exports;
 }
 
 function rate(peak: Peak): number {

@@ -121,7 +121,7 @@ function milliseconds(text: string): number {
   return value;
 }
 
-function repetitions(text: string): number {
+export function repetitions(text: string): number {
   const value = Number(text);
   if (!Number.isInteger(value) || value < 1)
     throw new InvalidArgumentError('It must be a whole number of at least 1.');

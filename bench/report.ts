@@ -137,7 +137,7 @@ function finder(rows: BenchResult['rows']) {
     rows.find((row) => row.contender === contender && row.layer === layer);
 }
 
-/** Layers in their order, at most MOST_LAYERS of them: those that take longest. */
+/** The layers that take longest, at most MOST_LAYERS, in their own order. */
 function heaviest(rows: BenchResult['rows']): string[] {
   const longest = new Map<string, number>();
   for (const {layer, milliseconds} of rows) {

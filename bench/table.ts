@@ -72,8 +72,8 @@ const kibibytes = (bytes: number | undefined) =>
 const GROUPED = 40;
 
 /**
- * A line for each contender, geometric mean and extremes against stock; of many
- * layers one for each kind of them, too.
+ * A line for each contender: geometric mean and extremes against stock. Where there are many layers, also a
+ * line for each kind.
  *
  * @param over Milliseconds that a layer must take the stock kernel to count.
  */

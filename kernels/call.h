@@ -16,6 +16,25 @@ struct Operand {
   int32_t channelStride;
 };
 
+// The output channels [first, first + count).
+struct Channels {
+  int32_t first;
+  int32_t count;
+};
+
+// An output pixel: where it is stored, and its output row and place there.
+struct Pixel {
+  float* c;
+  uint32_t r;
+  uint32_t j;
+};
+
+// Output rows of `rowLength` pixels, spaced as the call descriptor says.
+struct OutputRows {
+  float* c;
+  uint32_t count;
+};
+
 struct ConvCall {
   // The matrices: `rowLength` windows for each output row. A window is
   // `segments` runs of `segmentLength` floats, each starting `segmentStride`

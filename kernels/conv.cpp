@@ -7,7 +7,8 @@
 
 // A thread's scratch: the descriptors of a block and of Winograd's products,
 // then gathered columns, a block's windows or transformed rows, products, and
-// output pixels on their way to planes.
+// output pixels on their way to planes. Where tasks of their own gather for all
+// threads, `gathered` is no part of it but lies in the workspace.
 struct Scratch {
   ConvCall* call;
   ConvCall* product;
@@ -19,13 +20,12 @@ struct Scratch {
 
 IM2WIN_INLINE Scratch scratchAt(const ConvJob* job, char* at) {
   char* columns = at + 2 * kCallBytes;
-  // Gathered by tasks of their own, for all threads, or by each thread.
   char* own = columns + job->columnBytes;
   char* products = own + (job->gatherTasks ? 0 : job->gatheredBytes);
   return {reinterpret_cast<ConvCall*>(at),
           reinterpret_cast<ConvCall*>(at + kCallBytes),
           reinterpret_cast<float*>(columns),
-          job->gatherTasks ? job->gathered : reinterpret_cast<float*>(own),
+          reinterpret_cast<float*>(own),
           reinterpret_cast<float*>(products),
           reinterpret_cast<float*>(products + job->productBytes)};
 }
@@ -120,10 +120,13 @@ IM2WIN_INLINE int32_t rowsToGather(const ConvJob* job, const Block& block) {
   return job->source == kFromStrips ? block.rows : rowsUnder(job, block.rows);
 }
 
-// Gathers rows [first, last) of a block for the windows of a strip.
-IM2WIN_INLINE void gatherBlock(const ConvJob* job, const Block& block,
-                               Strip strip, float* to, int32_t first,
-                               int32_t last) {
+// Gathers rows [first, last) of block `number` for the windows of strip
+// `stripNumber`.
+IM2WIN_NOINLINE void gatherBlock(const ConvJob* job, uint32_t number,
+                                 int32_t stripNumber, float* to, int32_t first,
+                                 int32_t last) {
+  const Block block = blockOf(job, number);
+  const Strip strip = stripOf(job, stripNumber);
   const bool byStrips = job->source == kFromStrips;
   const int32_t rowFloats = stripRowFloats(job, strip.pixels);
   Gather g = {};
@@ -221,6 +224,11 @@ IM2WIN_INLINE Transformed transformedOf(const ConvJob* job, int32_t rows,
           count * tiles * depth};
 }
 
+IM2WIN_INLINE Transforms transformsOf(const ConvJob* job) {
+  return {uint32_t(job->points), uint32_t(job->outputs),
+          uint32_t(job->rowPoints), uint32_t(job->rowOutputs)};
+}
+
 // Gathers and transforms rows [first, last) of a block: input rows, or those
 // under a group of output rows. A few tiles at a time.
 IM2WIN_INLINE void transformBlock(const ConvJob* job, const Block& block,
@@ -245,10 +253,16 @@ IM2WIN_INLINE void transformBlock(const ConvJob* job, const Block& block,
         g.stripStride = (g.columns * job->inChannels + 3) & ~3;
         g.stripStep = t.phases;
         gather(job, columns, imageOf(job, block.image), g);
+        InputTiles tiles;
+        tiles.to =
+            to + r * t.rowFloats + tile * t.depth + phase * t.columnFloats;
+        tiles.count = some;
+        tiles.stride = t.depth;
+        tiles.pointStride = t.pointStride;
         winogradInput(
-            to + r * t.rowFloats + tile * t.depth + phase * t.columnFloats,
-            columns, g.stripStride, some, job->outputs, t.columnFloats, t.depth,
-            t.pointStride, job->rowPoints, job->points);
+            transformsOf(job),
+            {columns, uint32_t(g.stripStride), uint32_t(t.columnFloats)},
+            tiles);
       }
     }
   }
@@ -290,10 +304,9 @@ IM2WIN_INLINE void multiplyPart(const ConvJob* job, const Scratch& scratch,
   call->outPixelStride = place.pixel;
   call->outRowStride = place.row;
   writeEpilogue(call, job, block, pixel, 1, channels);
-  winogradProducts(call, product, scratch.gathered,
-                   place.at + pixel * place.pixel, block.rows, job->outputs,
-                   pixels, scratch.products, job->points, job->group,
-                   job->rowPoints, job->rowOutputs);
+  winogradProducts(call, product, transformsOf(job), scratch.gathered,
+                   {place.at + pixel * place.pixel, uint32_t(block.rows)},
+                   {scratch.products, uint32_t(job->group)});
 }
 
 // Depthwise.
@@ -314,41 +327,64 @@ IM2WIN_INLINE void depthwiseBlock(const ConvJob* job, const Scratch& scratch,
   } else {
     in.padTop -= block.row * job->strideHeight;
   }
-  depthwiseRows(call, x, job->filter, place.at, block.rows, in.count,
-                job->inWidth, job->inChannels, job->multiplier,
-                job->filterHeight, job->filterWidth, job->rowTaps,
-                job->strideHeight, job->strideWidth, in.dilation,
-                job->dilationWidth, in.padTop, job->padLeft);
+  const DepthwiseFilter filter = {job->filter, uint32_t(job->inChannels),
+                                  uint32_t(job->multiplier), job->rowTaps};
+  const Side down = {in.count, job->filterHeight, job->strideHeight,
+                     in.dilation, in.padTop};
+  const Side across = {job->inWidth, job->filterWidth, job->strideWidth,
+                       job->dilationWidth, job->padLeft};
+  depthwiseRows(call, x, filter, {place.at, uint32_t(block.rows)}, down,
+                across);
 }
 
-// Tasks.
+// Tasks. Each algorithm has a function of its own, since V8 compiles a function
+// when it is first called: a network pays for the algorithms that it has.
 
-IM2WIN_INLINE void gatherTask(const ConvJob* job, const Scratch& scratch,
-                              const Block& block, int32_t task) {
-  const int32_t first = task * job->rowsPerGather;
-  if (job->algorithm == kWinograd) {
-    const Part part = partOf(job, block.strip);
-    const int32_t count = transformedOf(job, block.rows, part.tiles).count;
-    transformBlock(job, block, part, scratch.columns, scratch.gathered, first,
-                   least(first + job->rowsPerGather, count));
-  } else {
-    gatherBlock(job, block, stripOf(job, block.strip), scratch.gathered, first,
-                least(first + job->rowsPerGather, rowsToGather(job, block)));
+// Where the rows of a block are that are gathered for all threads.
+IM2WIN_INLINE float* gatheredFor(const ConvJob* job, uint32_t number) {
+  return job->gathered +
+         number % job->blocksTogether * (job->gatheredBytes / sizeof(float));
+}
+
+// Task `own` of block `number`. What the thread's scratch holds of this block
+// already is not gathered again.
+template <Algorithm kAlgorithm>
+IM2WIN_INLINE void blockTask(const ConvJob* job, char* at, uint32_t number,
+                             uint32_t own, bool held) {
+  Scratch scratch = scratchAt(job, at);
+  const Block block = blockOf(job, number);
+  const uint32_t gathers = job->gatherTasks;
+  if (gathers != 0) scratch.gathered = gatheredFor(job, number);
+  if (own < gathers) {
+    const int32_t first = own * job->rowsPerGather;
+    const int32_t last = first + job->rowsPerGather;
+    if constexpr (kAlgorithm == kWinograd) {
+      const Part part = partOf(job, block.strip);
+      transformBlock(
+          job, block, part, scratch.columns, scratch.gathered, first,
+          least(last, transformedOf(job, block.rows, part.tiles).count));
+    } else if constexpr (kAlgorithm == kIm2win) {
+      gatherBlock(job, number, block.strip, scratch.gathered, first,
+                  least(last, rowsToGather(job, block)));
+    }
+    return;
   }
-}
-
-// The channels of a block that are a task's. What the thread's scratch holds of
-// this block already is not gathered again.
-IM2WIN_INLINE void multiplyTask(const ConvJob* job, const Scratch& scratch,
-                                const float* panels, float* output,
-                                const Block& block, Channels channels,
-                                bool gathered) {
-  const Place place = placeOf(job, scratch, output, block, channels);
-  if (job->algorithm == kDepthwise) {
+  const uint32_t panelTasks = job->panelTasks;
+  const uint32_t repeat = (own - gathers) / panelTasks;
+  const int32_t channel =
+      (own - gathers - repeat * panelTasks) * job->channelsPerTask;
+  const Channels channels = {
+      channel, least(job->channelsPerTask, job->outChannels - channel)};
+  const float* panels = job->panels + repeat * job->repeatPanelFloats;
+  const Place place =
+      placeOf(job, scratch, job->output + repeat * job->repeatOutputFloats,
+              block, channels);
+  const bool gathered = gathers != 0 || held;
+  if constexpr (kAlgorithm == kDepthwise) {
     depthwiseBlock(job, scratch, block, place);
   } else {
     for (int32_t s = block.strip; s < block.strip + job->stripsPerBlock; ++s) {
-      if (job->algorithm == kWinograd) {
+      if constexpr (kAlgorithm == kWinograd) {
         const Part part = partOf(job, s);
         if (!gathered) {
           transformBlock(job, block, part, scratch.columns, scratch.gathered, 0,
@@ -359,7 +395,7 @@ IM2WIN_INLINE void multiplyTask(const ConvJob* job, const Scratch& scratch,
         const Strip strip = stripOf(job, s);
         if (strip.pixels == 0) continue;
         if (!gathered && job->source != kFromInput) {
-          gatherBlock(job, block, strip, scratch.gathered, 0,
+          gatherBlock(job, number, s, scratch.gathered, 0,
                       rowsToGather(job, block));
         }
         multiplyStrip(job, scratch, panels, block, strip, place, channels);
@@ -369,42 +405,64 @@ IM2WIN_INLINE void multiplyTask(const ConvJob* job, const Scratch& scratch,
   finishPlace(job, scratch, block, channels);
 }
 
+IM2WIN_NOINLINE void im2winTask(const ConvJob* job, char* at, uint32_t number,
+                                uint32_t own, bool held) {
+  blockTask<kIm2win>(job, at, number, own, held);
+}
+
+IM2WIN_NOINLINE void winogradTask(const ConvJob* job, char* at, uint32_t number,
+                                  uint32_t own, bool held) {
+  blockTask<kWinograd>(job, at, number, own, held);
+}
+
+IM2WIN_NOINLINE void depthwiseTask(const ConvJob* job, char* at,
+                                   uint32_t number, uint32_t own, bool held) {
+  blockTask<kDepthwise>(job, at, number, own, held);
+}
+
 // Computes tasks `first` to `last` (less one) of a convolution. `at` is a
 // scratch of the thread's own, aligned to 64 bytes, of as many bytes as
 // src/tasks.ts says; what it holds does not matter.
 //
-// Tasks are numbered block by block. A block has `gatherTasks` tasks that
-// gather (or gather and transform) its rows for all threads, which must be done
-// before the `repeats` times `panelTasks` begin that multiply them; and these
-// before the next block's gathering. Where there are no gather tasks, all tasks
-// are independent.
+// Tasks are numbered by `blocksTogether` blocks at a time. Each of these has
+// `gatherTasks` tasks that gather (or gather and transform) its rows for all
+// threads, which must be done before the `repeats` times `panelTasks` of each
+// begin that multiply them; and these before the next blocks' gathering. Where
+// there are no gather tasks, all tasks are independent.
 IM2WIN_EXPORT(im2win_conv)
 void im2win_conv(const ConvJob* job, uint32_t first, uint32_t last, char* at) {
-  const Scratch scratch = scratchAt(job, at);
   const uint32_t gathers = job->gatherTasks;
-  const uint32_t panelTasks = job->panelTasks;
-  const uint32_t perBlock = gathers + job->repeats * panelTasks;
-  const int32_t channelsPerTask = job->channelsPerTask;
+  const uint32_t multiplies = job->repeats * uint32_t(job->panelTasks);
+  const uint32_t together = job->blocksTogether;
+  const uint32_t blocks = blocksOf(job);
   // What the scratch holds is not gathered again, if it is one strip's.
   const bool holds = job->stripsPerBlock == 1;
   uint32_t held = ~0u;
   for (uint32_t task = first; task < last; ++task) {
-    const uint32_t number = task / perBlock;
-    const uint32_t own = task - number * perBlock;
-    const Block block = blockOf(job, number);
-    if (own < gathers) {
-      gatherTask(job, scratch, block, own);
-      continue;
+    const uint32_t firstBlock =
+        task / (together * (gathers + multiplies)) * together;
+    const uint32_t some =
+        blocks - firstBlock < together ? blocks - firstBlock : together;
+    // Of these blocks: first the tasks that gather, then those that multiply.
+    uint32_t own = task - firstBlock * (gathers + multiplies);
+    uint32_t number;
+    if (own < some * gathers) {
+      number = firstBlock + own / gathers;
+      own %= gathers;
+    } else {
+      own -= some * gathers;
+      number = firstBlock + own / multiplies;
+      own = gathers + own % multiplies;
     }
-    const uint32_t repeat = (own - gathers) / panelTasks;
-    const int32_t channel =
-        (own - gathers - repeat * panelTasks) * channelsPerTask;
-    const Channels channels = {
-        channel, least(channelsPerTask, job->outChannels - channel)};
-    multiplyTask(job, scratch, job->panels + repeat * job->repeatPanelFloats,
-                 job->output + repeat * job->repeatOutputFloats, block,
-                 channels, gathers != 0 || (holds && held == number));
-    held = number;
+    const bool again = holds && held == number;
+    if (job->algorithm == kIm2win) {
+      im2winTask(job, at, number, own, again);
+    } else if (job->algorithm == kWinograd) {
+      winogradTask(job, at, number, own, again);
+    } else {
+      depthwiseTask(job, at, number, own, again);
+    }
+    if (own >= gathers) held = number;
   }
 }
 

@@ -61,30 +61,37 @@ IM2WIN_INLINE void pin(f32x8& value) {
 template <typename Vector>
 IM2WIN_INLINE Vector slopeAs(const ConvCall* call, uint32_t n) {
   if constexpr (lanesOf<Vector> == 4) {
-    return finalLow(call, kSloped, n, 4);
+    return slopeOf(call, n, 4);
   } else {
     return {slopeAs<f32x4>(call, n), slopeAs<f32x4>(call, n + 4)};
   }
 }
 
+// Filter rows, and the input rows that they meet: the first window's first
+// value, and its first tap. Input rows are `rowStride` floats apart, pixels and
+// taps `channels`.
+struct TapRows {
+  const float* x;
+  const float* filter;
+  uint32_t count;
+  uint32_t rowStride;
+  uint32_t channels;
+};
+
 // Adds to the sums of T output pixels, a vector of channels each: the products
-// of `rows` filter rows of KW taps. Output pixels are S columns apart. x is the
-// first window's first value, and `filter` its first tap. Strides are in
-// floats. Columns outside the input are left out. They are the first LEFT and
-// the last RIGHT ones, and at an EDGE all but [begin, end), where `begin` is
-// less than KW.
+// of filter rows of KW taps. Output pixels are S columns apart. Columns outside
+// the input are left out. They are the first LEFT and the last RIGHT ones, and
+// at an EDGE all but those `inside`, of which the first is less than KW.
 template <typename Vector, int KW, int S, int T, bool EDGE, int LEFT, int RIGHT>
-IM2WIN_INLINE void columns(Vector* sum, const float* x, const float* filter,
-                           uint32_t rows, uint32_t rowStride,
-                           uint32_t pixelStride, int32_t begin, int32_t end) {
-  for (; rows != 0; --rows) {
+IM2WIN_INLINE void columns(Vector* sum, TapRows rows, Range inside) {
+  for (; rows.count != 0; --rows.count) {
     Vector tap[KW];
     IM2WIN_UNROLL for (int kw = 0; kw < KW; ++kw) {
-      tap[kw] = loadAs<Vector>(filter + kw * pixelStride);
+      tap[kw] = loadAs<Vector>(rows.filter + kw * rows.channels);
     }
-    const float* column = x + LEFT * pixelStride;
+    const float* column = rows.x + LEFT * rows.channels;
     IM2WIN_UNROLL for (int w = LEFT; w < (T - 1) * S + KW - RIGHT; ++w) {
-      if (!EDGE || (w < end && (w >= KW - 1 || w >= begin))) {
+      if (!EDGE || (w < inside.last && (w >= KW - 1 || w >= inside.first))) {
         const Vector value = loadAs<Vector>(column);
         IM2WIN_UNROLL for (int kw = 0; kw < KW; ++kw) {
           if ((w - kw) % S == 0 && w >= kw && (w - kw) / S < T) {
@@ -94,63 +101,60 @@ IM2WIN_INLINE void columns(Vector* sum, const float* x, const float* filter,
           }
         }
       }
-      column += pixelStride;
+      column += rows.channels;
       pin(column);
     }
-    x += rowStride;
-    filter += KW * pixelStride;
+    rows.x += rows.rowStride;
+    rows.filter += KW * rows.channels;
   }
 }
 
-// The S rows of the input that the next output row needs and this one does not,
-// `stride` floats apart. Where there are none, `rows` is any row of the input,
-// and `stride` 0.
-struct Ahead {
-  const float* rows;
-  uint32_t stride;
+// Output pixels of a row, side by side.
+struct RowPixels {
+  float* c;
+  uint32_t count;
 };
 
-// Computes the channels [from, to), whole vectors, of T pixels, or at an EDGE
-// of `count`. A tile's loads go from column to column, which the machine does
-// not foresee: what they wait for does not overlap with what they compute. So
-// the tile also touches its part of the input rows that the next output row
-// needs, at `ahead`, in the order in which it lies.
+// Computes channels, whole vectors, of T pixels, or at an EDGE of pixels.count.
+// A tile's loads go from column to column, which the machine does not foresee:
+// what they wait for does not overlap with what they compute. So the tile also
+// touches its part of the S input rows that the next output row needs, in the
+// order in which it lies.
 template <typename Vector, int KW, int S, int T, bool EDGE, int LEFT = 0,
           int RIGHT = 0>
-IM2WIN_NOINLINE void depthwiseTile(const ConvCall* call, const float* x,
-                                   const float* filter, float* c, uint32_t rows,
-                                   uint32_t rowStride, uint32_t channels,
-                                   uint32_t from, uint32_t to, uint32_t count,
-                                   int32_t begin, int32_t end,
-                                   const float* ahead, uint32_t aheadStride) {
+IM2WIN_NOINLINE void depthwiseTile(const ConvCall* call, TapRows rows,
+                                   RowPixels pixels, Range channels,
+                                   Range inside, Ahead ahead) {
   constexpr uint32_t LANES = lanesOf<Vector>;
-  ahead += LEFT * channels;
+  ahead.at += LEFT * rows.channels;
   // Read before anything is stored: the compiler cannot know that no store
   // changes the call.
   const Final final = finalOf(call);
   const float* bias = firstBias(call, 0);
   const Vector low = both<Vector>(loadSplat(&call->low));
-  const f32x4 high = finalHigh(call);
+  const f32x4 high = highOf(call);
   const uint32_t outPixelStride = call->outPixelStride;
-  for (uint32_t n = from; n < to; n += LANES) {
+  for (uint32_t n = channels.first; n < uint32_t(channels.last); n += LANES) {
     if (!EDGE) {
       IM2WIN_UNROLL for (int s = 0; s < S; ++s) {
         IM2WIN_UNROLL for (uint32_t at = 0; at < T * S * LANES; at += kLine) {
-          touch(ahead + s * aheadStride + at);
+          touch(ahead.at + s * ahead.step + at);
         }
       }
-      ahead += T * S * LANES;
+      ahead.at += T * S * LANES;
     }
     Vector sum[T];
     const Vector first =
         bias ? loadAs<Vector>(bias + n) : both<Vector>(splat(0));
     IM2WIN_UNROLL for (int t = 0; t < T; ++t) sum[t] = first;
-    columns<Vector, KW, S, T, EDGE, LEFT, RIGHT>(
-        sum, x + n, filter + n, rows, rowStride, channels, begin, end);
-    float* pixel = c + n;
+    TapRows own = rows;
+    own.x += n;
+    own.filter += n;
+    columns<Vector, KW, S, T, EDGE, LEFT, RIGHT>(sum, own, inside);
+    float* pixel = pixels.c + n;
     const auto storeAll = [&](auto finish) __attribute__((always_inline)) {
       IM2WIN_UNROLL for (int t = 0; t < T; ++t) {
-        if (EDGE && t >= int(count)) break;
+        if (EDGE && t >= int(pixels.count)) break;
         storeAs(pixel, finish(sum[t]));
         pixel += outPixelStride;
       }
@@ -166,23 +170,28 @@ IM2WIN_NOINLINE void depthwiseTile(const ConvCall* call, const float* x,
   }
 }
 
-// Computes channels [n, outChannels) of one output pixel, for any filter. x and
-// `filter` begin at the first tap inside the image, of which there are `rows`
-// times `taps`. Strides and `filterRow` are in floats.
-IM2WIN_NOINLINE void depthwisePixel(const ConvCall* call, const float* x,
-                                    const float* filter, float* c, uint32_t n,
-                                    uint32_t multiplier, uint32_t rows,
-                                    uint32_t taps, uint32_t rowStride,
-                                    uint32_t tapStride, uint32_t filterRow,
-                                    uint32_t r, uint32_t j) {
+// The taps of a window that lie inside the image, and the values that they
+// meet: `rows` times `columns`. Strides are in floats.
+struct TapsInside {
+  const float* x;
+  const float* filter;
+  uint32_t rows, columns;
+  uint32_t rowStride, columnStride;
+  uint32_t filterRow;
+};
+
+// Computes channels [n, outChannels) of one output pixel, for any filter.
+IM2WIN_NOINLINE void depthwisePixel(const ConvCall* call, TapsInside taps,
+                                    Pixel pixel, uint32_t n,
+                                    uint32_t multiplier) {
   // Read before anything is stored: the compiler cannot know that no store
   // changes the call.
   const uint32_t outChannels = call->outChannels;
   const bool inRegisters = finishesInRegisters(call);
   const Final final = finalOf(call);
   const float* bias = firstBias(call, 0);
-  const f32x4 bound = loadSplat(&call->low);
-  const f32x4 high = finalHigh(call);
+  const f32x4 low = loadSplat(&call->low);
+  const f32x4 high = highOf(call);
   const uint32_t begin = n;
   while (n < outChannels) {
     const uint32_t channel = n / multiplier;
@@ -193,29 +202,30 @@ IM2WIN_NOINLINE void depthwisePixel(const ConvCall* call, const float* x,
     for (; n < end; n += 4) {
       const uint32_t lanes = end - n < 4 ? end - n : 4;
       f32x4 sum = bias ? loadLanes(bias + n, lanes) : splat(0.0f);
-      const float* xRow = x + (multiplier == 1 ? n : channel);
-      const float* filterAt = filter + n;
-      for (uint32_t kh = 0; kh < rows; ++kh) {
+      const float* xRow = taps.x + (multiplier == 1 ? n : channel);
+      const float* filterAt = taps.filter + n;
+      for (uint32_t kh = 0; kh < taps.rows; ++kh) {
         const float* value = xRow;
         const float* tap = filterAt;
-        for (uint32_t kw = 0; kw < taps; ++kw) {
+        for (uint32_t kw = 0; kw < taps.columns; ++kw) {
           const f32x4 v =
               multiplier == 1 ? loadLanes(value, lanes) : loadSplat(value);
           sum = mulAdd(v, loadLanes(tap, lanes), sum);
-          value += tapStride;
+          value += taps.columnStride;
           tap += outChannels;
         }
-        xRow += rowStride;
-        filterAt += filterRow;
+        xRow += taps.rowStride;
+        filterAt += taps.filterRow;
       }
-      const f32x4 low =
-          final == kSloped ? finalLow(call, final, n, lanes) : bound;
-      storeLanes(c + n, finished(sum, final, low, high), lanes);
+      const f32x4 own = final == kSloped ? slopeOf(call, n, lanes) : low;
+      storeLanes(pixel.c + n, finished(sum, final, own, high), lanes);
     }
     n = end;
   }
   if (!inRegisters) {
-    finishPixels(call, c + begin, r, j, begin, outChannels - begin, 1);
+    pixel.c += begin;
+    finishPixels(call, pixel, {int32_t(begin), int32_t(outChannels - begin)},
+                 1);
   }
 }
 
@@ -233,30 +243,40 @@ IM2WIN_INLINE int32_t evenWidth(int32_t left) {
                                                    : kFewer;
 }
 
-// Computes the first `whole` channels of one output row, tile by tile.
+// One side of a convolution: the input's size, the filter's taps, and how these
+// are laid over it.
+struct Side {
+  int32_t size;
+  int32_t taps;
+  int32_t stride;
+  int32_t dilation;
+  int32_t pad;
+};
+
+// Computes the first `whole` channels of an output row from its first pixel on,
+// tile by tile. `rows` and `ahead` begin at the input's first column.
 template <int KW, int S>
-IM2WIN_INLINE void depthwiseRow(const ConvCall* call, const float* x,
-                                const float* filter, float* c, uint32_t rows,
-                                uint32_t rowStride, uint32_t channels,
-                                uint32_t whole, uint32_t r, int32_t inWidth,
-                                int32_t padLeft, Ahead ahead) {
+IM2WIN_INLINE void depthwiseRow(const ConvCall* call, TapRows rows, Pixel first,
+                                int32_t whole, Side across, Ahead ahead) {
   const int32_t outWidth = call->rowLength;
   for (int32_t j = 0; j < outWidth;) {
-    const int32_t w = j * S - padLeft;
-    const int32_t at = w * int32_t(channels);
-    float* pixel = c + j * call->outPixelStride;
+    const int32_t w = j * S - across.pad;
+    const int32_t at = w * int32_t(rows.channels);
+    TapRows own = rows;
+    own.x += at;
+    float* pixel = first.c + j * call->outPixelStride;
     const int32_t left = outWidth - j;
     const int32_t begin = -w;
-    const int32_t end = inWidth - w;
+    const int32_t end = across.size - w;
 #define IM2WIN_INSIDE(T) (left >= T && begin <= 0 && end >= (T - 1) * S + KW)
-#define IM2WIN_TILE(Vector, T, EDGE, FROM, TO)                          \
-  depthwiseTile<Vector, KW, S, T, EDGE>(                                \
-      call, x + at, filter, pixel, rows, rowStride, channels, FROM, TO, \
-      left < T ? left : T, begin, end, ahead.rows + at, ahead.stride)
+#define IM2WIN_TILE(Vector, T, EDGE, FROM, TO)                       \
+  depthwiseTile<Vector, KW, S, T, EDGE>(                             \
+      call, own, {pixel, uint32_t(left < T ? left : T)}, {FROM, TO}, \
+      {begin, end}, {ahead.at + at, ahead.step})
     // A tile is eight vectors of sums. At stride 2, where pixels share few of
     // their columns, it has half the pixels and twice the channels.
     if constexpr (KW == 3 && S == 2) {
-      const uint32_t pairs = whole & ~7u;
+      const int32_t pairs = whole & ~7;
       if (IM2WIN_INSIDE(kPixels / 2)) {
         IM2WIN_TILE(f32x8, kPixels / 2, false, 0, pairs);
         if (pairs < whole) IM2WIN_TILE(f32x4, kPixels / 2, false, pairs, whole);
@@ -274,11 +294,11 @@ IM2WIN_INLINE void depthwiseRow(const ConvCall* call, const float* x,
       // At most one column of padding on either side, as is usual: the tile is
       // compiled for each case, and tests no column.
       const int32_t width = evenWidth(left);
-#define IM2WIN_PADDED(T, LEFT, RIGHT)                                        \
-  if (width == T && (begin == 1) == LEFT && (end == T + 1) == RIGHT) {       \
-    depthwiseTile<f32x4, KW, S, T, false, LEFT, RIGHT>(                      \
-        call, x + at, filter, pixel, rows, rowStride, channels, 0, whole, T, \
-        begin, end, ahead.rows + at, ahead.stride);                          \
+#define IM2WIN_PADDED(T, LEFT, RIGHT)                                  \
+  if (width == T && (begin == 1) == LEFT && (end == T + 1) == RIGHT) { \
+    depthwiseTile<f32x4, KW, S, T, false, LEFT, RIGHT>(                \
+        call, own, {pixel, T}, {0, whole}, {begin, end},               \
+        {ahead.at + at, ahead.step});                                  \
   }
       IM2WIN_PADDED(kFewer, 0, 0)
       IM2WIN_PADDED(kFewer, 0, 1)
@@ -307,50 +327,56 @@ IM2WIN_INLINE void depthwiseRow(const ConvCall* call, const float* x,
 #undef IM2WIN_INSIDE
   }
   if (!finishesInRegisters(call)) {
-    finishPixels(call, c, r, 0, 0, whole, outWidth);
+    finishPixels(call, first, {0, whole}, outWidth);
   }
 }
 
-// Writes `outHeight` rows of call->rowLength pixels to c: [outHeight,
-// rowLength, inChannels * multiplier], spaced as the call says. The image at x
-// is [inHeight, inWidth, inChannels]. The filter is [filterHeight, filterWidth,
-// inChannels, multiplier], and its rows are `rowTaps` taps apart. Output
-// channel c * multiplier + m is input channel c times filter m of it. Of the
-// call it reads outChannels, rowLength, the output's strides and the epilogue.
-IM2WIN_NOINLINE void depthwiseRows(
-    const ConvCall* call, const float* x, const float* filter, float* c,
-    uint32_t outHeight, int32_t inHeight, int32_t inWidth, uint32_t inChannels,
-    uint32_t multiplier, int32_t filterHeight, int32_t filterWidth,
-    int32_t rowTaps, int32_t strideHeight, int32_t strideWidth,
-    int32_t dilationHeight, int32_t dilationWidth, int32_t padTop,
-    int32_t padLeft) {
+// [filterHeight, filterWidth, inChannels, multiplier], with `rowTaps` taps from
+// one row to the next.
+struct DepthwiseFilter {
+  const float* data;
+  uint32_t inChannels;
+  uint32_t multiplier;
+  int32_t rowTaps;
+};
+
+// Writes output rows. The image at x is [down.size, across.size, inChannels].
+// Output channel c * multiplier + m is input channel c times filter m of it. Of
+// the call it reads outChannels, rowLength, the output's strides and the
+// epilogue.
+IM2WIN_NOINLINE void depthwiseRows(const ConvCall* call, const float* x,
+                                   DepthwiseFilter filter, OutputRows rows,
+                                   Side down, Side across) {
   const int32_t outWidth = call->rowLength;
   const uint32_t outChannels = call->outChannels;
-  const uint32_t rowFloats = inWidth * inChannels;
-  const uint32_t rowStride = dilationHeight * rowFloats;
-  const bool tiled = multiplier == 1 && dilationWidth == 1 &&
-                     (filterWidth == 3 || filterWidth == 5) &&
-                     (strideWidth == 1 || strideWidth == 2) &&
-                     padLeft < filterWidth && rowTaps == filterWidth;
+  const uint32_t inChannels = filter.inChannels;
+  const uint32_t rowFloats = across.size * inChannels;
+  const uint32_t rowStride = down.dilation * rowFloats;
+  const bool tiled = filter.multiplier == 1 && across.dilation == 1 &&
+                     (across.taps == 3 || across.taps == 5) &&
+                     (across.stride == 1 || across.stride == 2) &&
+                     across.pad < across.taps && filter.rowTaps == across.taps;
   const uint32_t whole = tiled ? outChannels & ~3u : 0;
 
-  for (uint32_t r = 0; r < outHeight; ++r) {
-    const int32_t h = int32_t(r) * strideHeight - padTop;
-    const int32_t top = firstInside(h, dilationHeight);
-    const int32_t bottom =
-        lastInside(h, dilationHeight, filterHeight, inHeight);
-    const uint32_t rows = bottom > top ? bottom - top : 0;
-    const float* xRow = x + (h + top * dilationHeight) * int32_t(rowFloats);
-    const float* filterRow = filter + top * rowTaps * outChannels;
-    float* cRow = c + r * call->outRowStride;
-    const int32_t next = h + (filterHeight - 1) * dilationHeight + 1;
-    const Ahead ahead = next >= 0 && next + strideWidth <= inHeight
+  for (uint32_t r = 0; r < rows.count; ++r) {
+    const int32_t h = int32_t(r) * down.stride - down.pad;
+    const int32_t top = firstInside(h, down.dilation);
+    const int32_t bottom = lastInside(h, down.dilation, down.taps, down.size);
+    TapRows under;
+    under.x = x + (h + top * down.dilation) * int32_t(rowFloats);
+    under.filter = filter.data + top * filter.rowTaps * outChannels;
+    under.count = bottom > top ? bottom - top : 0;
+    under.rowStride = rowStride;
+    under.channels = inChannels;
+    float* c = rows.c + r * call->outRowStride;
+    // Where the next output row needs no further rows, any row is touched.
+    const int32_t next = h + (down.taps - 1) * down.dilation + 1;
+    const Ahead ahead = next >= 0 && next + across.stride <= down.size
                             ? Ahead{x + next * int32_t(rowFloats), rowFloats}
                             : Ahead{x, 0};
-#define IM2WIN_ROW(KW, S)                                               \
-  if (whole != 0 && filterWidth == KW && strideWidth == S) {            \
-    depthwiseRow<KW, S>(call, xRow, filterRow, cRow, rows, rowStride,   \
-                        inChannels, whole, r, inWidth, padLeft, ahead); \
+#define IM2WIN_ROW(KW, S)                                              \
+  if (whole != 0 && across.taps == KW && across.stride == S) {         \
+    depthwiseRow<KW, S>(call, under, {c, r, 0}, whole, across, ahead); \
   }
     IM2WIN_ROW(3, 1)
     IM2WIN_ROW(3, 2)
@@ -360,15 +386,20 @@ IM2WIN_NOINLINE void depthwiseRows(
     if (whole == outChannels) continue;
     // What no tile computes: channels that fill no vector, and other filters.
     for (int32_t j = 0; j < outWidth; ++j) {
-      const int32_t w = j * strideWidth - padLeft;
-      const int32_t begin = firstInside(w, dilationWidth);
-      const int32_t end = lastInside(w, dilationWidth, filterWidth, inWidth);
-      depthwisePixel(call,
-                     xRow + (w + begin * dilationWidth) * int32_t(inChannels),
-                     filterRow + begin * int32_t(outChannels),
-                     cRow + j * call->outPixelStride, whole, multiplier, rows,
-                     end > begin ? end - begin : 0, rowStride,
-                     dilationWidth * inChannels, rowTaps * outChannels, r, j);
+      const int32_t w = j * across.stride - across.pad;
+      const int32_t begin = firstInside(w, across.dilation);
+      const int32_t end =
+          lastInside(w, across.dilation, across.taps, across.size);
+      TapsInside taps;
+      taps.x = under.x + (w + begin * across.dilation) * int32_t(inChannels);
+      taps.filter = under.filter + begin * int32_t(outChannels);
+      taps.rows = under.count;
+      taps.columns = end > begin ? end - begin : 0;
+      taps.rowStride = rowStride;
+      taps.columnStride = across.dilation * inChannels;
+      taps.filterRow = filter.rowTaps * outChannels;
+      depthwisePixel(call, taps, {c + j * call->outPixelStride, r, uint32_t(j)},
+                     whole, filter.multiplier);
     }
   }
 }

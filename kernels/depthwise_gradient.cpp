@@ -8,34 +8,53 @@ IM2WIN_INLINE int32_t firstTap(int32_t offset, int32_t dilation) {
   return offset <= 0 ? 0 : (offset + dilation - 1) / dilation;
 }
 
+// The input channels of a depthwise convolution, and the filters of each.
+struct Depthwise {
+  uint32_t inChannels;
+  uint32_t multiplier;
+};
+
+// One side of the gradient with respect to an input pixel: its place, counted
+// from the padding's corner (cropped ones are below zero), and the side of the
+// convolution.
+struct GradientSide {
+  int32_t at;
+  int32_t outputs;
+  int32_t taps;
+  int32_t stride;
+  int32_t dilation;
+};
+
+// The taps [first, last) of a side that reach dy. A stride lets some of them
+// see no pixel of it.
+IM2WIN_INLINE Range tapsOnto(GradientSide side) {
+  return {
+      firstTap(side.at - (side.outputs - 1) * side.stride, side.dilation),
+      side.at < 0 ? 0 : least(side.taps, side.at / side.dilation + 1),
+  };
+}
+
 IM2WIN_NOINLINE void inputPixel(float* to, const float* dy, const float* filter,
-                                int32_t h, int32_t w, uint32_t inChannels,
-                                uint32_t multiplier, int32_t outHeight,
-                                int32_t outWidth, int32_t filterHeight,
-                                int32_t filterWidth, int32_t strideHeight,
-                                int32_t strideWidth, int32_t dilationHeight,
-                                int32_t dilationWidth) {
+                                Depthwise channels, GradientSide down,
+                                GradientSide across) {
+  const uint32_t inChannels = channels.inChannels;
+  const uint32_t multiplier = channels.multiplier;
   const uint32_t outChannels = inChannels * multiplier;
   for (uint32_t n = 0; n < inChannels; n += 4) {
     storeLanes(to + n, splat(0.0f), inChannels - n);
   }
-  // Here h and w count from the padding's corner, and cropped ones are below
-  // zero. Taps beyond these see no pixel of dy.
-  const int32_t bottom =
-      h < 0 ? 0 : least(filterHeight, h / dilationHeight + 1);
-  const int32_t right = w < 0 ? 0 : least(filterWidth, w / dilationWidth + 1);
-  const int32_t top =
-      firstTap(h - (outHeight - 1) * strideHeight, dilationHeight);
-  const int32_t left =
-      firstTap(w - (outWidth - 1) * strideWidth, dilationWidth);
-  for (int32_t kh = top; kh < bottom; ++kh) {
-    const int32_t row = (h - kh * dilationHeight) / strideHeight;
-    if (row * strideHeight != h - kh * dilationHeight) continue;
-    for (int32_t kw = left; kw < right; ++kw) {
-      const int32_t pixel = (w - kw * dilationWidth) / strideWidth;
-      if (pixel * strideWidth != w - kw * dilationWidth) continue;
-      const float* from = dy + (row * outWidth + pixel) * outChannels;
-      const float* tap = filter + (kh * filterWidth + kw) * outChannels;
+  const Range rows = tapsOnto(down);
+  const Range columns = tapsOnto(across);
+  for (int32_t kh = rows.first; kh < rows.last; ++kh) {
+    const int32_t h = down.at - kh * down.dilation;
+    const int32_t row = h / down.stride;
+    if (row * down.stride != h) continue;
+    for (int32_t kw = columns.first; kw < columns.last; ++kw) {
+      const int32_t w = across.at - kw * across.dilation;
+      const int32_t pixel = w / across.stride;
+      if (pixel * across.stride != w) continue;
+      const float* from = dy + (row * across.outputs + pixel) * outChannels;
+      const float* tap = filter + (kh * across.taps + kw) * outChannels;
       uint32_t n = 0;
       if (multiplier == 1) {
         for (; n + 4 <= inChannels; n += 4) {
@@ -58,34 +77,36 @@ IM2WIN_NOINLINE void inputPixel(float* to, const float* dy, const float* filter,
 IM2WIN_EXPORT(im2win_depthwise_gradient_input)
 void im2win_depthwise_gradient_input(const ConvJob* job, uint32_t first,
                                      uint32_t last) {
-  const int32_t inChannels = job->inChannels;
+  const Depthwise channels = {uint32_t(job->inChannels),
+                              uint32_t(job->multiplier)};
   for (uint32_t row = first; row < last; ++row) {
     const int32_t image = row / job->inHeight;
     const int32_t h = row - image * job->inHeight;
     const float* dy =
         job->dy + image * job->outHeight * job->outWidth * job->outChannels;
-    float* to = job->output + row * job->inWidth * inChannels;
+    float* to = job->output + row * job->inWidth * job->inChannels;
+    const GradientSide down = {h + job->padTop, job->outHeight,
+                               job->filterHeight, job->strideHeight,
+                               job->dilationHeight};
     for (int32_t w = 0; w < job->inWidth; ++w) {
-      inputPixel(to, dy, job->filter, h + job->padTop, w + job->padLeft,
-                 inChannels, job->multiplier, job->outHeight, job->outWidth,
-                 job->filterHeight, job->filterWidth, job->strideHeight,
-                 job->strideWidth, job->dilationHeight, job->dilationWidth);
-      to += inChannels;
+      inputPixel(to, dy, job->filter, channels, down,
+                 {w + job->padLeft, job->outWidth, job->filterWidth,
+                  job->strideWidth, job->dilationWidth});
+      to += job->inChannels;
     }
   }
 }
 
-// One tap's gradient: the sum over all output pixels [top, bottom) x [left,
-// right) of the channels' products, added to `gradient`.
-IM2WIN_NOINLINE void filterTap(float* gradient, const float* x, const float* dy,
-                               uint32_t rows, uint32_t pixels, uint32_t xPixel,
-                               uint32_t xRow, uint32_t dyRow,
-                               uint32_t inChannels, uint32_t multiplier) {
-  const uint32_t outChannels = inChannels * multiplier;
-  for (uint32_t r = 0; r < rows; ++r) {
-    for (uint32_t pixel = 0; pixel < pixels; ++pixel) {
-      const float* value = x + r * xRow + pixel * xPixel;
-      const float* from = dy + r * dyRow + pixel * outChannels;
+// One tap's gradient: the sum over the pixels of the channels' products, added
+// to `gradient`.
+IM2WIN_NOINLINE void filterTap(float* gradient, PixelPairs p,
+                               Depthwise channels) {
+  const uint32_t inChannels = channels.inChannels;
+  const uint32_t multiplier = channels.multiplier;
+  for (uint32_t r = 0; r < p.rows; ++r) {
+    for (uint32_t pixel = 0; pixel < p.pixels; ++pixel) {
+      const float* value = p.x + r * p.xRow + pixel * p.xPixel;
+      const float* from = p.dy + r * p.dyRow + pixel * p.dyPixel;
       uint32_t n = 0;
       if (multiplier == 1) {
         for (; n + 4 <= inChannels; n += 4) {
@@ -118,28 +139,32 @@ void im2win_depthwise_gradient_filter(const ConvJob* job, uint32_t first,
     forEachRows(
         job, at, [&](const ImageRows& rows) __attribute__((always_inline)) {
           const int32_t h = int32_t(kh) * rows.in.dilation - rows.in.padTop;
-          const Inside down =
+          const Range down =
               insideOf(h, job->strideHeight, rows.in.count, rows.outRows);
           if (down.first >= down.last) return;
-          const Inside seen =
+          const Range seen =
               tapsSeen(job->padLeft, job->strideWidth, job->dilationWidth,
                        job->filterWidth, inWidth, outWidth);
           for (int32_t kw = seen.first; kw < seen.last; ++kw) {
             const int32_t w = kw * job->dilationWidth - job->padLeft;
-            const Inside across =
+            const Range across =
                 insideOf(w, job->strideWidth, inWidth, outWidth);
             if (down.first >= down.last || across.first >= across.last)
               continue;
-            filterTap(
-                gradient + kw * outChannels,
-                rows.x + ((down.first * job->strideHeight + h) * inWidth +
-                          across.first * job->strideWidth + w) *
-                             inChannels,
-                rows.dy + (down.first * outWidth + across.first) * outChannels,
-                down.last - down.first, across.last - across.first,
-                job->strideWidth * inChannels,
-                job->strideHeight * inWidth * inChannels,
-                outWidth * outChannels, inChannels, job->multiplier);
+            const int32_t row = down.first * job->strideHeight + h;
+            const int32_t column = across.first * job->strideWidth + w;
+            const int32_t dyPixel = down.first * outWidth + across.first;
+            PixelPairs pixels;
+            pixels.x = rows.x + (row * inWidth + column) * inChannels;
+            pixels.dy = rows.dy + dyPixel * outChannels;
+            pixels.rows = down.last - down.first;
+            pixels.pixels = across.last - across.first;
+            pixels.xPixel = job->strideWidth * inChannels;
+            pixels.xRow = job->strideHeight * inWidth * inChannels;
+            pixels.dyPixel = outChannels;
+            pixels.dyRow = outWidth * outChannels;
+            filterTap(gradient + kw * outChannels, pixels,
+                      {uint32_t(inChannels), uint32_t(job->multiplier)});
           }
         });
   }

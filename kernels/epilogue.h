@@ -65,42 +65,66 @@ IM2WIN_INLINE f32x4 operandAt(const Operand& operand, uint32_t r, uint32_t j,
   return v;
 }
 
-// Slopes, or the lower bound, of `lanes` channels from n on; and the upper one.
-IM2WIN_INLINE f32x4 finalLow(const ConvCall* call, Final final, uint32_t n,
-                             uint32_t lanes) {
-  return final == kSloped ? operandAt(call->slope, 0, 0, n, lanes)
-                          : loadSplat(&call->low);
+// The slopes of `lanes` channels from n on, where these do not depend on the
+// pixel.
+IM2WIN_INLINE f32x4 slopeOf(const ConvCall* call, uint32_t n, uint32_t lanes) {
+  return operandAt(call->slope, 0, 0, n, lanes);
 }
 
-IM2WIN_INLINE f32x4 finalHigh(const ConvCall* call) {
+// Sums that are sloped have no lower bound, and others no slopes: one register
+// holds either.
+IM2WIN_INLINE f32x4 slopeOrLowOf(const ConvCall* call, Final final, uint32_t n,
+                                 uint32_t lanes) {
+  return final == kSloped ? slopeOf(call, n, lanes) : loadSplat(&call->low);
+}
+
+IM2WIN_INLINE f32x4 highOf(const ConvCall* call) {
   return loadSplat(&call->high);
 }
 
-IM2WIN_INLINE f32x4 finished(f32x4 y, Final final, f32x4 low, f32x4 high) {
-  if (final == kSloped) return prelu(y, low);
-  if (final == kClamped) return clamp(y, low, high);
+IM2WIN_INLINE f32x4 finished(f32x4 y, Final final, f32x4 slopeOrLow,
+                             f32x4 high) {
+  if (final == kSloped) return prelu(y, slopeOrLow);
+  if (final == kClamped) return clamp(y, slopeOrLow, high);
   return y;
 }
 
-// Finishes the `width` channels from n on of `count` pixels of output row r,
-// from pixel j on, whose sums are stored at c.
-IM2WIN_NOINLINE void finishPixels(const ConvCall* call, float* c, uint32_t r,
-                                  uint32_t j, uint32_t n, uint32_t width,
-                                  uint32_t count) {
+// The bounds of a clamp. Sums that are stored as they are get infinite ones.
+struct Bounds {
+  f32x4 low;
+  f32x4 high;
+};
+
+IM2WIN_INLINE Bounds boundsOf(const ConvCall* call, Final final) {
+  return {
+      final == kClamped ? splat(call->low) : splat(-__builtin_inff()),
+      final == kClamped ? highOf(call) : splat(__builtin_inff()),
+  };
+}
+
+// Finishes `channels` of `count` pixels of an output row, whose sums are
+// stored, from the first channel of the first pixel on, at first.c.
+IM2WIN_NOINLINE void finishPixels(const ConvCall* call, Pixel first,
+                                  Channels channels, uint32_t count) {
   const bool biased = biasComesFirst(call);
+  float* c = first.c;
+  const uint32_t r = first.r;
+  const uint32_t width = channels.count;
   for (uint32_t i = 0; i < count; ++i, c += call->outPixelStride) {
+    const uint32_t j = first.j + i;
     for (uint32_t v = 0; v < width; v += 4) {
+      const uint32_t n = channels.first + v;
       const uint32_t lanes = width - v;
       f32x4 y = loadLanes(c + v, lanes);
       if (!biased) {
-        y = wasm_f32x4_add(y, operandAt(call->bias, r, j + i, n + v, lanes));
+        y = wasm_f32x4_add(y, operandAt(call->bias, r, j, n, lanes));
       }
       switch (call->activation) {
         case kClamp:
           y = clamp(y, splat(call->low), splat(call->high));
           break;
         case kPrelu:
-          y = prelu(y, operandAt(call->slope, r, j + i, n + v, lanes));
+          y = prelu(y, operandAt(call->slope, r, j, n, lanes));
           break;
         case kSigmoid:
           y = sigmoid(y);

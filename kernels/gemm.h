@@ -41,9 +41,8 @@ IM2WIN_NOINLINE bool fewWindows(const ConvCall* call, const float* a, float* c,
   // The next windows are touched if they lie side by side.
   const bool dense = call->windowStride == int32_t(depth);
   const bool inRegisters = finishesInRegisters(call);
-  const float* bias = firstBias(call, 0);
-  const f32x4 low = lowOf(call, final);
-  const f32x4 high = highOf(call, final);
+  const Panels all = {call->panels, panels, firstBias(call, 0)};
+  const Bounds bounds = boundsOf(call, final);
   for (uint32_t r = 0; r < (together ? 1 : rows); ++r) {
     const float* from = a + r * call->windowRowStride;
     float* to = c + r * call->outRowStride;
@@ -56,11 +55,11 @@ IM2WIN_NOINLINE bool fewWindows(const ConvCall* call, const float* a, float* c,
       const float* next = from + count * depth;
       const uint32_t left = length - done - count;
       const uint32_t coming = dense ? (left < count ? left : count) * depth : 0;
-      evenTilesOf(WholePanel(), own, call, call->panels, panels, bias, next,
-                  coming / panels, 0, kLine, from, to, some, low, high);
+      evenTilesOf(own, call, all, {next, coming / panels, 0, kLine},
+                  {from, to, some}, bounds);
       if (!inRegisters) {
-        finishWindows(call, from, to, r + done / rowLength, done % rowLength, 0,
-                      panels * kNR, count);
+        const Pixel pixel = {to, r + done / rowLength, done % rowLength};
+        finishWindows(call, {from, pixel}, {0, int32_t(panels * kNR)}, count);
       }
       from += count * call->windowStride;
       to += count * call->outPixelStride;
@@ -94,7 +93,7 @@ IM2WIN_NOINLINE void gemm(const ConvCall* call, const float* a, float* c,
                              ? outChannels / kNR * kNR
                              : 0;
   const float* panels = call->panels + first * depth;
-  Cursor at = {a, c, 0, 0};
+  Cursor at = {a, {c, 0, 0}};
   constexpr uint32_t kFew = kWideTiles * kMR;
   uint32_t count = few && windows > kFew ? kFew : windows;
   Shares wide = sharesOf(count, kMR, depth);
@@ -108,9 +107,10 @@ IM2WIN_NOINLINE void gemm(const ConvCall* call, const float* a, float* c,
     const float* panel = panels;
     for (uint32_t n = first; n < outChannels; n += kNR) {
       const uint32_t width = outChannels - n < kNR ? outChannels - n : kNR;
+      const Channels channels = {int32_t(n), int32_t(width)};
       const float* following =
           n + kNR < outChannels ? panel + panelFloats : panels;
-      panelRowsOf(call, panel, n, width, at, wide, narrow, following);
+      walkPanel(call, {panel, channels}, at, wide, narrow, following);
       panel += panelFloats;
     }
     at = advance(call, at, count);

@@ -6,19 +6,16 @@
 // Adds the sums over all pixels of x times dy to MR rows of the filter's
 // gradient, `stride` floats apart, 4 * NV output channels of each.
 template <int MR, int NV>
-IM2WIN_NOINLINE void gradientTile(float* gradient, const float* x,
-                                  const float* dy, uint32_t rows,
-                                  uint32_t pixels, uint32_t xPixel,
-                                  uint32_t xRow, uint32_t dyPixel,
-                                  uint32_t dyRow, uint32_t stride) {
+IM2WIN_NOINLINE void gradientTile(float* gradient, PixelPairs p,
+                                  uint32_t stride) {
   f32x4 sum[MR][NV];
   IM2WIN_UNROLL for (int i = 0; i < MR; ++i) {
     IM2WIN_UNROLL for (int v = 0; v < NV; ++v) sum[i][v] = splat(0.0f);
   }
-  for (; rows != 0; --rows) {
-    const float* value = x;
-    const float* b = dy;
-    for (uint32_t pixel = pixels; pixel != 0; --pixel) {
+  for (; p.rows != 0; --p.rows) {
+    const float* value = p.x;
+    const float* b = p.dy;
+    for (uint32_t pixel = p.pixels; pixel != 0; --pixel) {
       f32x4 row[NV];
       IM2WIN_UNROLL for (int v = 0; v < NV; ++v) row[v] = load(b + 4 * v);
       IM2WIN_UNROLL for (int i = 0; i < MR; ++i) {
@@ -28,11 +25,11 @@ IM2WIN_NOINLINE void gradientTile(float* gradient, const float* x,
           pin(sum[i][v]);
         }
       }
-      value += xPixel;
-      b += dyPixel;
+      value += p.xPixel;
+      b += p.dyPixel;
     }
-    x += xRow;
-    dy += dyRow;
+    p.x += p.xRow;
+    p.dy += p.dyRow;
   }
   IM2WIN_UNROLL for (int i = 0; i < MR; ++i) {
     IM2WIN_UNROLL for (int v = 0; v < NV; ++v) {
@@ -44,21 +41,18 @@ IM2WIN_NOINLINE void gradientTile(float* gradient, const float* x,
 
 // The same for `channels` input channels and the `width` (1 to 3) output
 // channels that fill no vector.
-IM2WIN_NOINLINE void gradientRest(float* gradient, const float* x,
-                                  const float* dy, uint32_t rows,
-                                  uint32_t pixels, uint32_t xPixel,
-                                  uint32_t xRow, uint32_t dyPixel,
-                                  uint32_t dyRow, uint32_t stride,
-                                  uint32_t channels, uint32_t width) {
+IM2WIN_NOINLINE void gradientRest(float* gradient, PixelPairs p,
+                                  uint32_t stride, uint32_t channels,
+                                  uint32_t width) {
   for (uint32_t i = 0; i < channels; ++i) {
     f32x4 sum = splat(0.0f);
-    for (uint32_t r = 0; r < rows; ++r) {
-      const float* value = x + r * xRow + i;
-      const float* b = dy + r * dyRow;
-      for (uint32_t pixel = pixels; pixel != 0; --pixel) {
+    for (uint32_t r = 0; r < p.rows; ++r) {
+      const float* value = p.x + r * p.xRow + i;
+      const float* b = p.dy + r * p.dyRow;
+      for (uint32_t pixel = p.pixels; pixel != 0; --pixel) {
         sum = mulAdd(loadSplat(value), loadLanes(b, width), sum);
-        value += xPixel;
-        b += dyPixel;
+        value += p.xPixel;
+        b += p.dyPixel;
       }
     }
     float* to = gradient + i * stride;
@@ -67,17 +61,11 @@ IM2WIN_NOINLINE void gradientRest(float* gradient, const float* x,
 }
 
 template <int NV>
-IM2WIN_INLINE void gradientTileOf(uint32_t mr, float* gradient, const float* x,
-                                  const float* dy, uint32_t rows,
-                                  uint32_t pixels, uint32_t xPixel,
-                                  uint32_t xRow, uint32_t dyPixel,
-                                  uint32_t dyRow, uint32_t stride) {
-#define IM2WIN_TILE(MR)                                                        \
-  if constexpr (MR <= kGradientMR) {                                           \
-    if (mr == MR) {                                                            \
-      return gradientTile<MR, NV>(gradient, x, dy, rows, pixels, xPixel, xRow, \
-                                  dyPixel, dyRow, stride);                     \
-    }                                                                          \
+IM2WIN_INLINE void gradientTileOf(uint32_t mr, float* gradient, PixelPairs p,
+                                  uint32_t stride) {
+#define IM2WIN_TILE(MR)                                             \
+  if constexpr (MR <= kGradientMR) {                                \
+    if (mr == MR) return gradientTile<MR, NV>(gradient, p, stride); \
   }
   IM2WIN_TILE(1)
   IM2WIN_TILE(2)
@@ -101,9 +89,9 @@ IM2WIN_INLINE void filterRow(const ConvJob* job, const ImageRows& rows,
   const uint32_t xPixel = job->strideWidth * inChannels;
   const uint32_t xRow = job->strideHeight * job->inWidth * inChannels;
   const uint32_t dyRow = outWidth * outChannels;
-  const Inside down = insideOf(kh * rows.in.dilation - rows.in.padTop,
-                               job->strideHeight, rows.in.count, rows.outRows);
-  const Inside seen =
+  const Range down = insideOf(kh * rows.in.dilation - rows.in.padTop,
+                              job->strideHeight, rows.in.count, rows.outRows);
+  const Range seen =
       tapsSeen(job->padLeft, job->strideWidth, job->dilationWidth,
                job->filterWidth, job->inWidth, outWidth);
   for (int32_t block = 0; block < rows.outRows; block += blockRows) {
@@ -112,7 +100,7 @@ IM2WIN_INLINE void filterRow(const ConvJob* job, const ImageRows& rows,
     if (bottom <= top) continue;
     for (int32_t kw = seen.first; kw < seen.last; ++kw) {
       const int32_t w = kw * job->dilationWidth - job->padLeft;
-      const Inside across =
+      const Range across =
           insideOf(w, job->strideWidth, job->inWidth, outWidth);
       const int32_t left = across.first;
       const int32_t pixels = across.last - left;
@@ -129,21 +117,20 @@ IM2WIN_INLINE void filterRow(const ConvJob* job, const ImageRows& rows,
         const uint32_t channels =
             last - ci < kGradientMR ? last - ci : kGradientMR;
         float* to = tap + ci * outChannels;
+        const auto from = [&](uint32_t n) __attribute__((always_inline)) {
+          return PixelPairs{xAt + ci,         dyAt + n, uint32_t(bottom - top),
+                            uint32_t(pixels), xPixel,   xRow,
+                            outChannels,      dyRow};
+        };
         uint32_t n = 0;
         for (; n + 4 * kGradientNV <= outChannels; n += 4 * kGradientNV) {
-          gradientTileOf<kGradientNV>(channels, to + n, xAt + ci, dyAt + n,
-                                      bottom - top, pixels, xPixel, xRow,
-                                      outChannels, dyRow, outChannels);
+          gradientTileOf<kGradientNV>(channels, to + n, from(n), outChannels);
         }
         for (; n + 4 <= outChannels; n += 4) {
-          gradientTileOf<1>(channels, to + n, xAt + ci, dyAt + n, bottom - top,
-                            pixels, xPixel, xRow, outChannels, dyRow,
-                            outChannels);
+          gradientTileOf<1>(channels, to + n, from(n), outChannels);
         }
         if (n < outChannels) {
-          gradientRest(to + n, xAt + ci, dyAt + n, bottom - top, pixels, xPixel,
-                       xRow, outChannels, dyRow, outChannels, channels,
-                       outChannels - n);
+          gradientRest(to + n, from(n), outChannels, channels, outChannels - n);
         }
         ci += channels;
       }

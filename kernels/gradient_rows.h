@@ -12,6 +12,16 @@ struct ImageRows {
   int32_t outRows;
 };
 
+// Pixels of an image and those of dy that a tap multiplies them by: `pixels` of
+// each of `rows` rows. Strides are in floats.
+struct PixelPairs {
+  const float* x;
+  const float* dy;
+  uint32_t rows, pixels;
+  uint32_t xPixel, xRow;
+  uint32_t dyPixel, dyRow;
+};
+
 // Image after image; of planes block after block, gathered to `at`.
 template <typename Run>
 IM2WIN_INLINE void forEachRows(const ConvJob* job, float* at, Run run) {
@@ -46,15 +56,9 @@ IM2WIN_INLINE void forEachRows(const ConvJob* job, float* at, Run run) {
   }
 }
 
-// Output positions [first, last) whose input position, position * stride +
-// offset, is inside.
-struct Inside {
-  int32_t first;
-  int32_t last;
-};
-
-IM2WIN_INLINE Inside insideOf(int32_t offset, int32_t stride, int32_t input,
-                              int32_t output) {
+// Output positions whose input position, position * stride + offset, is inside.
+IM2WIN_INLINE Range insideOf(int32_t offset, int32_t stride, int32_t input,
+                             int32_t output) {
   const int32_t first = offset >= 0 ? 0 : (stride - 1 - offset) / stride;
   const int32_t last =
       input > offset ? (input - offset + stride - 1) / stride : 0;
@@ -62,8 +66,8 @@ IM2WIN_INLINE Inside insideOf(int32_t offset, int32_t stride, int32_t input,
 }
 
 // Taps [first, last) of a filter's side that some output sees inside the input.
-IM2WIN_INLINE Inside tapsSeen(int32_t pad, int32_t stride, int32_t dilation,
-                              int32_t taps, int32_t input, int32_t output) {
+IM2WIN_INLINE Range tapsSeen(int32_t pad, int32_t stride, int32_t dilation,
+                             int32_t taps, int32_t input, int32_t output) {
   const int32_t from = pad - (output - 1) * stride;
   return {from <= 0 ? 0 : (from + dilation - 1) / dilation,
           least(taps, pad + input > 0 ? (pad + input - 1) / dilation + 1 : 0)};

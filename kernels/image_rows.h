@@ -17,6 +17,12 @@ IM2WIN_INLINE InputRows allRows(const ConvJob* job) {
   return {job->inHeight, job->padTop, job->dilationHeight};
 }
 
+// Columns, taps, positions or channels [first, last).
+struct Range {
+  int32_t first;
+  int32_t last;
+};
+
 // The taps [first, last) of a filter's side that lie inside the input, for an
 // output whose first tap is at `at`.
 IM2WIN_INLINE int32_t firstInside(int32_t at, int32_t dilation) {

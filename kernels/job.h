@@ -53,12 +53,6 @@ IM2WIN_INLINE uint32_t blocksOf(const ConvJob* job) {
   return job->strips / job->stripsPerBlock * job->rowBlocks * job->images;
 }
 
-// The channels of a panel task: [first, first + count).
-struct Channels {
-  int32_t first;
-  int32_t count;
-};
-
 // What the call descriptor says of the epilogue, for a block whose first output
 // pixel is `pixel` of `row`, and pixels of which are `pixelStep` apart.
 IM2WIN_INLINE void writeEpilogue(ConvCall* call, const ConvJob* job,

@@ -2,17 +2,25 @@
 // outChannels], to panels of NR output channels in the strip's order.
 #include "winograd_pack.h"
 
-// One panel: [outer][inner][inChannels][NR], zeros behind `width`. Taps are
-// `outerStep` and `innerStep` floats apart in the filter.
-IM2WIN_NOINLINE void packPanel(float* panel, const float* filter,
-                               uint32_t outer, uint32_t outerStep,
-                               uint32_t inner, uint32_t innerStep,
-                               uint32_t inChannels, uint32_t outChannels,
-                               uint32_t width) {
-  for (uint32_t o = 0; o < outer; ++o) {
-    for (uint32_t i = 0; i < inner; ++i) {
-      const float* from = filter + o * outerStep + i * innerStep;
-      for (uint32_t ci = 0; ci < inChannels; ++ci) {
+// The channels of a tap of tfjs's filter, [inChannels, outChannels].
+struct Tap {
+  uint32_t inChannels;
+  uint32_t outChannels;
+};
+
+// `count` taps of one side of the filter, `step` floats apart.
+struct Taps {
+  uint32_t count;
+  uint32_t step;
+};
+
+// One panel: [outer][inner][inChannels][NR], zeros behind `width`.
+IM2WIN_NOINLINE void packPanel(float* panel, const float* filter, Taps outer,
+                               Taps inner, Tap tap, uint32_t width) {
+  for (uint32_t o = 0; o < outer.count; ++o) {
+    for (uint32_t i = 0; i < inner.count; ++i) {
+      const float* from = filter + o * outer.step + i * inner.step;
+      for (uint32_t ci = 0; ci < tap.inChannels; ++ci) {
         if (width == kNR) {
           IM2WIN_UNROLL for (uint32_t v = 0; v < kNR; v += 4) {
             store(panel + v, load(from + v));
@@ -23,7 +31,7 @@ IM2WIN_NOINLINE void packPanel(float* panel, const float* filter,
           }
         }
         panel += kNR;
-        from += outChannels;
+        from += tap.outChannels;
       }
     }
   }
@@ -31,23 +39,21 @@ IM2WIN_NOINLINE void packPanel(float* panel, const float* filter,
 
 // Writes panels [first, last) of filterWidth * filterHeight * inChannels * NR
 // floats each.
-IM2WIN_INLINE void packIm2win(const ConvJob* job, float* panels,
-                              const float* filter, uint32_t first,
-                              uint32_t last) {
+IM2WIN_NOINLINE void packIm2win(const ConvJob* job, float* panels,
+                                const float* filter, uint32_t first,
+                                uint32_t last) {
   // In strips a window's columns follow one another, else its rows.
   const bool byStrips = job->source == kFromStrips;
-  const uint32_t height = job->filterHeight;
-  const uint32_t width = job->filterWidth;
   const uint32_t outChannels = job->outChannels;
+  const Tap tap = {uint32_t(job->inChannels), outChannels};
   const uint32_t tapStep = job->inChannels * outChannels;
-  const uint32_t rowStep = rowTapsOf(job) * tapStep;
+  const Taps column = {uint32_t(job->filterWidth), tapStep};
+  const Taps row = {uint32_t(job->filterHeight), rowTapsOf(job) * tapStep};
   for (uint32_t panel = first; panel < last; ++panel) {
     const uint32_t n = panel * kNR;
     const uint32_t channels = outChannels - n < kNR ? outChannels - n : kNR;
-    packPanel(panels + n * job->depth, filter + n, byStrips ? width : height,
-              byStrips ? tapStep : rowStep, byStrips ? height : width,
-              byStrips ? rowStep : tapStep, job->inChannels, outChannels,
-              channels);
+    packPanel(panels + n * job->depth, filter + n, byStrips ? column : row,
+              byStrips ? row : column, tap, channels);
   }
 }
 
@@ -61,21 +67,27 @@ IM2WIN_INLINE void packPanels(const ConvJob* job, float* panels,
   }
 }
 
-// rows x columns taps of a tfjs filter, [filterHeight, filterWidth, inChannels,
+// `count` taps of one side of a filter, every step-th from a first one on.
+struct Phase {
+  uint32_t first;
+  uint32_t step;
+  uint32_t count;
+};
+
+// The taps of a phase of a tfjs filter, [filterHeight, filterWidth, inChannels,
 // outChannels], as a filter of their own, [rows, columns, outChannels,
-// channels]: its last tap is (firstRow, firstColumn), the one before it a step
-// further. Its `channels` are those of one tap, or of several side by side.
+// channels]: its last tap is the phase's first. Its `channels` are those of one
+// tap, or of several side by side.
 IM2WIN_NOINLINE void flip(float* to, const float* filter, uint32_t filterWidth,
-                          uint32_t inChannels, uint32_t outChannels,
-                          uint32_t firstRow, uint32_t rowStep, uint32_t rows,
-                          uint32_t firstColumn, uint32_t columnStep,
-                          uint32_t columns, uint32_t channels) {
-  const uint32_t tapFloats = inChannels * outChannels;
-  for (uint32_t row = rows; row-- != 0;) {
-    for (uint32_t column = columns; column-- != 0;) {
-      const float* tap = filter + ((firstRow + row * rowStep) * filterWidth +
-                                   firstColumn + column * columnStep) *
-                                      tapFloats;
+                          Tap size, Phase rows, Phase columns,
+                          uint32_t channels) {
+  const uint32_t outChannels = size.outChannels;
+  const uint32_t tapFloats = size.inChannels * outChannels;
+  for (uint32_t row = rows.count; row-- != 0;) {
+    for (uint32_t column = columns.count; column-- != 0;) {
+      const uint32_t from = (rows.first + row * rows.step) * filterWidth +
+                            columns.first + column * columns.step;
+      const float* tap = filter + from * tapFloats;
       for (uint32_t ci = 0; ci < channels; ci += 4) {
         const uint32_t lanes = channels - ci;
         uint32_t co = 0;
@@ -113,10 +125,13 @@ void im2win_pack(const ConvJob* job, uint32_t first, uint32_t last, float* at) {
   }
   const uint32_t panels = (job->outChannels + kNR - 1) / kNR;
   for (uint32_t repeat = first; repeat < last; ++repeat) {
-    flip(at, job->filter, job->tapWidth, job->tapChannels, job->inChannels,
-         job->firstTapRow + repeat, job->tapRowStep, job->filterHeight,
-         job->firstTapColumn, job->tapColumnStep, job->filterWidth,
-         job->outChannels);
+    const Tap tap = {uint32_t(job->tapChannels), uint32_t(job->inChannels)};
+    const Phase rows = {job->firstTapRow + repeat, uint32_t(job->tapRowStep),
+                        uint32_t(job->filterHeight)};
+    const Phase columns = {uint32_t(job->firstTapColumn),
+                           uint32_t(job->tapColumnStep),
+                           uint32_t(job->filterWidth)};
+    flip(at, job->filter, job->tapWidth, tap, rows, columns, job->outChannels);
     packPanels(job, job->panels + repeat * job->repeatPanelFloats, at, 0,
                panels);
   }

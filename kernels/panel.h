@@ -9,5 +9,5 @@
 constexpr uint32_t kNV = kNR / 4;
 
 static_assert(kNR % 4 == 0 && kNV >= 2 && kNV <= 4,
-              "tiles are made for panels of two to four vectors: rows.h");
+              "tiles are made for panels of two to four vectors: walk.h");
 static_assert(kMR <= 8 && kNarrowMR <= 8, "and for up to eight windows");

@@ -15,17 +15,33 @@ IM2WIN_INLINE f32x4 pixelOf(const float* x, uint32_t planeFloats,
   return v;
 }
 
-// Writes `lanes` channels of one row to a strip: the input columns firstColumn,
-// firstColumn + columnStep, ... to places that are `stride` floats apart. `x`
-// is the row in the first of the planes, or null for a row of padding.
-IM2WIN_NOINLINE void stripRow(float* strip, uint32_t stride, const float* x,
-                              uint32_t planeFloats, uint32_t lanes,
-                              int32_t inWidth, int32_t firstColumn,
-                              int32_t columnStep, int32_t columns) {
-  int32_t w = firstColumn;
-  for (int32_t t = 0; t < columns;) {
-    if (x && columnStep == 1 && lanes == 4 && w >= 0 && w + 4 <= inWidth &&
-        t + 4 <= columns) {
+// A row of `lanes` (1 to 4) planes. `x` is the row in the first of them, or
+// null for a row of padding.
+struct PlaneRow {
+  const float* x;
+  uint32_t planeFloats;
+  uint32_t lanes;
+  int32_t inWidth;
+};
+
+// The input columns first, first + step, ...
+struct Columns {
+  int32_t first;
+  int32_t step;
+  int32_t count;
+};
+
+// Writes columns of a row to a strip, `stride` floats apart.
+IM2WIN_NOINLINE void stripRow(float* strip, uint32_t stride, PlaneRow row,
+                              Columns columns) {
+  const float* x = row.x;
+  const uint32_t planeFloats = row.planeFloats;
+  const uint32_t lanes = row.lanes;
+  const int32_t inWidth = row.inWidth;
+  int32_t w = columns.first;
+  for (int32_t t = 0; t < columns.count;) {
+    if (x && columns.step == 1 && lanes == 4 && w >= 0 && w + 4 <= inWidth &&
+        t + 4 <= columns.count) {
       f32x4 v[4];
       IM2WIN_UNROLL for (int i = 0; i < 4; ++i) {
         v[i] = load(x + i * planeFloats + w);
@@ -44,7 +60,7 @@ IM2WIN_NOINLINE void stripRow(float* strip, uint32_t stride, const float* x,
                lanes);
     strip += stride;
     ++t;
-    w += columnStep;
+    w += columns.step;
   }
 }
 
@@ -55,16 +71,17 @@ IM2WIN_INLINE void gatherStripsOfPlanes(float* to, const float* x, Gather g) {
   for (; g.strips > 0; --g.strips) {
     float* strip = to;
     for (int32_t group = 0; group < g.groups; ++group) {
+      const Columns columns = {g.firstColumn + group * g.groupStep,
+                               g.columnStep, g.columns};
       for (int32_t kh = 0; kh < g.filterHeight; ++kh) {
         const int32_t h = g.firstRow + kh * g.rowStep;
         const bool inside = h >= 0 && h < g.inHeight;
         for (int32_t ci = 0; ci < g.inChannels; ci += 4) {
           const uint32_t lanes = g.inChannels - ci < 4 ? g.inChannels - ci : 4;
+          const float* row =
+              inside ? x + ci * planeFloats + h * g.inWidth : nullptr;
           stripRow(strip + kh * g.inChannels + ci, stride,
-                   inside ? x + ci * planeFloats + h * g.inWidth : nullptr,
-                   planeFloats, lanes, g.inWidth,
-                   g.firstColumn + group * g.groupStep, g.columnStep,
-                   g.columns);
+                   {row, planeFloats, lanes, g.inWidth}, columns);
         }
       }
       strip += g.columns * stride;

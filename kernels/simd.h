@@ -72,6 +72,13 @@ IM2WIN_INLINE void touch(const float* p) {
   asm volatile("" ::"r"(v));
 }
 
+// What comes next, and is touched meanwhile: places from `at` on, `step` floats
+// apart.
+struct Ahead {
+  const float* at;
+  uint32_t step;
+};
+
 // The first `lanes` (1 to 4) floats at p, zeros behind them; reads no further.
 IM2WIN_INLINE f32x4 loadLanes(const float* p, uint32_t lanes) {
   if (lanes >= 4) return load(p);

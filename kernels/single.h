@@ -2,13 +2,13 @@
 // tile of one window has two sums, and costs more to begin and end than to sum.
 #pragma once
 
-#include "rows.h"
+#include "walk.h"
 
 // PANELS whole panels, one behind the other, times the window at a.
 template <int PANELS>
 IM2WIN_NOINLINE void singleTile(const ConvCall* call, const float* panel,
                                 const float* bias, const float* a, float* c,
-                                f32x4 low, f32x4 high) {
+                                Bounds bounds) {
   const uint32_t panelFloats = depthOf(call) * kNR;
   f32x4 sum[PANELS][kNV];
   IM2WIN_UNROLL for (int p = 0; p < PANELS; ++p) {
@@ -34,7 +34,7 @@ IM2WIN_NOINLINE void singleTile(const ConvCall* call, const float* panel,
   }
   IM2WIN_UNROLL for (int p = 0; p < PANELS; ++p) {
     IM2WIN_UNROLL for (uint32_t v = 0; v < kNV; ++v) {
-      store(c + p * kNR + 4 * v, clamp(sum[p][v], low, high));
+      store(c + p * kNR + 4 * v, clamp(sum[p][v], bounds.low, bounds.high));
     }
   }
 }
@@ -43,7 +43,7 @@ IM2WIN_NOINLINE void singleTile(const ConvCall* call, const float* panel,
 constexpr uint32_t kSinglePanels = 8 / kNV;
 
 // All whole panels times a window. A larger filter than kSingleFilterBytes
-// comes from memory, and panelRows touches the next panel beside each. Returns
+// comes from memory, and the walk touches the next panel beside each. Returns
 // the channels that are done: none where the filter is large, or the epilogue
 // not a clamp.
 IM2WIN_INLINE uint32_t singleWindow(const ConvCall* call, const float* a,
@@ -56,23 +56,23 @@ IM2WIN_INLINE uint32_t singleWindow(const ConvCall* call, const float* a,
   }
   const float* panel = call->panels;
   const float* bias = firstBias(call, 0);
-  const f32x4 low = lowOf(call, final);
-  const f32x4 high = highOf(call, final);
+  const Bounds bounds = boundsOf(call, final);
   uint32_t panels = call->outChannels / kNR;
   const uint32_t done = panels * kNR;
   float* to = c;
   for (; panels >= kSinglePanels; panels -= kSinglePanels) {
-    singleTile<kSinglePanels>(call, panel, bias, a, to, low, high);
+    singleTile<kSinglePanels>(call, panel, bias, a, to, bounds);
     panel += kSinglePanels * panelFloats;
     bias = bias ? bias + kSinglePanels * kNR : nullptr;
     to += kSinglePanels * kNR;
   }
   for (; panels != 0; --panels) {
-    singleTile<1>(call, panel, bias, a, to, low, high);
+    singleTile<1>(call, panel, bias, a, to, bounds);
     panel += panelFloats;
     bias = bias ? bias + kNR : nullptr;
     to += kNR;
   }
-  if (!finishesInRegisters(call)) finishPixels(call, c, 0, 0, 0, done, 1);
+  if (!finishesInRegisters(call))
+    finishPixels(call, {c, 0, 0}, {0, int32_t(done)}, 1);
   return done;
 }

@@ -24,46 +24,61 @@ IM2WIN_INLINE float* zero(float* to, uint32_t count) {
   return to;
 }
 
-// Writes one strip: see Gather.
-IM2WIN_NOINLINE void writeStrip(float* strip, const float* x, int32_t inHeight,
-                                int32_t inWidth, int32_t inChannels,
-                                int32_t filterHeight, int32_t firstRow,
-                                int32_t rowStep, int32_t firstColumn,
-                                int32_t columnStep, int32_t columns,
-                                int32_t groupStep, int32_t groups) {
+// Which columns and rows of an image, [inHeight, inWidth, inChannels], are
+// gathered. There is one strip for each of `strips` output rows. A strip is
+// [groups][columns][filterHeight][inChannels]. Column t of group g is input
+// column firstColumn + g * groupStep + t * columnStep. Row kh of the first
+// strip is input row firstRow + kh * rowStep, and that of each following strip
+// is `stripStep` rows further down. Rows and columns may lie outside the image:
+// they are zeros.
+struct Gather {
+  int32_t inHeight, inWidth, inChannels;
+  int32_t filterHeight;
+  int32_t firstRow, rowStep;
+  int32_t firstColumn, columnStep, columns;
+  int32_t groupStep, groups;
+  int32_t strips, stripStride, stripStep;
+};
+
+// Writes the first of the strips.
+IM2WIN_NOINLINE void writeStrip(float* strip, const float* x, Gather g) {
+  const int32_t inChannels = g.inChannels;
+  const int32_t filterHeight = g.filterHeight;
+  const int32_t columns = g.columns;
   // The filter rows [top, bottom) that lie inside the image.
   int32_t top = 0;
-  while (top < filterHeight && firstRow + top * rowStep < 0) ++top;
+  while (top < filterHeight && g.firstRow + top * g.rowStep < 0) ++top;
   int32_t bottom = filterHeight;
-  while (bottom > top && firstRow + (bottom - 1) * rowStep >= inHeight) {
+  while (bottom > top && g.firstRow + (bottom - 1) * g.rowStep >= g.inHeight) {
     --bottom;
   }
-  const float* row = x + (firstRow + top * rowStep) * inWidth * inChannels;
-  const int32_t rowStride = rowStep * inWidth * inChannels;
+  const float* row =
+      x + (g.firstRow + top * g.rowStep) * g.inWidth * inChannels;
+  const int32_t rowStride = g.rowStep * g.inWidth * inChannels;
 
-  if (filterHeight == 1 && columnStep == 1 && groups == 1) {
+  if (filterHeight == 1 && g.columnStep == 1 && g.groups == 1) {
     // The columns of a single row lie side by side in the image, too.
-    int32_t left = firstColumn < 0 ? -firstColumn : 0;
+    int32_t left = g.firstColumn < 0 ? -g.firstColumn : 0;
     if (left > columns || bottom == 0 || top == 1) left = columns;
-    int32_t inside = inWidth - (firstColumn + left);
+    int32_t inside = g.inWidth - (g.firstColumn + left);
     if (inside < 0 || left == columns) inside = 0;
     if (inside > columns - left) inside = columns - left;
     strip = zero(strip, left * inChannels);
-    strip = copy(strip, row + (firstColumn + left) * inChannels,
+    strip = copy(strip, row + (g.firstColumn + left) * inChannels,
                  inside * inChannels);
     zero(strip, (columns - left - inside) * inChannels);
     return;
   }
-  for (int32_t g = 0; g < groups; ++g) {
-    int32_t w = firstColumn + g * groupStep;
-    for (int32_t t = 0; t < columns; ++t, w += columnStep) {
-      if (w < 0 || w >= inWidth) {
+  for (int32_t group = 0; group < g.groups; ++group) {
+    int32_t w = g.firstColumn + group * g.groupStep;
+    for (int32_t t = 0; t < columns; ++t, w += g.columnStep) {
+      if (w < 0 || w >= g.inWidth) {
         strip = zero(strip, filterHeight * inChannels);
         continue;
       }
       strip = zero(strip, top * inChannels);
       const float* from = row + w * inChannels;
-      if (inChannels < 4 && (inWidth - w) * inChannels >= 4) {
+      if (inChannels < 4 && (g.inWidth - w) * inChannels >= 4) {
         // A whole vector writes more than the channels. What is too much is
         // written over by what comes next.
         for (int32_t kh = top; kh < bottom; ++kh) {
@@ -82,29 +97,11 @@ IM2WIN_NOINLINE void writeStrip(float* strip, const float* x, int32_t inHeight,
   }
 }
 
-// Which columns and rows of an image, [inHeight, inWidth, inChannels], are
-// gathered. There is one strip for each of `strips` output rows. A strip is
-// [groups][columns][filterHeight][inChannels]. Column t of group g is input
-// column firstColumn + g * groupStep + t * columnStep. Row kh of the first
-// strip is input row firstRow + kh * rowStep, and that of each following strip
-// is `stripStep` rows further down. Rows and columns may lie outside the image:
-// they are zeros.
-struct Gather {
-  int32_t inHeight, inWidth, inChannels;
-  int32_t filterHeight;
-  int32_t firstRow, rowStep;
-  int32_t firstColumn, columnStep, columns;
-  int32_t groupStep, groups;
-  int32_t strips, stripStride, stripStep;
-};
-
 // Writes strips, `stripStride` floats apart. May write three floats behind the
 // end of each.
 IM2WIN_INLINE void gatherStrips(float* to, const float* x, Gather g) {
   for (; g.strips > 0; --g.strips) {
-    writeStrip(to, x, g.inHeight, g.inWidth, g.inChannels, g.filterHeight,
-               g.firstRow, g.rowStep, g.firstColumn, g.columnStep, g.columns,
-               g.groupStep, g.groups);
+    writeStrip(to, x, g);
     to += g.stripStride;
     g.firstRow += g.stripStep;
   }

@@ -8,75 +8,42 @@
 
 #include "epilogue.h"
 
-// Where a tile stands: a window, its output pixel, and their place in the
-// block.
-struct Cursor {
+// Windows that follow one another, `windowStride` floats apart, from `a` on; or
+// those of a list, where there is one.
+struct Windows {
   const float* a;
-  float* c;
-  uint32_t r;
-  uint32_t j;
+  const float* const* list;
 };
 
-IM2WIN_INLINE Cursor next(const ConvCall* call, Cursor at) {
-  if (++at.j < uint32_t(call->rowLength)) {
-    at.a += call->windowStride;
-    at.c += call->outPixelStride;
-    return at;
-  }
-  const int32_t back = call->rowLength - 1;
-  at.a += call->windowRowStride - back * call->windowStride;
-  at.c += call->outRowStride - back * call->outPixelStride;
-  at.j = 0;
-  ++at.r;
-  return at;
-}
+// Output pixels, `stride` floats apart.
+struct Pixels {
+  float* to;
+  int32_t stride;
+};
 
-IM2WIN_INLINE Cursor advance(const ConvCall* call, Cursor at,
-                             uint32_t windows) {
-  if (at.j + windows < uint32_t(call->rowLength)) {
-    at.a += windows * call->windowStride;
-    at.c += windows * call->outPixelStride;
-    at.j += windows;
-    return at;
-  }
-  for (; windows != 0; --windows) at = next(call, at);
-  return at;
-}
+// What the sums of NV vectors of channels begin with, and what becomes of them.
+template <int NV>
+struct Epilogue {
+  f32x4 first[NV];
+  Final final;
+  f32x4 slopeOrLow[NV];
+};
 
-// The vectors of a panel's row, by their numbers.
-template <int... V>
-struct Vectors {};
-template <typename Int, Int... V>
-using VectorsOf = Vectors<V...>;
-using WholePanel = __make_integer_seq<VectorsOf, int, kNV>;
-
-// Something for each vector V of a row. Functions take it one by one: an array
-// or a struct would go through memory wherever a call is not inlined.
-template <int V>
-using Each = f32x4;
-
-// Multiplies MR windows by the vectors V (0, 1, ... NV - 1) of a panel. The
-// windows follow a, `windowStride` floats apart, or are those of the list
-// `windows`. Sums begin with `first`, and are written to `to`: 4 * NV channels
-// for each window, `pixelStride` floats apart. The function reads depth * NR
-// floats of the panel. It does nothing else, because anything more would take
-// registers, and V8 would spill sums.
-template <int MR, int... V>
+// Multiplies MR windows by the first NV vectors of a panel's rows, and writes 4
+// * NV channels of each pixel. The function reads depth * NR floats of the
+// panel. It does nothing else, because anything more would take registers, and
+// V8 would spill sums.
+template <int MR, int NV>
 IM2WIN_NOINLINE void tile(const ConvCall* call, const float* panel,
-                          Each<V>... first, const float* a,
-                          const float* const* windows, float* to,
-                          int32_t pixelStride, Final final, Each<V>... low,
-                          const float* ahead, uint32_t aheadStep) {
-  constexpr int NV = sizeof...(V);
-  const f32x4 firsts[NV] = {first...};
-  const f32x4 lows[NV] = {low...};
+                          Windows windows, Pixels pixels, Epilogue<NV> epilogue,
+                          Ahead ahead) {
   const float* window[MR];
-  if (windows == nullptr) {
+  if (windows.list == nullptr) {
     IM2WIN_UNROLL for (int i = 0; i < MR; ++i) {
-      window[i] = a + i * call->windowStride;
+      window[i] = windows.a + i * call->windowStride;
     }
   } else {
-    IM2WIN_UNROLL for (int i = 0; i < MR; ++i) window[i] = windows[i];
+    IM2WIN_UNROLL for (int i = 0; i < MR; ++i) window[i] = windows.list[i];
   }
 
   // A tile of few windows keeps several sums for each output, and steps take
@@ -87,7 +54,7 @@ IM2WIN_NOINLINE void tile(const ConvCall* call, const float* panel,
   f32x4 sum[kTurns][MR][NV];
   IM2WIN_UNROLL for (int v = 0; v < NV; ++v) {
     IM2WIN_UNROLL for (int i = 0; i < MR; ++i) {
-      sum[0][i][v] = firsts[v];
+      sum[0][i][v] = epilogue.first[v];
       IM2WIN_UNROLL for (int t = 1; t < kTurns; ++t) {
         sum[t][i][v] = splat(0.0f);
       }
@@ -126,9 +93,9 @@ IM2WIN_NOINLINE void tile(const ConvCall* call, const float* panel,
       step(1);
       step(2);
       step(3);
-      touch(ahead);
-      ahead += aheadStep;
-      pin(ahead);
+      touch(ahead.at);
+      ahead.at += ahead.step;
+      pin(ahead.at);
       forward(4, 4);
     }
     if (length & 2) {
@@ -151,20 +118,21 @@ IM2WIN_NOINLINE void tile(const ConvCall* call, const float* panel,
     }
   }
 
+  float* to = pixels.to;
   const auto storeAll = [&](auto finish) __attribute__((always_inline)) {
     IM2WIN_UNROLL for (int i = 0; i < MR; ++i) {
       IM2WIN_UNROLL for (int v = 0; v < NV; ++v) {
-        store(to + 4 * v, finish(sum[0][i][v], lows[v]));
+        store(to + 4 * v, finish(sum[0][i][v], epilogue.slopeOrLow[v]));
       }
-      to += pixelStride;
+      to += pixels.stride;
     }
   };
   // Sums without bounds are not clamped: that would cost a tile of few steps
   // several per cent.
-  if (final == kAsTheyAre) {
+  if (epilogue.final == kAsTheyAre) {
     storeAll([](f32x4 y, f32x4) { return y; });
-  } else if (final == kClamped) {
-    const f32x4 high = finalHigh(call);
+  } else if (epilogue.final == kClamped) {
+    const f32x4 high = highOf(call);
     storeAll([&](f32x4 y, f32x4 low) { return clamp(y, low, high); });
   } else {
     storeAll([](f32x4 y, f32x4 slope) { return prelu(y, slope); });

@@ -5,24 +5,36 @@
 #include "panel.h"
 #include "winograd.h"
 
-// Transforms TAPS taps to POINTS points, for `rows` rows of a panel. The filter
-// has the first `own` taps, and the others are zeros. Taps are `tapStride`
-// floats apart, those of one row from those of the next `rowStep`, and points
-// `pointStride`. The transform may be written over the taps.
+// Where the points of a panel's row are written, `stride` floats apart.
+struct PanelPoints {
+  float* to;
+  uint32_t stride;
+};
+
+// Taps, `stride` floats apart, and those of one row from those of the next
+// `rowStep`. The filter has the first `count` taps, and the others are zeros.
+struct RowTaps {
+  const float* from;
+  uint32_t stride;
+  uint32_t count;
+  uint32_t rowStep;
+};
+
+// Transforms TAPS taps to POINTS points, for `rows` rows of a panel. The
+// transform may be written over the taps.
 template <int POINTS, int TAPS>
-IM2WIN_NOINLINE void packTaps(float* to, uint32_t pointStride,
-                              const float* taps, uint32_t tapStride,
-                              uint32_t own, uint32_t rowStep, uint32_t rows,
+IM2WIN_NOINLINE void packTaps(PanelPoints points, RowTaps taps, uint32_t rows,
                               uint32_t width) {
+  const uint32_t pointStride = points.stride;
   for (; rows != 0; --rows) {
     for (uint32_t v = 0; v < kNR; v += 4) {
       f32x4 tap[TAPS];
       IM2WIN_UNROLL for (uint32_t q = 0; q < TAPS; ++q) {
-        tap[q] = q < own && width > v
-                     ? loadLanes(taps + q * tapStride + v, width - v)
+        tap[q] = q < taps.count && width > v
+                     ? loadLanes(taps.from + q * taps.stride + v, width - v)
                      : splat(0.0f);
       }
-      float* at = to + v;
+      float* at = points.to + v;
       store(at, wasm_f32x4_mul(tap[0], splat(filterScale(POINTS, -1))));
       at += pointStride;
       IM2WIN_UNROLL for (int k = 0; k < POINTS / 2 - 1; ++k) {
@@ -46,19 +58,16 @@ IM2WIN_NOINLINE void packTaps(float* to, uint32_t pointStride,
       }
       store(at, tap[TAPS - 1]);
     }
-    taps += rowStep;
-    to += kNR;
+    taps.from += taps.rowStep;
+    points.to += kNR;
   }
 }
 
-IM2WIN_INLINE void packTapsOf(uint32_t points, uint32_t tapCount, float* to,
-                              uint32_t pointStride, const float* taps,
-                              uint32_t tapStride, uint32_t own,
-                              uint32_t rowStep, uint32_t rows, uint32_t width) {
-#define IM2WIN_TAPS(POINTS, TAPS)                                        \
-  if (points == POINTS && tapCount == TAPS)                              \
-    return packTaps<POINTS, TAPS>(to, pointStride, taps, tapStride, own, \
-                                  rowStep, rows, width);
+IM2WIN_INLINE void packTapsOf(uint32_t points, uint32_t taps, PanelPoints to,
+                              RowTaps from, uint32_t rows, uint32_t width) {
+#define IM2WIN_TAPS(POINTS, TAPS)       \
+  if (points == POINTS && taps == TAPS) \
+    return packTaps<POINTS, TAPS>(to, from, rows, width);
   IM2WIN_TAPS(4, 2)
   IM2WIN_TAPS(4, 3)
   IM2WIN_TAPS(6, 2)
@@ -89,9 +98,9 @@ IM2WIN_INLINE uint32_t rowTapsOf(const ConvJob* job) {
 // Writes panels [first, last) of a tfjs filter: [panel][rowPoints][points]
 // [rowPhases][strideWidth][inChannels][NR]. `rowPhases` is the stride along the
 // height, or the filter's height where `rowPoints` is 1.
-IM2WIN_INLINE void packWinograd(const ConvJob* job, float* panels,
-                                const float* filter, uint32_t first,
-                                uint32_t last) {
+IM2WIN_NOINLINE void packWinograd(const ConvJob* job, float* panels,
+                                  const float* filter, uint32_t first,
+                                  uint32_t last) {
   const uint32_t filterWidth = job->filterWidth;
   const uint32_t filterHeight = job->filterHeight;
   const uint32_t inChannels = job->inChannels;
@@ -118,22 +127,23 @@ IM2WIN_INLINE void packWinograd(const ConvJob* job, float* panels,
         const float* from =
             filter + n + rowPhase * rowFloats + phase * tapFloats;
         if (rowPoints == 1) {
-          packTapsOf(points, taps, to, pointStride, from,
-                     strideWidth * tapFloats, own, outChannels, inChannels,
-                     width);
+          packTapsOf(points, taps, {to, pointStride},
+                     {from, strideWidth * tapFloats, own, outChannels},
+                     inChannels, width);
         } else {
           // Along the height first: tap q of a row is written where point q
           // will be, and the second transform writes over it.
           for (uint32_t q = 0; q < own; ++q) {
-            packTapsOf(rowPoints, rowTaps, to + q * pointStride, rowPointStride,
-                       from + q * strideWidth * tapFloats,
-                       rowPhases * rowFloats, ownRows, outChannels, inChannels,
-                       width);
+            packTapsOf(rowPoints, rowTaps,
+                       {to + q * pointStride, rowPointStride},
+                       {from + q * strideWidth * tapFloats,
+                        rowPhases * rowFloats, ownRows, outChannels},
+                       inChannels, width);
           }
           for (uint32_t u = 0; u < rowPoints; ++u) {
             float* row = to + u * rowPointStride;
-            packTapsOf(points, taps, row, pointStride, row, pointStride, own,
-                       kNR, inChannels, kNR);
+            packTapsOf(points, taps, {row, pointStride},
+                       {row, pointStride, own, kNR}, inChannels, kNR);
           }
         }
         to += phaseFloats;

@@ -3,7 +3,7 @@
 // filter's transform is in winograd_pack.h.
 #pragma once
 
-#include "rows.h"
+#include "walk.h"
 #include "winograd.h"
 
 // A stride s along the width is a stride of 1 over an image whose columns are s
@@ -16,16 +16,39 @@
 // nested in the transform along the width. Where it is 1, nothing is
 // transformed along the height, and each filter row is a phase of its own.
 
-// Transforms one row of gathered columns. It has `tiles` tiles of POINTS
-// columns, which begin `outputs` columns apart. Transformed tiles are
-// `tileStride` floats apart, and the points of a tile `pointStride`.
+// F(outputs, taps) along the width with `points` points and, where `rowPoints`
+// is not 1, F(rowOutputs, row taps) along the height.
+struct Transforms {
+  uint32_t points, outputs;
+  uint32_t rowPoints, rowOutputs;
+};
+
+// Gathered rows of columns. Rows are padded to whole vectors.
+struct GatheredRows {
+  float* rows;
+  uint32_t rowStride;
+  uint32_t columnFloats;
+};
+
+// Where transformed tiles are written. The points of a tile are `pointStride`
+// floats apart.
+struct InputTiles {
+  float* to;
+  uint32_t count;
+  uint32_t stride;
+  uint32_t pointStride;
+};
+
+// Transforms one row of gathered columns. A tile has POINTS columns, and tiles
+// begin `outputs` columns apart.
 template <int POINTS>
-IM2WIN_INLINE void inputRow(float* to, const float* columns, uint32_t tiles,
-                            uint32_t outputs, uint32_t columnFloats,
-                            uint32_t tileStride, uint32_t pointStride) {
-  for (uint32_t t = 0; t < tiles; ++t) {
-    const float* from = columns + t * outputs * columnFloats;
-    float* at = to + t * tileStride;
+IM2WIN_INLINE void inputRow(InputTiles tiles, GatheredRows gathered,
+                            uint32_t outputs) {
+  const uint32_t columnFloats = gathered.columnFloats;
+  const uint32_t pointStride = tiles.pointStride;
+  for (uint32_t t = 0; t < tiles.count; ++t) {
+    const float* from = gathered.rows + t * outputs * columnFloats;
+    float* at = tiles.to + t * tiles.stride;
     uint32_t left = columnFloats;
     for (; left >= 4; left -= 4) {
       f32x4 d[POINTS], v[POINTS];
@@ -52,13 +75,10 @@ IM2WIN_INLINE void inputRow(float* to, const float* columns, uint32_t tiles,
   }
 }
 
-// Transforms POINTS rows along the height, in place. Rows are `rowStride`
-// floats apart, and `count` floats of each are transformed, rounded up to whole
-// vectors.
+// Transforms POINTS rows of `rowStride` floats along the height, in place.
 template <int POINTS>
-IM2WIN_INLINE void inputColumns(float* rows, uint32_t rowStride,
-                                uint32_t count) {
-  for (uint32_t i = 0; i < count; i += 4) {
+IM2WIN_INLINE void inputColumns(float* rows, uint32_t rowStride) {
+  for (uint32_t i = 0; i < rowStride; i += 4) {
     f32x4 d[POINTS], v[POINTS];
     IM2WIN_UNROLL for (int u = 0; u < POINTS; ++u) {
       d[u] = load(rows + u * rowStride + i);
@@ -94,26 +114,33 @@ struct Products {
 // The most outputs of a tile are those of F(7,2).
 #define IM2WIN_EACH(F) F(0) F(1) F(2) F(3) F(4) F(5) F(6)
 
+// The products of a tile, or of several one behind the other. Points are
+// `pointStride` floats apart, and panels `panelStride`.
+struct ProductTile {
+  const float* at;
+  uint32_t pointStride;
+  uint32_t panelStride;
+};
+
 // Transforms a whole tile back and finishes it: OUTPUTS pixels of `vectors`
 // times four channels, from channel n on.
 template <int POINTS, int OUTPUTS>
-IM2WIN_NOINLINE void outputTile(const ConvCall* call, const float* products,
-                                uint32_t pointStride, uint32_t panelStride,
+IM2WIN_NOINLINE void outputTile(const ConvCall* call, ProductTile products,
                                 float* to, uint32_t n, uint32_t vectors) {
   const Final final = finalOf(call);
-  const f32x4 high = finalHigh(call);
+  const f32x4 high = highOf(call);
   for (uint32_t v = 0; v < vectors; ++v) {
     const f32x4 first = firstSum(call, n + 4 * v, 4);
-    const f32x4 low = finalLow(call, final, n + 4 * v, 4);
-    const auto p = Products<POINTS>::read(products, pointStride);
-    products += (v + 1) % kNV ? 4 : panelStride - 4 * (kNV - 1);
+    const f32x4 own = slopeOrLowOf(call, final, n + 4 * v, 4);
+    const auto p = Products<POINTS>::read(products.at, products.pointStride);
+    products.at += (v + 1) % kNV ? 4 : products.panelStride - 4 * (kNV - 1);
     float* pixel = to + 4 * v;
 #define IM2WIN_OUTPUT(J)                                               \
   if constexpr (J < OUTPUTS) {                                         \
     f32x4 y = outputTransform<POINTS, J>(p.zero, p.even, p.odd);       \
     if constexpr (J + 1 == OUTPUTS) y = wasm_f32x4_add(y, p.infinity); \
     y = wasm_f32x4_add(y, first);                                      \
-    store(pixel, finished(y, final, low, high));                       \
+    store(pixel, finished(y, final, own, high));                       \
     pixel += call->outPixelStride;                                     \
   }
     IM2WIN_EACH(IM2WIN_OUTPUT)
@@ -123,14 +150,12 @@ IM2WIN_NOINLINE void outputTile(const ConvCall* call, const float* products,
 
 template <int POINTS>
 IM2WIN_INLINE void outputTileOf(uint32_t outputs, const ConvCall* call,
-                                const float* products, uint32_t pointStride,
-                                uint32_t panelStride, float* to, uint32_t n,
+                                ProductTile products, float* to, uint32_t n,
                                 uint32_t vectors) {
-#define IM2WIN_TILE(OUTPUTS)                                           \
-  if constexpr (OUTPUTS + 2 <= POINTS) {                               \
-    if (outputs == OUTPUTS)                                            \
-      return outputTile<POINTS, OUTPUTS>(call, products, pointStride,  \
-                                         panelStride, to, n, vectors); \
+#define IM2WIN_TILE(OUTPUTS)                                              \
+  if constexpr (OUTPUTS + 2 <= POINTS) {                                  \
+    if (outputs == OUTPUTS)                                               \
+      return outputTile<POINTS, OUTPUTS>(call, products, to, n, vectors); \
   }
   IM2WIN_TILE(2)
   IM2WIN_TILE(3)
@@ -138,29 +163,29 @@ IM2WIN_INLINE void outputTileOf(uint32_t outputs, const ConvCall* call,
   IM2WIN_TILE(5)
   IM2WIN_TILE(6)
 #undef IM2WIN_TILE
-  outputTile<POINTS, POINTS - 1>(call, products, pointStride, panelStride, to,
-                                 n, vectors);
+  outputTile<POINTS, POINTS - 1>(call, products, to, n, vectors);
 }
 
 // The same for a tile that is not whole: the first `count` of its `outputs`
-// pixels, and `lanes` channels from n on, of which at most four count.
+// pixels, and of the channels at most four.
 template <int POINTS>
-IM2WIN_NOINLINE void outputLanes(const ConvCall* call, const float* product,
-                                 uint32_t pointStride, float* to, uint32_t n,
-                                 uint32_t lanes, uint32_t outputs,
+IM2WIN_NOINLINE void outputLanes(const ConvCall* call, ProductTile products,
+                                 float* to, Channels channels, uint32_t outputs,
                                  uint32_t count) {
+  const uint32_t n = channels.first;
+  const uint32_t lanes = channels.count;
   const Final final = finalOf(call);
-  const f32x4 low = finalLow(call, final, n, lanes);
-  const f32x4 high = finalHigh(call);
+  const f32x4 own = slopeOrLowOf(call, final, n, lanes);
+  const f32x4 high = highOf(call);
   const f32x4 first = firstSum(call, n, lanes);
-  const auto p = Products<POINTS>::read(product, pointStride);
+  const auto p = Products<POINTS>::read(products.at, products.pointStride);
 #define IM2WIN_OUTPUT(J)                                         \
   if constexpr (J + 1 < POINTS) {                                \
     if (J >= count) return;                                      \
     f32x4 y = outputTransform<POINTS, J>(p.zero, p.even, p.odd); \
     if (J + 1 == outputs) y = wasm_f32x4_add(y, p.infinity);     \
     y = wasm_f32x4_add(y, first);                                \
-    storeLanes(to, finished(y, final, low, high), lanes);        \
+    storeLanes(to, finished(y, final, own, high), lanes);        \
     to += call->outPixelStride;                                  \
   }
   IM2WIN_EACH(IM2WIN_OUTPUT)
@@ -189,53 +214,66 @@ IM2WIN_NOINLINE void outputColumns(float* products, uint32_t count,
 }
 
 // Transforms the products of a group of panels back along the width, and
-// finishes them: the `width` channels from n on of `rows` output rows of
-// `outWidth` pixels. The `rowOutputs` rows of a nested tile lie `rowStride`
-// floats apart.
+// finishes `channels` of the output rows. The `rowOutputs` rows of a nested
+// tile lie `rowStride` floats apart.
 template <int POINTS>
-IM2WIN_NOINLINE void outputRows(const ConvCall* call, const float* products,
-                                uint32_t pointStride, uint32_t panelStride,
-                                float* c, uint32_t n, uint32_t width,
-                                uint32_t rows, uint32_t outputs,
-                                uint32_t outWidth, uint32_t rowOutputs,
-                                uint32_t rowStride) {
+IM2WIN_NOINLINE void outputRows(const ConvCall* call, Transforms transforms,
+                                ProductTile products, uint32_t rowStride,
+                                OutputRows rows, Channels channels) {
+  const uint32_t outputs = transforms.outputs;
+  const uint32_t rowOutputs = transforms.rowOutputs;
+  const uint32_t n = channels.first;
+  const uint32_t width = channels.count;
   const bool inRegisters = finishesInRegisters(call);
+  const uint32_t outWidth = call->rowLength;
   const uint32_t tiles = (outWidth + outputs - 1) / outputs;
-  for (uint32_t r = 0; r < rows; ++r) {
-    const float* product =
-        products + r / rowOutputs * tiles * kNR + r % rowOutputs * rowStride;
-    for (uint32_t j = 0; j < outWidth; j += outputs, product += kNR) {
-      float* to = c + r * call->outRowStride + j * call->outPixelStride + n;
-      const uint32_t count = outWidth - j < outputs ? outWidth - j : outputs;
+  for (uint32_t r = 0; r < rows.count; ++r) {
+    ProductTile tile = products;
+    tile.at += r / rowOutputs * tiles * kNR + r % rowOutputs * rowStride;
+    for (uint32_t j = 0; j < outWidth; j += outputs, tile.at += kNR) {
+      float* to =
+          rows.c + r * call->outRowStride + j * call->outPixelStride + n;
+      const uint32_t left = outWidth - j;
+      const uint32_t count = left < outputs ? left : outputs;
       const uint32_t vectors = count < outputs ? 0 : width / 4;
       if (vectors != 0) {
-        outputTileOf<POINTS>(outputs, call, product, pointStride, panelStride,
-                             to, n, vectors);
+        outputTileOf<POINTS>(outputs, call, tile, to, n, vectors);
       }
       for (uint32_t v = 4 * vectors; v < width; v += 4) {
-        outputLanes<POINTS>(call, product + v / kNR * panelStride + v % kNR,
-                            pointStride, to + v, n + v, width - v, outputs,
+        ProductTile own = tile;
+        own.at += v / kNR * tile.panelStride + v % kNR;
+        outputLanes<POINTS>(call, own, to + v,
+                            {int32_t(n + v), int32_t(width - v)}, outputs,
                             count);
       }
-      if (!inRegisters) finishPixels(call, to, r, j, n, width, count);
+      if (!inRegisters) finishPixels(call, {to, r, j}, channels, count);
     }
   }
 }
 
-// Multiplies `rows` output rows of `outWidth` pixels, and transforms them back
-// to c. `call` says how c is spaced, and has the epilogue. `gemm` describes the
-// product of one point, whose windows are the transformed columns at `a`. The
-// caller gives room for `products`: [group][rowPoints][points][window][NR]. The
-// products of `group` panels are made before they are transformed back. So the
-// windows are read once for all of them, and whole cache lines are written.
+// Panels whose products are made before they are transformed back, and room for
+// these: [panels][rowPoints][points][window][NR]. So the windows are read once
+// for all of them, and whole cache lines are written.
+struct Group {
+  float* products;
+  uint32_t panels;
+};
+
+// Multiplies output rows, and transforms them back. `call` says how they are
+// spaced, and has the epilogue. `gemm` describes the product of one point,
+// whose windows are the transformed columns at `a`.
 IM2WIN_NOINLINE void winogradProducts(const ConvCall* call,
-                                      const ConvCall* gemm, const float* a,
-                                      float* c, uint32_t rows, uint32_t outputs,
-                                      uint32_t outWidth, float* products,
-                                      uint32_t points, uint32_t group,
-                                      uint32_t rowPoints, uint32_t rowOutputs) {
+                                      const ConvCall* gemm,
+                                      Transforms transforms, const float* a,
+                                      OutputRows rows, Group group) {
+  const uint32_t outputs = transforms.outputs;
+  const uint32_t rowOutputs = transforms.rowOutputs;
+  const uint32_t points = transforms.points;
+  const uint32_t rowPoints = transforms.rowPoints;
+  float* products = group.products;
+  const uint32_t outWidth = call->rowLength;
   const uint32_t tiles = (outWidth + outputs - 1) / outputs;
-  const uint32_t windows = (rows + rowOutputs - 1) / rowOutputs * tiles;
+  const uint32_t windows = (rows.count + rowOutputs - 1) / rowOutputs * tiles;
   const uint32_t aPointStride = gemm->rowLength * gemm->windowStride;
   const uint32_t outChannels = call->outChannels;
   const uint32_t pointFloats = depthOf(gemm) * kNR;
@@ -246,9 +284,10 @@ IM2WIN_NOINLINE void winogradProducts(const ConvCall* call,
   const Shares wide = sharesOf(windows, kMR, depthOf(gemm));
   const Shares narrow = sharesOf(windows, kNarrowMR, depthOf(gemm));
   const float* panels = gemm->panels;
-  for (uint32_t n = 0; n < outChannels; n += group * kNR) {
+  for (uint32_t n = 0; n < outChannels; n += group.panels * kNR) {
+    const uint32_t left = outChannels - n;
     const uint32_t width =
-        outChannels - n < group * kNR ? outChannels - n : group * kNR;
+        left < group.panels * kNR ? left : group.panels * kNR;
     for (uint32_t point = 0; point < allPoints; ++point) {
       const float* from = a + point * aPointStride;
       const float* panel = panels + point * pointFloats;
@@ -257,22 +296,23 @@ IM2WIN_NOINLINE void winogradProducts(const ConvCall* call,
         // What is multiplied next, to be touched: the next panel of the group,
         // or the next point of its first panel, or the next group.
         const float* following =
-            m + kNR < width           ? panel + allPoints * pointFloats
-            : point + 1 < allPoints   ? panels + (point + 1) * pointFloats
-            : n + width < outChannels ? panels + group * allPoints * pointFloats
-                                      : gemm->panels;
+            m + kNR < width         ? panel + allPoints * pointFloats
+            : point + 1 < allPoints ? panels + (point + 1) * pointFloats
+            : n + width < outChannels
+                ? panels + group.panels * allPoints * pointFloats
+                : gemm->panels;
         // Products of a whole panel, or of its vectors that have channels.
-        uint32_t lanes = 4;
+        int32_t lanes = 4;
         IM2WIN_UNROLL for (uint32_t v = 4; v < kNR; v += 4) {
           if (width - m > v) lanes = v + 4;
         }
-        panelRowsOf(gemm, panel, 0, lanes, {from, to, 0, 0}, wide, narrow,
-                    following);
+        walkPanel(gemm, {panel, {0, lanes}}, {from, {to, 0, 0}}, wide, narrow,
+                  following);
         panel += allPoints * pointFloats;
         to += panelStride;
       }
     }
-    panels += group * allPoints * pointFloats;
+    panels += group.panels * allPoints * pointFloats;
     for (float* own = products;
          own < products + (width + kNR - 1) / kNR * panelStride;
          own += panelStride) {
@@ -281,8 +321,8 @@ IM2WIN_NOINLINE void winogradProducts(const ConvCall* call,
       if (rowPoints == 8) outputColumns<8>(own, rowStride, rowOutputs);
     }
     const auto back = [&](auto run) __attribute__((always_inline)) {
-      run(call, products, pointStride, panelStride, c, n, width, rows, outputs,
-          outWidth, rowOutputs, rowStride);
+      run(call, transforms, {products, pointStride, panelStride}, rowStride,
+          rows, {int32_t(n), int32_t(width)});
     };
     if (points == 4) back(outputRows<4>);
     if (points == 6) back(outputRows<6>);
@@ -291,26 +331,19 @@ IM2WIN_NOINLINE void winogradProducts(const ConvCall* call,
 }
 
 // Transforms `rowPoints` gathered rows, first along the height (in place,
-// unless `rowPoints` is 1), then along the width. Columns have `columnFloats`
-// floats. Rows are `rowStride` floats apart and padded to whole vectors.
-// Transformed points are `pointStride` floats apart, and the tiles of a point
-// `tileStride`.
-IM2WIN_NOINLINE void winogradInput(float* to, float* rows, uint32_t rowStride,
-                                   uint32_t tiles, uint32_t outputs,
-                                   uint32_t columnFloats, uint32_t tileStride,
-                                   uint32_t pointStride, uint32_t rowPoints,
-                                   uint32_t points) {
-  if (rowPoints == 4) inputColumns<4>(rows, rowStride, rowStride);
-  if (rowPoints == 6) inputColumns<6>(rows, rowStride, rowStride);
-  if (rowPoints == 8) inputColumns<8>(rows, rowStride, rowStride);
+// unless `rowPoints` is 1), then along the width.
+IM2WIN_NOINLINE void winogradInput(Transforms transforms, GatheredRows from,
+                                   InputTiles tiles) {
+  const uint32_t rowPoints = transforms.rowPoints;
+  const uint32_t points = transforms.points;
+  if (rowPoints == 4) inputColumns<4>(from.rows, from.rowStride);
+  if (rowPoints == 6) inputColumns<6>(from.rows, from.rowStride);
+  if (rowPoints == 8) inputColumns<8>(from.rows, from.rowStride);
   for (uint32_t u = 0; u < rowPoints; ++u) {
-    const auto with = [&](auto run) __attribute__((always_inline)) {
-      run(to, rows, tiles, outputs, columnFloats, tileStride, pointStride);
-    };
-    if (points == 4) with(inputRow<4>);
-    if (points == 6) with(inputRow<6>);
-    if (points == 8) with(inputRow<8>);
-    rows += rowStride;
-    to += points * pointStride;
+    if (points == 4) inputRow<4>(tiles, from, transforms.outputs);
+    if (points == 6) inputRow<6>(tiles, from, transforms.outputs);
+    if (points == 8) inputRow<8>(tiles, from, transforms.outputs);
+    from.rows += from.rowStride;
+    tiles.to += points * tiles.pointStride;
   }
 }

@@ -39,6 +39,14 @@ const UNITS = [
 ];
 type Unit = (typeof UNITS)[number];
 
+/** What unpacks the kernels: a module of its own, of the same flags without SIMD. */
+const UNPACKER = {
+  source: new URL('kernels/unpack/unpack.cpp', ROOT),
+  output: new URL('src/wasm/unpacker.generated.ts', ROOT),
+  // No calls of memset and memcpy, which are not there.
+  flags: ['-fno-builtin', '-Oz'],
+};
+
 const HEAD = '// Written by scripts/build-kernels.ts; not to be edited.\n';
 
 const FLAVOURS: Record<Flavour, string[]> = {
@@ -57,6 +65,8 @@ const FLAGS = [
   '-fno-rtti',
   // Multiply and add are fused where the source says so, and nowhere else.
   '-ffp-contract=off',
+  // A struct that is passed by value is passed field by field. In the usual ABI it would go through a stack.
+  ...['-Xclang', '-target-abi', '-Xclang', 'experimental-mv'],
   '-nostdlib',
   '-Wl,--no-entry,--import-memory,--strip-all',
 ];
@@ -101,25 +111,49 @@ function removeUnused(bytes: Uint8Array): Uint8Array {
   }
 }
 
-/** The places of a job's fields, in 32-bit words: what TypeScript has of kernels/job.def. */
-function jobFields(def: string): string {
-  const names = [...def.matchAll(/^FIELD\(.*, (\w+)\)$/gm)].map(([, name]) => name);
-  return (
-    `${HEAD}\n/** Where a job's fields are in its record, in 32-bit words: kernels/job.def. */\n` +
-    `export const JOB = {\n${names.map((name, i) => `  ${name}: ${i},`).join('\n')}\n} as const;\n\n` +
-    `export const JOB_WORDS = ${names.length};\n`
-  );
+/** Records, each with the name that TypeScript has for it. */
+const RECORDS = {JOB: 'job.def', MOVE: 'move.def', STREAM: 'stream.def'};
+
+/** The places of the records' fields, in 32-bit words: what TypeScript has of them. */
+function recordFields(sources: Record<string, string>): string {
+  const records = Object.entries(RECORDS).map(([record, file]) => {
+    const names = [...sources[file].matchAll(/^FIELD\(.*, (\w+)\)$/gm)].map(([, name]) => name);
+    return (
+      `/** Where the fields of kernels/${file} are in its record, in 32-bit words. */\n` +
+      `export const ${record} = {\n${names.map((name, i) => `  ${name}: ${i},`).join('\n')}\n} as const;\n\n` +
+      `export const ${record}_WORDS = ${names.length};\n`
+    );
+  });
+  return `${HEAD}\n${records.join('\n')}`;
 }
 
 function fingerprint(...of: unknown[]): string {
   return createHash('sha256').update(JSON.stringify(of)).digest('hex').slice(0, 16);
 }
 
+/** The compiler's version is in the lock file. */
+function stampOf(...of: unknown[]): string {
+  return `// Fingerprint of the sources, flags and tools: ${fingerprint(of, readFileSync(LOCK, 'utf8'))}`;
+}
+
+async function buildUnpacker(): Promise<void> {
+  const sources = {'unpack.cpp': readFileSync(UNPACKER.source, 'utf8')};
+  const stamp = stampOf(sources, FLAGS, UNPACKER.flags);
+  if (existsSync(UNPACKER.output) && readFileSync(UNPACKER.output, 'utf8').includes(stamp)) return;
+  const bytes = removeUnused(await compile(sources, UNPACKER.flags));
+  assertStateless(bytes, 'unpacker');
+  console.log(`${'unpacker'.padEnd(21)}${bytes.length.toLocaleString('en').padStart(7)} bytes`);
+  const text = Buffer.from(bytes).toString('base64').replace(/=+$/, '');
+  writeFileSync(
+    UNPACKER.output,
+    `${HEAD}${stamp}\n\n/** In base64 without padding: kernels/unpack/. */\nexport const UNPACKER = '${text}';\n`,
+  );
+}
+
 async function buildUnit(unit: Unit): Promise<void> {
   const sources = readSources(unit);
   const build = fingerprint(sources, FLAGS, FLAVOURS);
-  // The compiler's version is in the lock file.
-  const stamp = `// Fingerprint of the sources, flags and tools: ${fingerprint(build, TARGETS, readFileSync(LOCK, 'utf8'))}`;
+  const stamp = stampOf(build, TARGETS, readFileSync(new URL('pack-kernels.ts', import.meta.url), 'utf8'));
   const output = new URL(unit.output, ROOT);
   const file = (flavour: Flavour) => new URL(`im2win-${flavour}.wasm`, output);
   const shipped = unit.shipped
@@ -145,20 +179,24 @@ async function buildUnit(unit: Unit): Promise<void> {
     kernels[flavour] = bytes;
   }
   if (unit.shipped) {
-    writeFileSync(new URL('job.generated.ts', output), jobFields(sources['job.def']));
+    writeFileSync(new URL('job.generated.ts', output), recordFields(sources));
     writeFileSync(new URL('../targets.generated.ts', output), `${HEAD}\n${TABLE.module(TARGETS)}`);
     writeFileSync(
       new URL('build.generated.ts', output),
       `${HEAD}\n/** The build that kernel files of this version name. */\nexport const KERNEL_BUILD = '${build}';\n`,
     );
   }
-  const {relaxed, strict} = packKernels(kernels as Record<Flavour, Uint8Array>);
+  const packed = packKernels(kernels as Record<Flavour, Uint8Array>);
+  const lines = Object.entries(packed).map(
+    ([flavour, {bytes, text}]) => `  ${flavour}: {bytes: ${bytes}, text: '${text}'},\n`,
+  );
   // Last: its stamp says that all is there.
   writeFileSync(
     output,
     `${HEAD}${stamp}\n\n` +
-      `/** To be unpacked by src/wasm/packed.ts. */\nexport const KERNELS = {\n  relaxed: '${relaxed}',\n  strict: '${strict}',\n};\n`,
+      `/** To be unpacked by src/wasm/packed.ts. */\nexport const KERNELS = {\n${lines.join('')}};\n`,
   );
 }
 
+await buildUnpacker();
 for (const unit of UNITS) await buildUnit(unit);

@@ -26,16 +26,16 @@ const FILES = [
 
 /** The most bytes that an import may come to, minified and gzipped, without tfjs. */
 const IMPORTS = [
-  {code: "export * from 'tfjs-im2win'", most: 100_000},
-  {code: "export * from 'tfjs-im2win/auto'", most: 100_000},
-  {code: "export * from 'tfjs-im2win/slim'", most: 35_000},
+  {code: "export * from 'tfjs-im2win'", most: 110_000},
+  {code: "export * from 'tfjs-im2win/auto'", most: 110_000},
+  {code: "export * from 'tfjs-im2win/slim'", most: 42_000},
   {code: "export {im2winConv2d} from 'tfjs-im2win'", most: 5_000},
-  {code: "import 'tfjs-im2win'", most: 20}, // Of gzip itself.
+  {code: "import 'tfjs-im2win'", most: 20}, // gzip's own bytes.
   {code: "import 'tfjs-im2win/slim'", most: 20},
 ];
 
 /** The most bytes that the files of the default entry may come to as they are shipped, gzipped. */
-const MOST_SHIPPED = 120_000;
+const MOST_SHIPPED = 135_000;
 
 await new Command('npm run check:package --')
   .description(
@@ -137,7 +137,7 @@ async function importComplaints(folder: string): Promise<string[]> {
       minify: true,
       format: 'esm',
       write: false,
-      // tfjs-core has no side effects either, but is not there to say so.
+      // tfjs-core is not there to say that it has no side effects either.
       external: ['@tensorflow/*'],
       logLevel: 'error',
     });

@@ -4,12 +4,16 @@ import {readdirSync, readFileSync, writeFileSync} from 'node:fs';
 import {fileURLToPath} from 'node:url';
 import {format} from '@wasm-fmt/clang-format';
 
-const FOLDERS = ['kernels/', 'bench/kernels/'].map((folder) =>
+const FOLDERS = ['kernels/', 'kernels/unpack/', 'bench/kernels/'].map((folder) =>
   fileURLToPath(new URL(`../${folder}`, import.meta.url)),
 );
 const check = process.argv.includes('--check');
 
-const files = FOLDERS.flatMap((folder) => readdirSync(folder).map((name) => folder + name));
+const files = FOLDERS.flatMap((folder) =>
+  readdirSync(folder, {withFileTypes: true})
+    .filter((entry) => entry.isFile())
+    .map(({name}) => folder + name),
+);
 const unformatted = files.filter((file) => {
   const source = readFileSync(file, 'utf8');
   const formatted = format(source, file, 'Google');

@@ -3,11 +3,10 @@ import {readdirSync, readFileSync, writeFileSync} from 'node:fs';
 import path from 'node:path';
 import type {Plugin} from 'rolldown';
 
-const HEAD = `The licences of what the files of this folder have in them. fflate is in what the package's entries
-import; the others are in cli.mjs alone, the command.
+const HEAD = `The licences of what cli.mjs, the command, has in it. The other files of this folder have nothing of others.
 `;
 
-/** One for all builds of a folder: the file is of them all. */
+/** One plugin for all builds of a folder, since they share the file. */
 export function licensesPlugin(file: string): Plugin {
   const texts = new Set<string>(); // A package may be there twice.
   return {

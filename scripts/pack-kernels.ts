@@ -2,17 +2,32 @@
 import {deflateRawSync} from 'node:zlib';
 import type {Flavour} from '../src/plan.ts';
 import {unsigned} from '../src/wasm/binary.ts';
-import type {PackedKernels} from '../src/wasm/packed.ts';
+import type {Packed, PackedKernels} from '../src/wasm/packed.ts';
 
 export function packKernels({relaxed, strict}: Record<Flavour, Uint8Array>): PackedKernels {
   return {relaxed: pack(relaxed), strict: pack(makePatch(relaxed, strict))};
 }
 
-function pack(bytes: Uint8Array): string {
+function pack(bytes: Uint8Array): Packed {
   // More memory means longer blocks, which are not always better.
   const tries = [1, 2, 3, 4, 5, 6, 7, 8, 9].map((memLevel) => deflateRawSync(bytes, {level: 9, memLevel}));
   const shortest = tries.reduce((best, one) => (one.length < best.length ? one : best));
-  return shortest.toString('base64').replace(/=+$/, '');
+  return {bytes: bytes.length, text: toText(shortest)};
+}
+
+const DIGITS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
+
+/** Six bits a character, the lowest bits of the first byte in the first: as kernels/unpack/unpack.cpp reads them. */
+function toText(bytes: Uint8Array): string {
+  let text = '';
+  let held = 0;
+  let count = 0;
+  for (const byte of [...bytes, 0]) {
+    held |= byte << count;
+    count += 8;
+    for (; count >= 6; count -= 6, held >>= 6) text += DIGITS[held & 63];
+  }
+  return text;
 }
 
 /** Shorter copies than this take more than they save. */

@@ -1,5 +1,5 @@
-// What makes a module safe on a heap that it does not own, and on several
-// threads at once: nothing of its own but code.
+// A module that has nothing of its own but code is safe on a heap that it does not own, and on several
+// threads at once.
 
 const SECTIONS = [
   'custom',

@@ -8,10 +8,9 @@
 import {type Im2winRegistration, registerIm2win} from './index.ts';
 
 /**
- * The registration. Until it settles, tfjs's own kernels run. Rejected with the error of
- * `registerIm2win` if that fails; tfjs's own kernels stay then. It is no unhandled rejection, which would end
- * a Node process: a warning on the console says it to those who await nothing. That is
- * the one thing that this library prints.
+ * The registration. Until it settles, tfjs's own kernels run. If it fails, it rejects with the error of
+ * `registerIm2win`, and tfjs's own kernels stay. A warning on the console says so, too, and is the only thing
+ * that this library prints. A rejection that nobody awaits does not end a Node process.
  */
 export const ready: Promise<Im2winRegistration> = Promise.resolve().then(() => registerIm2win());
 

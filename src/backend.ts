@@ -18,15 +18,15 @@ export interface Im2winMemory {
   ownBytes: number;
 }
 
-/** A tfjs backend, to those who know none of them by name. */
+/** A tfjs backend, as the files see it that know none of them by name. */
 export interface Backend {
   readonly name: Im2winBackend;
   /** The package to import. */
   readonly package: string;
-  /** Once one of them is registered, the backend was imported. */
+  /** The backend was imported if tfjs has one of them. */
   readonly kernels: readonly Kernel[];
   /**
-   * Makes ready what computes on it, and changes nothing yet.
+   * Prepares what computes on it. Nothing is registered yet.
    *
    * @returns Why it cannot be served on this engine, if so.
    * @throws Error if the kernels cannot be had, or are not those that were asked for.
@@ -54,7 +54,7 @@ export interface BackendThreads {
 
 /** What computes on a backend, on all of its instances. */
 export interface OpenBackend {
-  /** Of the kernels, on wasm. */
+  /** The kernels' flavour, on wasm. */
   readonly flavour?: Flavour;
   /** Missing where the calling thread is the only one there can be. */
   readonly threads?: BackendThreads;

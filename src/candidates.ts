@@ -1,19 +1,20 @@
 // What may compute a convolution, and in blocks of which size.
 import {type ConvGeometry, inputRowsUnder} from './geometry.ts';
-import type {Im2winPlan, PlanContext, WinogradPlan} from './plan.ts';
+import type {Im2winPlan, PlanContext, WinogradForm, WinogradPlan} from './plan.ts';
 import {blockValues, type StripLayout, stripLayout} from './strip.ts';
 import {TARGETS, type Target} from './targets.generated.ts';
 
-// A row that is so long that it does not fit may have this part of the matrix that
+// A block that is larger than the budget, because a single row is, may have this share of the matrix that
 // im2col would write.
 const MAX_BLOCK_SHARE = 0.1;
 // What kernels/strip.h may write behind a strip.
 const OVERHANG_BYTES = 16;
-// Outputs of a tile, along both axes, beyond which its error would be too large.
+// With more outputs in a nested tile, its error would pass the bound.
 const MAX_NESTED_OUTPUTS = 24;
 const MAX_PACKED_BYTES = 8 * 1024 * 1024;
 
 const ROW_POINTS = [1, 4, 6, 8] as const;
+const POINTS = [8, 6, 4] as const;
 
 /** On cpu a single output channel has a tile of its own, and no Winograd. */
 function targetOf({outChannels}: ConvGeometry, {target}: PlanContext): Target {
@@ -25,22 +26,70 @@ export function candidatePlans(
   geometry: ConvGeometry,
   context: PlanContext,
 ): [Im2winPlan, ...WinogradPlan[]] {
-  const target = targetOf(geometry, context);
-  const {filtersChange = false, maxPackedFilterBytes} = context;
-  const {filterHeight, filterWidth, inChannels, outChannels} = geometry;
-  const filterBytes = target.valueBytes * filterHeight * filterWidth * inChannels * outChannels;
-  const bound = maxPackedFilterBytes ?? Math.max(MAX_PACKED_BYTES, 2 * filterBytes);
-  const kept = maxPackedFilterBytes ?? (target.keepsAsStock ? stockBytes(geometry) : bound);
-  const im2win = {...planIm2win(geometry, target), repacks: filtersChange, keptBytes: kept};
-  if (!context.winograd) return [im2win];
-  const winograd = ROW_POINTS.filter((points) => points <= target.mostRowPoints).flatMap((rowPoints) =>
-    ([8, 6, 4] as const).flatMap((points) => {
-      const plan = planWinograd(geometry, target, points, rowPoints);
-      if (plan === undefined || plan.panelBytes > bound) return [];
-      return [{...plan, repacks: filtersChange || plan.panelBytes > kept, keptBytes: kept}];
-    }),
+  const winograd = winogradForms(geometry, context).flatMap(
+    (form) => winogradPlan(geometry, context, form) ?? [],
   );
-  return [im2win, ...winograd];
+  return [im2winPlan(geometry, context), ...winograd];
+}
+
+/** Plain im2win, whatever else could compute the convolution. */
+export function im2winPlan(geometry: ConvGeometry, context: PlanContext): Im2winPlan {
+  const target = targetOf(geometry, context);
+  const {kept} = filterBounds(geometry, target, context);
+  return {...planIm2win(geometry, target), repacks: context.filtersChange ?? false, keptBytes: kept};
+}
+
+/** A form's plan; `undefined` where its blocks or its packed filter would be too large. */
+export function winogradPlan(
+  geometry: ConvGeometry,
+  context: PlanContext,
+  form: WinogradForm,
+): WinogradPlan | undefined {
+  const target = targetOf(geometry, context);
+  const {bound, kept} = filterBounds(geometry, target, context);
+  const plan = planWinograd(geometry, target, form);
+  if (plan === undefined || plan.panelBytes > bound) return undefined;
+  return {
+    ...plan,
+    repacks: (context.filtersChange ?? false) || plan.panelBytes > kept,
+    keptBytes: kept,
+  };
+}
+
+/** The bytes that a packed filter may have, and those that all that are kept of a filter may have. */
+function filterBounds(
+  geometry: ConvGeometry,
+  {valueBytes, keepsAsStock}: Target,
+  {maxPackedFilterBytes}: PlanContext,
+) {
+  const {filterHeight, filterWidth, inChannels, outChannels} = geometry;
+  const filterBytes = valueBytes * filterHeight * filterWidth * inChannels * outChannels;
+  const bound = maxPackedFilterBytes ?? Math.max(MAX_PACKED_BYTES, 2 * filterBytes);
+  return {bound, kept: maxPackedFilterBytes ?? (keepsAsStock ? stockBytes(geometry) : bound)};
+}
+
+/** Every way in which Winograd applies: not to a dilated filter, or where there are no or too many taps. */
+export function winogradForms(geometry: ConvGeometry, context: PlanContext): WinogradForm[] {
+  const {filterHeight, filterWidth, strideHeight, strideWidth} = geometry;
+  const forms: WinogradForm[] = [];
+  const taps = Math.ceil(filterWidth / strideWidth);
+  const dilated = geometry.dilationWidth > 1 || geometry.dilationHeight > 1;
+  const empty = geometry.inChannels * geometry.outHeight * geometry.outWidth === 0;
+  if (!context.winograd || taps < 2 || dilated || empty) return forms;
+  const {mostRowPoints} = targetOf(geometry, context);
+  for (const rowPoints of ROW_POINTS) {
+    const nested = rowPoints > 1;
+    const rowPhases = nested ? strideHeight : filterHeight;
+    const rowTaps = Math.ceil(filterHeight / rowPhases);
+    const rowOutputs = rowPoints - rowTaps + 1;
+    if (rowPoints > mostRowPoints || (nested && (rowTaps < 2 || rowOutputs < 2))) continue;
+    for (const points of POINTS) {
+      const outputs = points - taps + 1;
+      if (outputs < 2 || (nested && rowOutputs * outputs > MAX_NESTED_OUTPUTS)) continue;
+      forms.push({points, outputs, taps, rowPoints, rowOutputs, rowPhases});
+    }
+  }
+  return forms;
 }
 
 /** What tfjs's own wasm kernel keeps of a convolution: its filter twice, and a pointer for each tap of each pixel. */
@@ -49,29 +98,16 @@ function stockBytes({filterHeight, filterWidth, inChannels, outChannels, ...outp
   return 4 * taps * (2 * inChannels * outChannels + output.outHeight * output.outWidth);
 }
 
-/**
- * The plan for so many points, or `undefined` where there is none: a dilated
- * filter, no or too many taps.
- */
+/** The plan for a form; `undefined` where its blocks would be too large. */
 function planWinograd(
   geometry: ConvGeometry,
   target: Target,
-  points: WinogradPlan['points'],
-  rowPoints: WinogradPlan['rowPoints'],
+  form: WinogradForm,
 ): Omit<WinogradPlan, 'repacks' | 'keptBytes'> | undefined {
   const {tile, valueBytes, maxBlockBytes} = target;
-  const {strideWidth, inChannels, filterHeight, outHeight, outWidth} = geometry;
+  const {strideWidth, inChannels, outHeight, outWidth} = geometry;
+  const {points, outputs, taps, rowPoints, rowOutputs, rowPhases} = form;
   const nested = rowPoints > 1;
-  const taps = Math.ceil(geometry.filterWidth / strideWidth);
-  const outputs = points - taps + 1;
-  const rowPhases = nested ? geometry.strideHeight : filterHeight;
-  const rowTaps = Math.ceil(filterHeight / rowPhases);
-  const rowOutputs = rowPoints - rowTaps + 1;
-  const dilated = geometry.dilationWidth > 1 || geometry.dilationHeight > 1;
-  if (taps < 2 || outputs < 2 || dilated || inChannels === 0 || outHeight * outWidth === 0) return undefined;
-  if (nested && (rowTaps < 2 || rowOutputs < 2 || rowOutputs * outputs > MAX_NESTED_OUTPUTS)) {
-    return undefined;
-  }
   const tiles = Math.ceil(outWidth / outputs);
   const rowGroups = Math.ceil(outHeight / rowOutputs);
   const columnFloats = strideWidth * inChannels;
@@ -95,10 +131,10 @@ function planWinograd(
     inputRowsOf(groups) * part * windowBytes +
     groups * part * group * productWindowBytes +
     outRows(groups) * outRowBytes(geometry);
-  // Parts of a row that are as large as fit, and of one size.
+  // A row is cut into parts of one size, as large as fit.
   const largestPart = largest(tiles, (part) => bytesFor(1, part, 1) <= budget);
   const tilesPerPart = Math.ceil(tiles / Math.ceil(tiles / largestPart));
-  // As many rows as fit, in blocks of one size: each block reads the whole filter.
+  // Blocks are of one size, and as large as fit, because each reads the whole filter.
   const most = largest(
     rowGroups,
     (groups) =>
@@ -115,12 +151,7 @@ function planWinograd(
   return {
     algorithm: 'winograd',
     target,
-    points,
-    outputs,
-    taps,
-    rowPoints,
-    rowOutputs,
-    rowPhases,
+    ...form,
     tiles,
     tilesPerPart,
     tilesPerGather,
@@ -141,7 +172,7 @@ function vectorBytes(bytes: number): number {
   return Math.ceil(bytes / 16) * 16;
 }
 
-/** The plan for plain im2win, whatever else could compute the convolution. */
+/** The plan for plain im2win. */
 function planIm2win(geometry: ConvGeometry, target: Target): Omit<Im2winPlan, 'repacks' | 'keptBytes'> {
   const {tile, valueBytes, readsRows} = target;
   const strip = stripLayout(geometry, readsRows);
@@ -164,12 +195,12 @@ function planIm2win(geometry: ConvGeometry, target: Target): Omit<Im2winPlan, 'r
   };
 }
 
-/** What a row of output pixels takes until it is spread over planes. */
+/** The bytes of a row of output pixels that is to be spread over planes. */
 function outRowBytes({dataFormat, outWidth, outChannels}: ConvGeometry): number {
   return dataFormat === 'NCHW' ? 4 * outWidth * outChannels : 0;
 }
 
-/** More than one for a row that does not fit; each of them reads the whole filter. */
+/** The strips that a row is cut into: one, unless it does not fit. Each strip reads the whole filter. */
 function stripsPerRow(
   geometry: ConvGeometry,
   target: Target,
@@ -181,7 +212,7 @@ function stripsPerRow(
   return Math.max(1, wanted, Math.ceil(rowBytes / allowedBlockBytes(geometry, target)));
 }
 
-/** What a block may take. */
+/** The most bytes that a block may take. */
 function allowedBlockBytes(
   {batchSize, outHeight, outWidth, ...filter}: ConvGeometry,
   {maxBlockBytes}: Target,
@@ -191,13 +222,13 @@ function allowedBlockBytes(
   return Math.max(maxBlockBytes, MAX_BLOCK_SHARE * im2colBytes);
 }
 
-// Tensors of different shapes may share their data, and so its id.
+// The shape is part of it: tensors of different shapes may share their data, and so its id.
 function filterName({filterHeight, filterWidth, inChannels, outChannels, cut}: ConvGeometry): string {
   const taps = `${filterHeight}×${filterWidth}×${inChannels}×${outChannels}`;
   return cut === undefined ? taps : `${taps} at ${cut.row}, ${cut.column} of ${cut.rowTaps}`;
 }
 
-/** Whether the kernel takes a few windows at a time, whatever the block: as kernels/gemm.h has it. */
+/** Whether the kernel takes a few windows at a time, whatever the block is: the rule of kernels/gemm.h. */
 export function takesFewWindows(
   {nearFilterBytes, wideFilterBytes}: Target,
   depth: number,
@@ -215,7 +246,7 @@ function blockRows(
 ): number {
   const {batchSize, outHeight, outWidth, outChannels} = geometry;
   const {blockBytes, blockWindows, maxBlockBytes} = target;
-  // Blocks of rows end with the image.
+  // A block of input rows ends with its image.
   const all = source === 'rows' ? outHeight : batchSize * outHeight;
   if (source === 'input' && takesFewWindows(target, depth, outChannels)) return all;
   return largest(all, (rows) => {
@@ -225,8 +256,8 @@ function blockRows(
 }
 
 /**
- * The largest number from 1 to `most` that fits, where all below one that fits do; 1 if none does. Found by
- * halving: an image may have 2³⁰ rows.
+ * The largest number from 1 to `most` that fits; 1 if none does. All numbers below one that fits must fit. It
+ * is found by bisection, since an image may have 2³⁰ rows.
  */
 export function largest(most: number, fits: (count: number) => boolean): number {
   let low = 1;

@@ -15,11 +15,11 @@ export const IM2WIN_CONV_2D = 'Im2winConv2D';
 
 export interface ConvKernel extends Kernel {
   readonly depthwise: boolean;
-  /** Bias and activation belong to it; tfjs's other kernels take no notice of them. */
+  /** It has a bias and an activation. tfjs's other kernels ignore these. */
   readonly fused?: true;
   /** What it computes: the convolution, or its gradient with respect to an input. */
   readonly computes: 'output' | 'inputGradient' | 'filterGradient';
-  /** It is none of tfjs's, and never left to them. */
+  /** It is this package's own, and never left to tfjs. */
   readonly own?: true;
 }
 
@@ -33,7 +33,7 @@ export const OWN_KERNEL: ConvKernel = {
   added: true,
 };
 
-/** tfjs's. The gradients are added where it has none. */
+/** tfjs's kernels. Gradients are added where tfjs has none. */
 export const CONV_KERNELS: readonly ConvKernel[] = [
   {name: Conv2D, op: 'tf.conv2d', depthwise: false, computes: 'output'},
   {

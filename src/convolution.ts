@@ -63,10 +63,10 @@ export interface ConvolutionRecord extends KernelRecord {
 
 export type ConvCall = Call<ConvInputs, FusedConvAttributes>;
 
-/** A convolution that was asked for, and who computes it how. */
+/** A convolution that was asked for, and how it is computed. */
 export type ConvRoute = {
   readonly asked: ConvGeometry;
-  /** What it comes to, which is planned and computed; of gradients the same. */
+  /** What is planned and computed: `asked` without taps that see nothing, and for gradients `asked` itself. */
   readonly geometry: ConvGeometry;
   readonly activation: Activation;
   readonly bias?: OperandStrides;
@@ -110,7 +110,7 @@ function sign(signature: Signature, {inputs, attrs}: ConvCall): void {
   signature.tensor(inputs.bias);
   signature.tensor(inputs.preluActivationWeights);
   signature.list(attrs.strides);
-  // '1' is no pad, and 1 is.
+  // The pad 1 is one, and '1' is an error.
   signature.add(typeof pad);
   signature.add(typeof pad === 'object' ? String(pad) : pad);
   signature.list(attrs.dilations);
@@ -129,7 +129,7 @@ function makeRoute(
   const {xShape, filterShape} = shapesOf(kernel, inputs, attrs);
   const ofInput = kernel.computes === 'inputGradient';
   const isGradient = kernel.computes !== 'output';
-  // What makes a transposed convolution's output is the input of the convolution that it transposes.
+  // A transposed convolution's output has the shape of the input of the convolution that it transposes.
   const xName = ofInput ? 'outputShape' : 'x';
   const asked = convGeometry(xShape, filterShape, attrs, {depthwise: kernel.depthwise, xName});
   const {bias, preluActivationWeights: slope}: ConvInputs = kernel.fused ? inputs : {};
@@ -144,7 +144,7 @@ function makeRoute(
   if (reason !== undefined) return {asked, geometry, activation, reason};
   const plan = isGradient
     ? planGradient(geometry, ofInput ? 'input' : 'filter', context)
-    : // A depthwise convolution's errors are those of plain im2win, also where it is computed as a full one.
+    : // A depthwise convolution that is computed as a full one keeps the errors of plain im2win.
       planOurs(geometry, kernel.depthwise ? {...context, winograd: false} : context);
   return {
     asked,

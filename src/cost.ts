@@ -1,9 +1,9 @@
 // What a plan is expected to cost, to choose between plans: its work, counted, times
 // what each kind of work costs.
 import type {ConvGeometry} from './geometry.ts';
-import type {Im2winPlan, WinogradPlan} from './plan.ts';
+import type {Im2winPlan, WinogradForm, WinogradPlan} from './plan.ts';
 import {blockValues} from './strip.ts';
-import {TARGETS} from './targets.generated.ts';
+import {TARGETS, type Target} from './targets.generated.ts';
 
 /** Kinds of work, counted in what the register tile does: four output channels at a time. */
 export interface Work {
@@ -23,9 +23,9 @@ export interface Work {
   readonly products: number;
   /** Four bytes of the packed filter, which each block reads once. */
   readonly filter: number;
-  /** The same of a packed filter that the second-level cache does not keep from block to block; twice if the third does not. */
+  /** Those of a packed filter that the second-level cache does not keep from block to block; counted twice if the third does not either. */
   readonly farFilter: number;
-  /** The same of one that each call packs. */
+  /** Those of a packed filter that each call packs. */
   readonly packed: number;
 }
 
@@ -93,6 +93,29 @@ function winogradWork(geometry: ConvGeometry, plan: WinogradPlan): Work {
   };
 }
 
+/** What a form's plans take at least, in steps, however they are cut into blocks. */
+export function leastCost(geometry: ConvGeometry, form: WinogradForm, {costs}: Target): number {
+  const {batchSize, outHeight, outWidth, strideHeight, strideWidth, inChannels} = geometry;
+  const {points, outputs, rowPoints, rowOutputs, rowPhases} = form;
+  const nested = rowPoints > 1;
+  const columnFloats = strideWidth * inChannels;
+  const tiles = batchSize * Math.ceil(outWidth / outputs);
+  const groups = Math.ceil(outHeight / rowOutputs);
+  const products = rowPoints * points * groups * tiles * Math.ceil(geometry.outChannels / 4);
+  // Rows that are transformed: of blocks that share none, too.
+  const rows = nested ? groups * rowPhases : outHeight * Math.min(strideHeight, geometry.filterHeight);
+  return (
+    products *
+      (rowPhases * columnFloats * costs.steps +
+        costs.sums +
+        (nested ? 1 : rowPhases) * costs.segments +
+        (nested ? costs.rowProducts : 0) +
+        (rowOutputs / rowPoints) * costs.products) +
+    rows * tiles * rowPoints * points * vectorValues(columnFloats) * costs.transformed +
+    rows * tiles * rowPoints * outputs * columnFloats * (nested ? 2 : 1) * costs.gathered
+  );
+}
+
 /** A last vector that is not full is read and written value by value. */
 function vectorValues(values: number): number {
   const tail = values % 4;
@@ -105,7 +128,7 @@ function filterWork(blocks: number, {target, panelBytes, repacks}: Im2winPlan | 
   return {filter, farFilter: levels * filter, packed: repacks ? panelBytes / 4 : 0};
 }
 
-/** Windows as the tile computes them: the sums of a low one wait for each other. */
+/** Windows, counted by the time that tiles take. A low tile takes as long as a higher one, as its sums wait for each other. */
 function tileSteps(windows: number, {target: {tile}}: Im2winPlan | WinogradPlan): number {
   return Math.max(windows, Math.ceil(windows / tile.mr) * tile.leastRows);
 }

@@ -11,12 +11,12 @@ export function describe(value: unknown): string {
     .join(', ')}}`;
 }
 
-/** What an object is, also one from another realm, as a frame or a worker. */
+/** What an object is, even if it comes from another realm (a frame, a worker). */
 export function tagOf(value: unknown): string {
   return Object.prototype.toString.call(value);
 }
 
-/** What a check throws: the text names an argument, its value and what is allowed, and no op yet. */
+/** What a check throws. Its text names an argument, its value and what is allowed; `namingOp` adds the op. */
 export class InvalidArgument extends Error {}
 
 /** Runs checks of an op's arguments, whose errors then name it. */

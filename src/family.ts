@@ -1,4 +1,4 @@
-// What is said of a kind of kernel, a family, to those who know none of them by name: routes.ts and served.ts.
+// A family is a kind of kernel. Here is what routes.ts and served.ts, which know no family by name, see of one.
 import type {TensorInfo} from '@tensorflow/tfjs-core';
 import type {PlanContext} from './plan.ts';
 import type {Signature} from './signature.ts';
@@ -10,8 +10,8 @@ export interface Kernel {
   /** What a user calls, for errors. */
   readonly op: string;
   /**
-   * It is added where tfjs has none. Others are replaced where they are there: a tree-shaken build of tfjs has left
-   * out what its models do not call.
+   * It is added where tfjs has none. Other kernels are replaced where tfjs has them: a tree-shaken build of
+   * tfjs lacks those that its models do not call.
    */
   readonly added?: true;
 }
@@ -25,13 +25,13 @@ export interface Call<Inputs extends object = object, Attributes = object | unde
   readonly backend: object;
 }
 
-/** Where a call runs, and what a plan may not depend on otherwise. */
+/** Where a call runs. Beside the call itself, its route depends on nothing else. */
 export interface CallContext extends PlanContext {
   /** Why nothing of ours can run on this instance of the backend, if so. */
   readonly unavailable?: string;
 }
 
-/** All that is the same in each call of one distinct call: how it is computed, or why that is left to tfjs's own kernel. */
+/** What becomes of a distinct call each time it is made: its plan, or why it is left to tfjs's own kernel. */
 export type Route =
   | {readonly plan: {readonly algorithm: string}; readonly reason?: undefined}
   | {readonly plan?: undefined; readonly reason: string};
@@ -41,21 +41,28 @@ export type OwnRoute<R extends Route> = Extract<R, {readonly reason?: undefined}
 
 /** A kind of kernel, on one backend. */
 export interface Family<K extends Kernel = Kernel, C extends Call = Call, R extends Route = Route> {
-  /** Those that are ours on the backend. */
+  /** The kernels that are ours on the backend. */
   readonly kernels: readonly K[];
+  /** Not what users register for: `kernels: 'convolutions'` leaves it out, and `report()` shows it where asked. */
+  readonly secondary?: true;
   /**
-   * Adds all of a call that its route depends on, beside kernel and context. Runs at each call: it makes no object
-   * and no string.
+   * Adds all that a call's route depends on, beside kernel and context. It runs at each call, and makes no
+   * object and no string.
    */
-  sign(signature: Signature, call: C): void;
+  sign(signature: Signature, call: C, kernel: K): void;
+  /** Whether tfjs's kernel is done sooner than a call's route is found: the call is left to it, uncounted. */
+  leaves?(kernel: K, call: C): boolean;
   /**
    * Checks a call that was not seen before, and plans it.
    *
    * @throws InvalidArgument if it is not one that the kernel can have.
    */
   plan(kernel: K, call: C, context: CallContext): R;
-  /** What a record shows of a route, beside who computes it. It keeps nothing of the call. */
+  /** What a record shows of a route, beside who computes it. The record must not refer to objects of the call. */
   record(call: C, route: R): object;
-  /** @throws Error if out of memory, with nothing kept. */
-  compute(kernel: K, call: C, route: OwnRoute<R>): TensorInfo;
+  /**
+   * @returns The output, or a list of them where tfjs's kernel returns one.
+   * @throws Error if out of memory, with nothing kept.
+   */
+  compute(kernel: K, call: C, route: OwnRoute<R>): TensorInfo | TensorInfo[];
 }

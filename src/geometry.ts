@@ -14,7 +14,7 @@ export interface ConvAttributes {
   dataFormat?: 'NHWC' | 'NCHW';
   /** 1 if missing; some callers have null. */
   dilations?: ConvSteps;
-  /** How an output size that is not whole is rounded; cut off if missing. */
+  /** How an output size that is not whole is rounded; towards zero if missing. */
   dimRoundingMode?: 'floor' | 'round' | 'ceil';
 }
 
@@ -51,8 +51,8 @@ export interface ConvGeometry {
    */
   readonly channelMultiplier?: number;
   /**
-   * Where the first tap is in tfjs's filter, and taps from one row of it to the next, where taps
-   * that no window has inside the image are left out.
+   * Where the first tap is in tfjs's filter, and tfjs's taps from one row to the next. Missing where all taps
+   * are used: left out are those that no window has inside the image.
    */
   readonly cut?: {readonly row: number; readonly column: number; readonly rowTaps: number};
 }
@@ -175,7 +175,7 @@ function checkShape(name: string, shape: readonly number[]): void {
   }
 }
 
-/** As tfjs reads them: `conv1d` hands on whatever it was given, inside a list. */
+/** Reads them as tfjs does. `conv1d` hands on what it was given inside a list. */
 function readSteps(name: string, steps: unknown): [number, number] {
   const values = isList(steps) ? steps : [steps, steps];
   const [height = 0, width = 0] = [number(values[0]), number(values[1])];
@@ -190,7 +190,7 @@ function readPad(pad: unknown): 'same' | 'valid' | number | backend_util.Explici
   if (sides.length < 3 || sides.some((side) => side.length !== 2 || side.includes(undefined))) {
     fail('pad', describe(pad), "'same', 'valid', an integer, or four pairs of integers");
   }
-  // The last of NHWC may be missing, as tfjs does not read it.
+  // The last pair may be missing, because tfjs does not read it.
   return [...sides, [0, 0]].slice(0, 4) as backend_util.ExplicitPadding;
 }
 
@@ -198,7 +198,7 @@ function isList(value: unknown): value is ArrayLike<unknown> {
   return Array.isArray(value) || (ArrayBuffer.isView(value) && !(value instanceof DataView));
 }
 
-/** An integer, or one in a list of its own, which arithmetic takes for the integer. */
+/** An integer, or a list of one integer, which JavaScript's arithmetic takes for that integer. */
 function number(value: unknown): number | undefined {
   const own = isList(value) && value.length === 1 ? value[0] : value;
   return Number.isSafeInteger(own) ? (own as number) : undefined;

@@ -1,5 +1,5 @@
-// How gradients are computed. With respect to the input, full ones are convolutions
-// of dy, planned as any other.
+// How gradients are computed. The gradient of a full convolution with respect to its input is a number of
+// convolutions of dy, which are planned as all others.
 import type {ConvGeometry} from './geometry.ts';
 import type {GradientPlan, PhaseGroup, PhaseRun, PlanContext, TransposedPlan} from './plan.ts';
 import {planFull, planRows} from './planner.ts';
@@ -17,6 +17,9 @@ export function planGradient(
 
 function planTransposed(ofConvolution: ConvGeometry, context: PlanContext): TransposedPlan {
   const geometry = asRow(ofConvolution);
+  if (isDirect(geometry, context)) {
+    return {algorithm: 'transposed', geometry, direct: true, phases: [], zeros: false};
+  }
   const {inHeight, inWidth, filterHeight, filterWidth, strideHeight, strideWidth} = geometry;
   const {outHeight, outWidth} = geometry;
   const rows = phaseRuns(inHeight, outHeight, filterHeight, strideHeight, geometry.padTop);
@@ -28,12 +31,41 @@ function planTransposed(ofConvolution: ConvGeometry, context: PlanContext): Tran
       return {geometry: phase, plan: planFull(phase, {...context, filtersChange: true}), row, column};
     }),
   );
-  return {algorithm: 'transposed', geometry, phases, zeros: ![...rows, ...columns].every(seen)};
+  return {
+    algorithm: 'transposed',
+    geometry,
+    direct: false,
+    phases,
+    zeros: ![...rows, ...columns].every(seen),
+  };
+}
+
+// Pixels of dy up to which flipping and packing take longer than what they save.
+const DIRECT_PIXELS = 4;
+// Products up to which they do where dy has one channel, which makes short sums.
+const DIRECT_PRODUCTS = 4096;
+// Floats of a filter row from which on it is added to the output as fast as memory takes it.
+const DIRECT_RUN = 128;
+
+/** Whether dy and the filter are read where they lie. */
+function isDirect(geometry: ConvGeometry, {target, algorithm}: PlanContext): boolean {
+  const {dataFormat, inChannels, outChannels, filterHeight, filterWidth} = geometry;
+  const {strideHeight, strideWidth} = geometry;
+  if (target === 'cpu' || algorithm === 'winograd') return false;
+  // A single channel is first and last.
+  if (dataFormat === 'NCHW' && (inChannels !== 1 || outChannels !== 1)) return false;
+  const pixels = geometry.batchSize * geometry.outHeight * geometry.outWidth;
+  const products = pixels * filterHeight * filterWidth * inChannels * outChannels;
+  if (pixels <= DIRECT_PIXELS) return products > 0;
+  if (outChannels !== 1) return false;
+  // Taps that do not overlap make single products: there are no sums to keep in registers.
+  const apart = filterHeight <= strideHeight && filterWidth <= strideWidth;
+  return products <= DIRECT_PRODUCTS || (apart && filterWidth * inChannels >= DIRECT_RUN);
 }
 
 /**
- * A convolution along the height alone as one along the width, which lies in memory in the same way: phases along
- * the width are computed together.
+ * Turns a convolution along the height alone into one along the width, which lies in memory in the same way.
+ * Of the two, only phases along the width are computed together.
  */
 function asRow(geometry: ConvGeometry): ConvGeometry {
   const {inWidth, outWidth, filterWidth, padLeft, outShape} = geometry;
@@ -92,7 +124,7 @@ interface PhaseSide extends PhaseRun {
   /** Input positions of each: first, first + stride, … */
   readonly size: number;
   readonly taps: number;
-  /** Positions of dy that the first window begins before its first. */
+  /** How many positions before dy's first one the first window begins. */
   readonly before: number;
 }
 

@@ -12,8 +12,8 @@ import {EMBEDDED_KERNELS} from './wasm/embedded.ts';
 export * from './api.ts';
 
 /**
- * Reroutes the convolutions of tfjs's backends through im2win, for models that
- * are loaded already as for those to come. Call it before or after
+ * Routes the convolutions of tfjs's backends through im2win, in models that are loaded already and in those
+ * to come. Call it before or after
  * `tf.setBackend`, but after the backend's package was imported. On wasm it adds the
  * gradient kernels that tfjs has not.
  *

@@ -7,12 +7,14 @@ import type {ConvGeometry} from './geometry.ts';
  */
 export const HEAP_BYTES = 2 ** 32;
 
-// What the rows, columns and steps of the kernels, signed and of 32 bits, may reach.
+// The kernels count rows and columns in signed words of 32 bits: all must stay below this.
 const REACH = 2 ** 31;
 
 /** Four bytes for each value of a tensor. */
 export function floatBytes(shape: readonly number[]): number {
-  return shape.includes(0) ? 0 : shape.reduce((a, b) => a * b, 4);
+  let bytes = 4;
+  for (const size of shape) bytes *= size;
+  return bytes;
 }
 
 /**

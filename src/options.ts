@@ -2,6 +2,7 @@ import type {Im2winBackend} from './backend.ts';
 import {BACKEND_NAMES} from './backend.ts';
 import {describe} from './describe.ts';
 import type {Algorithm, Flavour} from './plan.ts';
+import type {ServedKernels} from './served.ts';
 import {MOST_THREADS} from './wasm/threads/control.ts';
 
 /** What a registration is made with. */
@@ -31,55 +32,64 @@ export interface Im2winOptions {
    */
   algorithm?: Algorithm;
   /**
+   * Which of tfjs's kernels are rerouted. `'all'`, the default: the convolutions, and on wasm the kernels that only
+   * move or fill data as well (concat, slice, split, stack, unstack, pad, tile, transpose, cast, clone, fill and
+   * such). `'convolutions'`: no others.
+   */
+  kernels?: ServedKernels;
+  /**
    * `false` keeps to plain im2win, whose rounding errors are smaller and whose
    * packed filters are as large as the filters, output channels rounded up to a
    * multiple of 8. Default: true.
    */
   winograd?: boolean;
   /**
-   * Bytes that all packed filters kept of one filter may take together, one for each kind of plan that its input
-   * sizes call for; one that has no room is packed at each call. It is also what a single one may take that
-   * Winograd makes larger than the filter: beyond it the plan takes a smaller m, and plain im2win at last. A
-   * filter's first packing by plain im2win is kept whatever it takes. Default on wasm: what tfjs's own kernel keeps
-   * of that convolution (two copies of the filter and a pointer for each tap of each output pixel). One by Winograd that is
-   * larger than that, up to 8 MiB or twice the filter, is packed at each call where that pays. Default on
-   * cpu: 8 MiB, or twice the filter.
+   * The most bytes that the packed filters of one filter may take together. There is one for each kind of
+   * plan that its input sizes call for. A packed filter that has no room is packed at each call; a filter's
+   * first one by plain im2win is always kept. The option bounds each packed filter of Winograd's as well:
+   * where that would be larger, the plan takes a smaller m, or plain im2win. Default on wasm: what tfjs's own
+   * kernel keeps of that convolution (two copies of the filter, and a pointer for each tap of each output
+   * pixel). A packed filter of Winograd's that is larger, up to 8 MiB or twice the filter, is then packed at
+   * each call where that pays. Default on cpu: 8 MiB, or twice the filter.
    */
   maxPackedFilterBytes?: number;
 }
 
 const ALGORITHMS: readonly Algorithm[] = ['auto', 'im2win', 'winograd', 'stock'];
 const SIMD = ['auto', 'relaxed', 'strict'] as const;
+const KERNELS: readonly ServedKernels[] = ['all', 'convolutions'];
 const OPTIONS = [
   'backends',
   'numThreads',
   'workerUrl',
   'simd',
   'algorithm',
+  'kernels',
   'winograd',
   'maxPackedFilterBytes',
 ] as const;
 
 /**
- * What an option is that was left out; for `maxPackedFilterBytes` it depends on the backend and the filter, for
- * `numThreads` on the machine.
+ * The values of options that are left out. That of `maxPackedFilterBytes` depends on the backend and the filter,
+ * that of `numThreads` on the machine.
  */
 export const DEFAULTS = {
   numThreads: undefined,
   workerUrl: undefined,
   simd: 'auto',
   algorithm: 'auto',
+  kernels: 'all',
   winograd: true,
   maxPackedFilterBytes: undefined,
 } as const;
 
-/** @throws Error if an option is none, or not of those allowed. */
+/** @throws Error if there is no such option, or its value is not allowed. */
 export function checkOptions(options: Im2winOptions): void {
   if (typeof options !== 'object' || options === null || Array.isArray(options)) {
     throw new Error(`registerIm2win: options is ${describe(options)}; allowed: an object.`);
   }
   for (const name of Object.keys(options)) checkOption('registerIm2win: an option', name, OPTIONS);
-  const {backends, numThreads, workerUrl, simd, algorithm, winograd, maxPackedFilterBytes} = options;
+  const {backends, numThreads, workerUrl, simd, algorithm, kernels, winograd, maxPackedFilterBytes} = options;
   if (backends !== undefined) {
     if (!Array.isArray(backends) || backends.length === 0) {
       throw new Error(
@@ -95,6 +105,7 @@ export function checkOptions(options: Im2winOptions): void {
     );
   }
   if (simd !== undefined) checkOption('registerIm2win: simd', simd, SIMD);
+  if (kernels !== undefined) checkOption('registerIm2win: kernels', kernels, KERNELS);
   if (winograd !== undefined) checkOption('registerIm2win: winograd', winograd, [true, false]);
   if (algorithm !== undefined) checkAlgorithm('registerIm2win', algorithm, winograd);
   if (
@@ -107,7 +118,7 @@ export function checkOptions(options: Im2winOptions): void {
   }
 }
 
-/** @throws Error if it is none, or none that goes with `winograd`. */
+/** @throws Error if there is no such algorithm, or it does not go with `winograd`. */
 export function checkAlgorithm(caller: string, algorithm: Algorithm, winograd: boolean | undefined): void {
   checkOption(`${caller}: algorithm`, algorithm, ALGORITHMS);
   if (algorithm === 'winograd' && winograd === false) {
@@ -124,6 +135,15 @@ export function checkThreads(caller: string, numThreads: number, most: number): 
   }
 }
 
+/** @throws Error if an option of `report()` is none, or not of those allowed. */
+export function checkReportOptions(options: {readonly all?: boolean}): void {
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    throw new Error(`report: options is ${describe(options)}; allowed: an object.`);
+  }
+  for (const name of Object.keys(options)) checkOption('report: an option', name, ['all']);
+  if (options.all !== undefined) checkOption('report: all', options.all, [true, false]);
+}
+
 function checkOption(name: string, value: unknown, allowed: readonly unknown[]): void {
   if (!allowed.includes(value)) {
     throw new Error(`${name} is ${describe(value)}; allowed: ${names(allowed)}.`);
@@ -135,8 +155,8 @@ function names(values: readonly unknown[]): string {
 }
 
 /**
- * A later caller may leave options out, but not ask for others. Backends are not others: they are
- * added, except to a list.
+ * Checks the options of a later caller, who may leave some out, but not ask for other values. Further
+ * backends are added, unless the first caller listed them.
  *
  * @throws Error if it does.
  */

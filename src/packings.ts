@@ -9,12 +9,12 @@ interface Entry<T extends Packed> {
 }
 
 /**
- * The packings of one filter. Together they stay within a bound, which the first may pass alone: a
- * filter that is used at many input sizes would else keep one for each kind of plan.
+ * The packings of one filter. Together they stay within a bound, which the first may pass alone. Without a
+ * bound, a filter that is used at many input sizes would keep one packing for each kind of plan.
  *
- * Where there is no room, a packing is not kept, and is made anew at each use. But one that was wanted twice
- * without room takes the place of those that were not used in between: sizes that an app
- * uses in turn keep what they have, and sizes that it no longer uses give way.
+ * A packing that finds no room is made anew at each use. When it is wanted again, it takes the place of those
+ * that were not used in between. So input sizes that an app uses in turn keep what they have, and sizes that
+ * it no longer uses give way.
  */
 export class Packings<T extends Packed> {
   private readonly kept = new Map<string, Entry<T>>();
@@ -35,7 +35,7 @@ export class Packings<T extends Packed> {
   }
 
   /**
-   * Whether a packing that is not kept may be, within `bound` bytes in all. What gives way to it is handed to `drop`.
+   * Whether a further packing may be kept, within `bound` bytes in all. What gives way to it is handed to `drop`.
    */
   makeRoom(packing: string, bytes: number, bound: number, drop?: (packed: T) => void): boolean {
     const since = this.wanted.get(packing) ?? 0;

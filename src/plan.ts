@@ -18,14 +18,13 @@ export interface PlanWishes {
   /** Whether Winograd may be used at all. */
   readonly winograd: boolean;
   /**
-   * The bytes up to which a packed filter may be larger than the filter is, and is
-   * kept. By default 8 MiB, or twice the filter where that is more; and one that is
-   * larger than what tfjs's own kernel keeps is packed anew at each call.
+   * The option of this name: how large a packed filter of Winograd's may be, and how much is kept of one
+   * filter.
    */
   readonly maxPackedFilterBytes?: number;
 }
 
-/** What a plan depends on beside what is computed. */
+/** What a plan depends on beside the convolution. */
 export interface PlanContext extends PlanWishes {
   readonly target: TargetName;
   /** No filter is seen twice, as in training: each call packs its own. */
@@ -41,12 +40,12 @@ export interface Im2winPlan {
   /** Output pixels of a strip: those of a row, or of a part of one that is very long. */
   readonly pixelsPerStrip: number;
   readonly stripBytes: number;
-  /** Of a block of output pixels on its way to NCHW; 0 for NHWC. */
+  /** The bytes of a block of output pixels that is to be spread over planes; 0 for NHWC. */
   readonly blockBytes: number;
   /** Calls with the same filter and the same packing share the packed filter. */
   readonly packing: string;
   readonly panelBytes: number;
-  /** On wasm: each call packs the filter, into the workspace; else its panels are kept. */
+  /** On wasm: whether each call packs the filter into the workspace, and no panels are kept. */
   readonly repacks: boolean;
   /** The bytes that all kept packings of one filter may take together; a single one may take more. */
   readonly keptBytes: number;
@@ -58,9 +57,7 @@ export interface Im2winPlan {
  * stride of 1 over columns of s · inChannels channels; along the height it is s
  * interleaved images, the phases.
  */
-export interface WinogradPlan {
-  readonly algorithm: 'winograd';
-  readonly target: Target;
+export interface WinogradForm {
   /** Products for each tile of outputs: outputs + taps - 1, one of 4, 6 and 8. */
   readonly points: 4 | 6 | 8;
   readonly outputs: number;
@@ -70,27 +67,33 @@ export interface WinogradPlan {
   readonly rowOutputs: number;
   /** Images along the height whose products add up; where `rowPoints` is 1, filter rows. */
   readonly rowPhases: number;
+}
+
+/** A form, and how it is cut into blocks. */
+export interface WinogradPlan extends WinogradForm {
+  readonly algorithm: 'winograd';
+  readonly target: Target;
   /** Tiles in an output row; the last may reach over its end. */
   readonly tiles: number;
   /** Tiles of a row that are in a block, and those whose columns are gathered at a time. */
   readonly tilesPerPart: number;
   readonly tilesPerGather: number;
-  /** Input columns of so many tiles, and the bytes of `rowPoints` rows of them. */
+  /** Input columns of `tilesPerGather` tiles, and the bytes of `rowPoints` rows of them. */
   readonly columns: number;
   readonly columnBytes: number;
   /** Output rows in a block. */
   readonly rowsPerBlock: number;
-  /** Transformed rows that they need: of the input, or one for each `rowOutputs` output rows. */
+  /** Transformed rows that they need: input rows, or where it is nested one for each `rowOutputs` output rows. */
   readonly inputRows: number;
   readonly inputRowBytes: number;
   /** Panels whose products are transformed back together. */
   readonly group: number;
   readonly productBytes: number;
-  /** Of a block of output pixels on its way to NCHW; 0 for NHWC. */
+  /** The bytes of a block of output pixels that is to be spread over planes; 0 for NHWC. */
   readonly blockBytes: number;
   readonly packing: string;
   readonly panelBytes: number;
-  /** On wasm: each call packs the filter, into the workspace; else its panels are kept. */
+  /** On wasm: whether each call packs the filter into the workspace, and no panels are kept. */
   readonly repacks: boolean;
   /** The bytes that all kept packings of one filter may take together; a single one may take more. */
   readonly keptBytes: number;
@@ -105,9 +108,11 @@ export interface TransposedPlan {
   readonly algorithm: 'transposed';
   /** The convolution whose gradient it is; one of a single column is turned into one of a single row. */
   readonly geometry: ConvGeometry;
-  /** At most sixteen, whatever the strides are. */
+  /** Computed from dy and the filter where they lie, all phases in one pass. */
+  readonly direct: boolean;
+  /** At most sixteen, whatever the strides are; none where it is direct. */
   readonly phases: readonly PhaseGroup[];
-  /** Some rows or columns see no tap at all. */
+  /** Whether some rows or columns see no tap. */
   readonly zeros: boolean;
 }
 
@@ -132,10 +137,10 @@ export interface PhaseRun {
   readonly firstTap: number;
 }
 
-/** Output rows at a time, and for NCHW, whose rows are gathered first, the bytes of both sides. */
+/** Output rows that are computed at a time. For NCHW, whose rows are gathered, also the bytes of both sides' rows. */
 export interface RowBlock {
   readonly rows: number;
-  /** Only the rows under the taps of one output row are gathered: those between them are more. */
+  /** Whether only the rows under the taps of one output row are gathered, since the rows between them are more. */
   readonly apart: boolean;
   readonly inputBytes: number;
   readonly outputBytes: number;
@@ -153,7 +158,7 @@ export interface DepthwisePlan {
   readonly algorithm: 'depthwise';
   readonly target: Target;
   readonly block: RowBlock;
-  /** Of a block of output pixels on its way to NCHW; 0 for NHWC. */
+  /** The bytes of a block of output pixels that is to be spread over planes; 0 for NHWC. */
   readonly blockBytes: number;
 }
 

@@ -1,6 +1,6 @@
 // Which plan a convolution gets.
-import {candidatePlans, largest} from './candidates.ts';
-import {expectedCost} from './cost.ts';
+import {im2winPlan, largest, winogradForms, winogradPlan} from './candidates.ts';
+import {expectedCost, leastCost} from './cost.ts';
 import {type ConvGeometry, inputRowsUnder} from './geometry.ts';
 import type {ConvPlan, DepthwisePlan, Im2winPlan, PlanContext, RowBlock, WinogradPlan} from './plan.ts';
 import {TARGETS} from './targets.generated.ts';
@@ -17,7 +17,7 @@ function planDepthwise(geometry: ConvGeometry, context: PlanContext): DepthwiseP
   return {algorithm: 'depthwise', target, block, blockBytes: block.outputBytes};
 }
 
-/** What every kernel that reads rows is told. */
+/** What all plans have whose kernels read rows. */
 export function planRows(geometry: ConvGeometry, context: PlanContext) {
   const target = TARGETS[context.target];
   return {target, block: rowBlock(geometry, target.maxBlockBytes)};
@@ -45,13 +45,17 @@ function rowBlock(geometry: ConvGeometry, maxBytes: number): RowBlock {
 
 /** The plan for a convolution that is not depthwise. */
 export function planFull(geometry: ConvGeometry, context: PlanContext): Im2winPlan | WinogradPlan {
-  const [im2win, ...winograd] = candidatePlans(geometry, context);
-  const wanted = {
-    im2win: [im2win],
-    winograd: winograd.length > 0 ? winograd : [im2win],
-    auto: [im2win, ...winograd],
-    stock: [im2win, ...winograd],
-  }[context.algorithm];
-  const cost = new Map(wanted.map((plan) => [plan, expectedCost(geometry, plan)]));
-  return wanted.reduce((best, plan) => ((cost.get(plan) ?? 0) < (cost.get(best) ?? 0) ? plan : best));
+  const {algorithm} = context;
+  let best: Im2winPlan | WinogradPlan = im2winPlan(geometry, context);
+  if (algorithm === 'im2win') return best;
+  let least = algorithm === 'winograd' ? Number.POSITIVE_INFINITY : expectedCost(geometry, best);
+  if (least < best.target.leastWinogradSteps) return best;
+  for (const form of winogradForms(geometry, context)) {
+    // Most forms are ruled out before they are cut into blocks, which takes longest.
+    if (leastCost(geometry, form, best.target) >= least) continue;
+    const plan = winogradPlan(geometry, context, form);
+    const cost = plan && expectedCost(geometry, plan);
+    if (cost !== undefined && cost < least) [best, least] = [plan as WinogradPlan, cost];
+  }
+  return best;
 }

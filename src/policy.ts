@@ -1,4 +1,4 @@
-// Ours or stock: why a convolution is left to tfjs's own kernel, and when it may be left to nobody.
+// Ours or stock: why a convolution is left to tfjs's own kernel, and when it must not be.
 import type {TensorInfo} from '@tensorflow/tfjs-core';
 import type {ConvKernel} from './convKernels.ts';
 import {InvalidArgument} from './describe.ts';
@@ -7,11 +7,11 @@ import type {ConvGeometry} from './geometry.ts';
 
 /** What tfjs's own convolutions on a backend are like. */
 export interface StockKernels {
-  /** They read a tensor as what it is, whatever its dtype and size; else they would read it as floats, and beyond its end. */
+  /** Whether they read a tensor by its own dtype and size. Others take its data for floats, and read beyond its end. */
   readonly readAny: boolean;
-  /** They take channels first. */
+  /** Whether they take channels first. */
   readonly planar: boolean;
-  /** They read the filter where it lies: nothing is faster where each of its values is used once. */
+  /** Whether they read the filter where it lies: nothing is faster where each of its values is used once. */
   readonly unpacked: boolean;
   /** Why they compute a convolution wrongly, if so: it must never be left to them. */
   defect?(geometry: ConvGeometry): string | undefined;
@@ -25,7 +25,7 @@ interface Tensors {
 
 const ASKED = "algorithm 'stock' was asked for";
 
-/** Why nothing is ours, whatever the kernel: it cannot be, or was not asked for. */
+/** Why no kernel is ours: none can run here, or stock was asked for. */
 export function whyNothing({unavailable, algorithm}: CallContext): string | undefined {
   return unavailable ?? (algorithm === 'stock' ? ASKED : undefined);
 }

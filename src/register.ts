@@ -7,8 +7,8 @@ import {isImported, ServedBackend} from './served.ts';
 import {bestFlavour, supports} from './wasm/detect.ts';
 import {CompilationForbidden, type KernelSource} from './wasm/source.ts';
 
-// tfjs's kernel registry is global, and this module may be loaded twice. The number is another once copies of this
-// version and of the one before cannot share a Registration.
+// tfjs's kernel registry is global, and this module may be loaded twice. The number changes when copies of
+// two versions cannot share a Registration.
 const HELD = Symbol.for('tfjs-im2win.registration.2');
 const globals = globalThis as {[HELD]?: Registration};
 
@@ -71,7 +71,10 @@ async function addBackends(
   missing.forEach((backend, i) => {
     const open = opened[i];
     if (typeof open === 'string') registration.leaveOut(backend.name, open);
-    else registration.add(new ServedBackend(backend, open, () => registration.wishes));
+    else
+      registration.add(
+        new ServedBackend(backend, open, () => registration.wishes, registration.options.kernels),
+      );
   });
   return registration.handle;
 }

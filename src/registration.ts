@@ -3,9 +3,13 @@ import type {BackendThreads, Im2winBackend, Im2winMemory} from './backend.ts';
 import {BACKENDS} from './backends.ts';
 import type {ConvolutionRecord} from './convolution.ts';
 import {im2winGradient} from './gradient.ts';
-import {checkAlgorithm, checkThreads, DEFAULTS, type Im2winOptions} from './options.ts';
+import type {MoveRecord} from './moves.ts';
+import {checkAlgorithm, checkReportOptions, checkThreads, DEFAULTS, type Im2winOptions} from './options.ts';
 import type {Algorithm, Flavour, PlanWishes} from './plan.ts';
 import {isImported, type ServedBackend} from './served.ts';
+
+/** A record of `report({all: true})`; the kernel's name tells which it is. */
+export type Im2winRecord = ConvolutionRecord | MoveRecord;
 
 /** What {@link registerIm2win} returns: one for all copies of this package. */
 export interface Im2winRegistration {
@@ -44,7 +48,13 @@ export interface Im2winRegistration {
    * One record for each distinct convolution seen since registration, at most
    * 1,000 a backend. A convolution that ran by two algorithms has two.
    */
-  report(): ConvolutionRecord[];
+  report(options?: {readonly all?: false}): ConvolutionRecord[];
+  /**
+   * The same, and with `all` records of the kernels that move data as well, at most 1,000 a backend.
+   *
+   * @throws Error if an option is none, or `all` is no boolean.
+   */
+  report(options: {readonly all?: boolean}): Im2winRecord[];
   /**
    * A few lines for a person: which of the imported backends are served, or why not; how many distinct
    * convolutions were routed, and how many are on stock; and before all that what to do, if tfjs runs on
@@ -65,13 +75,13 @@ const ONE_THREAD: BackendThreads = {count: 1, most: 1, set() {}};
 
 /** What is registered: backends, added one by one, and what they have in common. */
 export class Registration {
-  /** Those of the first call: they are in force until the end. */
+  /** The first call's, which are in force until the end. */
   readonly options: Im2winOptions;
   /** What its callers have of it. */
   readonly handle: Im2winRegistration;
   wishes: PlanWishes;
   over = false;
-  /** Each by whichever copy of this package. */
+  /** Each was made by whichever copy of this package added it. */
   private readonly served = new Map<Im2winBackend, ServedBackend>();
   private readonly reasons = new Map<Im2winBackend, string>();
   private readonly onEnd: () => void;
@@ -85,7 +95,7 @@ export class Registration {
     this.handle = this.makeHandle();
   }
 
-  /** Runs what adds backends, one call after the other. */
+  /** Runs calls that add backends one after the other. */
   inTurn<T>(run: () => Promise<T>): Promise<T> {
     const result = this.turn.then(run);
     this.turn = result.catch(() => {});
@@ -147,8 +157,13 @@ export class Registration {
         checkAlgorithm('setAlgorithm', algorithm, registration.wishes.winograd);
         registration.wishes = {...registration.wishes, algorithm};
       },
-      // Convolutions are the only family so far.
-      report: () => registration.backends().flatMap((backend) => backend.report() as ConvolutionRecord[]),
+      report: (options: {readonly all?: boolean} = {}) => {
+        checkReportOptions(options);
+        // The records of the families that src/wasm and src/cpu have; of these, moves are the secondary one.
+        return registration
+          .backends()
+          .flatMap((backend) => backend.report(options.all)) as ConvolutionRecord[];
+      },
       status: () => registration.status(),
       memory() {
         const memory = {workspaceBytes: 0, filterBytes: 0, ownBytes: 0};
@@ -183,7 +198,7 @@ export class Registration {
     if (current !== undefined && names.includes(current)) return [];
     const running =
       current === undefined ? 'tfjs has no backend yet' : `tfjs runs on '${current}', which is not served`;
-    // What keeps tfjs's own backends from being served stands below; another of them may be slower by far.
+    // No other backend is advised where a line below says why this one is not served: it may be far slower.
     const isReasonBelow = BACKENDS.some(({name}) => name === current) || names.length === 0;
     return [
       `${running}: nothing is routed${isReasonBelow ? '' : ` until await tf.setBackend('${names.join("') or ('")}')`}.`,

@@ -22,7 +22,7 @@ interface Seen {
   readonly call: readonly CallPart[];
   readonly route: Route;
   readonly record: KernelRecord & {calls: number};
-  /** What came after it the last times: two, for a block of a network that is left after some rounds. */
+  /** The two calls that came next lately. One is not enough: a network repeats a block some times, then leaves it. */
   next: readonly Seen[];
   forgotten?: true;
 }
@@ -64,9 +64,15 @@ export class Routes {
     signature.add(context.winograd);
     signature.add(context.maxPackedFilterBytes);
     signature.add(context.unavailable);
-    family.sign(signature, call);
+    family.sign(signature, call, kernel);
     const next = this.last?.next ?? [];
-    let found = next.find((seen) => seen.forgotten === undefined && signature.is(seen.call));
+    let found: Seen | undefined;
+    for (const seen of next) {
+      if (seen.forgotten === undefined && signature.is(seen.call)) {
+        found = seen;
+        break;
+      }
+    }
     if (found === undefined) {
       found = this.lookUp(family, kernel, call, context);
       if (this.last !== undefined) this.last.next = [found, ...next.slice(0, 1)];
@@ -91,7 +97,7 @@ export class Routes {
     if (this.seen.size >= this.limit) {
       const [[oldest, forgotten]] = this.seen;
       forgotten.forgotten = true;
-      forgotten.next = []; // Else one forgotten would keep the next.
+      forgotten.next = []; // Or a forgotten call would keep the next one in memory.
       this.seen.delete(oldest);
       this.onForgotten(forgotten.route);
     }

@@ -7,6 +7,14 @@ import {type KernelRecord, Routes} from './routes.ts';
 
 type KernelArgs = Parameters<KernelFunc>[0];
 
+/** Convolutions alone, or every family there is. */
+export type ServedKernels = 'all' | 'convolutions';
+
+interface Routed {
+  readonly family: Family;
+  readonly routes: Routes;
+}
+
 /** Whether a tfjs backend was imported, and with it a kernel to replace. */
 export function isImported({name, kernels}: Backend): boolean {
   return kernels.some((kernel) => getKernel(kernel.name, name) !== undefined);
@@ -15,27 +23,37 @@ export function isImported({name, kernels}: Backend): boolean {
 /** A backend whose kernels are ours, in tfjs's registry. */
 export class ServedBackend {
   readonly name: Im2winBackend;
-  /** Of the kernels, on wasm. */
+  /** The kernels' flavour, on wasm. */
   readonly flavour?: Flavour;
-  private readonly routes: Routes;
+  /** Each family has its own: the many calls of one push none of another out. */
+  private readonly routes: ReadonlyMap<Family, Routes>;
   private readonly wishes: () => PlanWishes;
   private readonly open: OpenBackend;
   private readonly restore: (() => void)[];
   private active = true;
 
-  /** Replaces the kernels that are there, and adds those that tfjs has not. */
-  constructor({name}: Backend, open: OpenBackend, wishes: () => PlanWishes) {
+  /**
+   * Replaces the kernels that are there, and adds those that tfjs has not.
+   *
+   * @param kernels Which families.
+   */
+  constructor({name}: Backend, open: OpenBackend, wishes: () => PlanWishes, kernels: ServedKernels = 'all') {
     this.name = name;
     this.flavour = open.flavour;
-    this.routes = new Routes(name, (route) => open.forget(route));
+    const families = open.families.filter(({secondary}) => kernels === 'all' || !secondary);
+    this.routes = new Map(
+      families.map((family) => [family, new Routes(name, (route) => open.forget(route))]),
+    );
     this.open = open;
     this.wishes = wishes;
-    this.restore = open.families.flatMap((family) =>
+    this.restore = [...this.routes].flatMap(([family, routes]) =>
       family.kernels
         .filter((kernel) => kernel.added || getKernel(kernel.name, name) !== undefined)
         .map((kernel) =>
           replaceKernel(kernel.name, name, (stock) =>
-            stock === undefined ? this.added(family, kernel) : this.replaced(family, kernel, stock),
+            stock === undefined
+              ? this.added({family, routes}, kernel)
+              : this.replaced({family, routes}, kernel, stock),
           ),
         ),
     );
@@ -45,9 +63,12 @@ export class ServedBackend {
     return this.open.threads;
   }
 
-  report(): KernelRecord[] {
+  /** @param all Also of secondary families. */
+  report(all = false): KernelRecord[] {
     const whyOneThread = this.threads?.reason;
-    const records = this.routes.report();
+    const records = [...this.routes].flatMap(([{secondary}, routes]) =>
+      all || !secondary ? routes.report() : [],
+    );
     if (whyOneThread === undefined) return records;
     return records.map((record) => (record.algorithm === 'stock' ? record : {...record, whyOneThread}));
   }
@@ -56,7 +77,7 @@ export class ServedBackend {
     return this.open.memory();
   }
 
-  /** Stock kernels again, everything given back. */
+  /** Puts tfjs's own kernels back, and gives all memory back. */
   unregister(): void {
     this.active = false;
     for (const restore of this.restore) restore();
@@ -64,7 +85,7 @@ export class ServedBackend {
   }
 
   /** A kernel that tfjs has not: there is nothing to fall back to. */
-  private added(family: Family, kernel: Kernel): KernelConfig {
+  private added(of: Routed, kernel: Kernel): KernelConfig {
     return {
       kernelName: kernel.name,
       backendName: this.name,
@@ -72,7 +93,7 @@ export class ServedBackend {
         if (!this.active) throw new Error(`im2win: ${kernel.name} was unregistered.`);
         const wishes = this.wishes();
         const result = this.run(
-          family,
+          of,
           kernel,
           args,
           wishes.algorithm === 'stock' ? {...wishes, algorithm: 'auto'} : wishes,
@@ -88,21 +109,28 @@ export class ServedBackend {
     };
   }
 
-  private replaced(family: Family, kernel: Kernel, stock: KernelConfig): KernelConfig {
+  private replaced(of: Routed, kernel: Kernel, stock: KernelConfig): KernelConfig {
     return {
       ...stock,
       // Another library may hold on to this config longer than we are registered.
       kernelFunc: (args) => {
-        const result = this.active ? this.run(family, kernel, args, this.wishes()) : 'unregistered';
+        if (!this.active || of.family.leaves?.(kernel, args as unknown as Call))
+          return stock.kernelFunc(args);
+        const result = this.run(of, kernel, args, this.wishes());
         return typeof result === 'string' ? stock.kernelFunc(args) : result;
       },
     };
   }
 
   /** @returns The output, or why the stock kernel is to compute it. */
-  private run(family: Family, kernel: Kernel, args: KernelArgs, wishes: PlanWishes): TensorInfo | string {
+  private run(
+    {family, routes}: Routed,
+    kernel: Kernel,
+    args: KernelArgs,
+    wishes: PlanWishes,
+  ): TensorInfo | TensorInfo[] | string {
     const call = args as unknown as Call;
-    const route = this.routes.find(family, kernel, call, this.open.context(call.backend, wishes));
+    const route = routes.find(family, kernel, call, this.open.context(call.backend, wishes));
     return route.reason ?? family.compute(kernel, call, route);
   }
 }

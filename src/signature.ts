@@ -3,8 +3,8 @@ import type {TensorInfo} from '@tensorflow/tfjs-core';
 export type CallPart = string | number | boolean | null | undefined;
 
 /**
- * What tells one call from another, part by part, in an array that is used
- * again: a string of it would take longer than all else before the kernel.
+ * What tells one call from another, part by part. It is an array that is used again: to make a string would
+ * take longer than all else before the kernel.
  */
 export class Signature {
   private readonly taken: CallPart[] = [];

@@ -20,7 +20,7 @@ export interface StripLayout {
   readonly windowStride: number;
   /** Input columns from one strip column to the next. */
   readonly columnStep: number;
-  /** Whether windows are gathered one by one, each a group of columns: between them are columns that none sees. */
+  /** Whether windows are gathered one by one, each a group of columns, since no window sees the columns between them. */
   readonly grouped: boolean;
   /** Input columns from one window to the next. */
   readonly windowStep: number;
@@ -38,8 +38,8 @@ export function stripLayout(geometry: ConvGeometry, mayReadRows = true): StripLa
   const stripStride = strideWidth / common;
   const inPlace = readsInPlace(geometry);
   const grouped = stripStride > filterWidth && !(mayReadRows && inPlace);
-  // Rows pay where output rows share input rows. Those of a dilated filter do not, and those of a filter of one row
-  // need not: its strip is the row itself, and blocks of strips may go on from image to image.
+  // To read rows pays where output rows share input rows. Under a dilated filter they do not. A filter of one
+  // row needs no rows: its strip is the row itself, and blocks of strips may go on from image to image.
   const undilated = dilationWidth === 1 && geometry.dilationHeight === 1;
   if (mayReadRows && (inPlace || (undilated && filterHeight > 1 && !grouped))) {
     return {

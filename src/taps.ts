@@ -1,9 +1,9 @@
 import type {ConvGeometry} from './geometry.ts';
 
 /**
- * What a convolution comes to: the same outputs without the taps that no window has inside the image, and without a
- * stride along a side of one output. So a dilation may be as wide as it likes. A depthwise convolution of one channel
- * is a full one.
+ * A convolution with the same outputs, without the taps that no window has inside the image, and without a
+ * stride along a side of one output. So a dilation may be as wide as it likes. A depthwise convolution of one
+ * channel becomes a full one.
  */
 export function essential(asked: ConvGeometry): ConvGeometry {
   const {channelMultiplier, ...full} = asked;
@@ -51,7 +51,7 @@ function seenAlong(
   return {first, count: Math.max(0, last - first + 1)};
 }
 
-/** A single output is no stride apart from the next, a single tap not dilated. */
+/** A side of one output has no stride, and a side of one tap no dilation. */
 function steps(output: number, taps: number, stride: number, dilation: number) {
   return {stride: output === 1 ? 1 : stride, dilation: taps === 1 ? 1 : dilation};
 }

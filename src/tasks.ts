@@ -20,17 +20,18 @@ export interface ConvTasks {
   /** Tasks that gather a block for all threads; 0 where each task gathers its own. */
   readonly gatherTasks: number;
   readonly rowsPerGather: number;
+  /** Blocks that several threads gather before they multiply them; one thread does so block by block. */
+  readonly blocksTogether: number;
   /** Tasks that share out a block's panels. */
   readonly panelTasks: number;
   readonly channelsPerTask: number;
-  /** All of them, and those of a block. */
+  /** All of them. */
   readonly count: number;
-  readonly perBlock: number;
   /** Those that may run at the same time. */
   readonly perStage: number;
   /** What all of them are expected to take, in steps. */
   readonly cost: number;
-  /** What is gathered for all threads, in bytes. */
+  /** What is gathered of a block for all threads, in bytes. */
   readonly sharedBytes: number;
   /** A thread's scratch behind its call descriptors, in bytes: columns, gathered rows, products, pixels. */
   readonly columnBytes: number;
@@ -64,32 +65,46 @@ export function convTasks(geometry: ConvGeometry, plan: ConvPlan, options: TaskO
   const wanted = Math.max(1, Math.min(target.tasks[kind], Math.floor(work / target.leastWork[kind])));
   const rows = rowsOf(geometry, plan, options, wanted);
   const blocks = rows.images * rows.rowBlocks * (rows.strips / rows.stripsPerBlock);
-  const {rowsPerGather, gatherTasks, ...panels} = shares(geometry, plan, rows, wanted / blocks);
+  const {gatherTasks, ...others} = shares(geometry, plan, rows, {blocks, wanted});
   const planes = geometry.dataFormat === 'NCHW';
   const gathered = aligned(bytesGathered(plan));
-  const perBlock = gatherTasks + options.repeats * panels.panelTasks;
+  const multiplies = options.repeats * others.panelTasks;
   return {
     ...rows,
-    ...panels,
+    ...others,
     gatherTasks,
-    rowsPerGather,
-    count: blocks * perBlock,
-    perBlock,
+    count: blocks * (gatherTasks + multiplies),
     // A depthwise one waits for memory, and takes twice as long for its work.
     cost:
       plan.algorithm === 'depthwise'
         ? work / FLOPS_PER_STEP / (target.leastWork.depthwise / target.leastWork.full)
         : options.repeats * expectedCost(geometry, plan),
-    perStage: gatherTasks > 0 ? perBlock - gatherTasks : blocks * perBlock,
+    perStage: multiplies * (gatherTasks > 0 ? others.blocksTogether : blocks),
     sharedBytes: gatherTasks > 0 ? gathered : 0,
     columnBytes: plan.algorithm === 'winograd' ? aligned(plan.columnBytes) : 0,
     gatheredBytes: gathered,
     productBytes: plan.algorithm === 'winograd' ? aligned(plan.productBytes) : 0,
     pixelBytes:
       planes && plan.blockBytes > 0
-        ? aligned(4 * rows.rowsPerBlock * outWidth * Math.min(outChannels, panels.channelsPerTask))
+        ? aligned(4 * rows.rowsPerBlock * outWidth * Math.min(outChannels, others.channelsPerTask))
         : 0,
   };
+}
+
+/** The stages of a job on several threads, each from its first task to its last, less one. */
+export function stagesOf(tasks: ConvTasks): [first: number, last: number][] {
+  const {count, gatherTasks, blocksTogether, images, rowBlocks, strips, stripsPerBlock} = tasks;
+  if (gatherTasks === 0) return [[0, count]];
+  const blocks = images * rowBlocks * (strips / stripsPerBlock);
+  const perBlock = count / blocks;
+  const stages: [number, number][] = [];
+  for (let block = 0; block < blocks; block += blocksTogether) {
+    const some = Math.min(blocksTogether, blocks - block);
+    const first = block * perBlock;
+    const multiplies = first + some * gatherTasks;
+    stages.push([first, multiplies], [multiplies, first + some * perBlock]);
+  }
+  return stages;
 }
 
 /** The bytes of a thread's scratch behind its call descriptors. */
@@ -110,7 +125,7 @@ type Rows = Pick<
   | 'stripsPerBlock'
 >;
 
-/** Blocks: those of the plan, or smaller ones where nothing is gathered and no filter read anew for each. */
+/** The plan's blocks; or smaller ones, where nothing is gathered, and the filter is not read anew for each block. */
 function rowsOf(geometry: ConvGeometry, plan: ConvPlan, options: TaskOptions, wanted: number): Rows {
   const {batchSize, outHeight, outWidth} = geometry;
   const planes = geometry.dataFormat === 'NCHW';
@@ -160,30 +175,41 @@ function rowsOf(geometry: ConvGeometry, plan: ConvPlan, options: TaskOptions, wa
 }
 
 /**
- * Where there are fewer blocks than tasks are wanted, a block's panels are shared out; and if its rows are
- * gathered, that is a step before, with tasks of its own.
- *
- * @param perBlock Tasks wanted of a block.
+ * Shares out a block's panels where there are clearly fewer blocks than tasks are wanted. If the block's rows are
+ * gathered, tasks of their own do so in a stage before.
  */
-function shares(geometry: ConvGeometry, plan: ConvPlan, rows: Rows, perBlock: number) {
-  const none = {gatherTasks: 0, rowsPerGather: 0};
+function shares(
+  geometry: ConvGeometry,
+  plan: ConvPlan,
+  rows: Rows,
+  {blocks, wanted}: {blocks: number; wanted: number},
+) {
+  const none = {gatherTasks: 0, rowsPerGather: 0, blocksTogether: 1};
   if (plan.algorithm === 'depthwise') return {...none, panelTasks: 1, channelsPerTask: geometry.outChannels};
-  const {nr} = plan.target.tile;
+  const {target} = plan;
+  const {nr} = target.tile;
   const panels = Math.ceil(geometry.outChannels / nr);
-  const few =
-    plan.algorithm === 'im2win' && takesFewWindows(plan.target, plan.strip.depth, geometry.outChannels);
-  const wanted = few || rows.stripsPerBlock > 1 ? 1 : Math.ceil(perBlock);
+  const few = plan.algorithm === 'im2win' && takesFewWindows(target, plan.strip.depth, geometry.outChannels);
+  const enough = few || rows.stripsPerBlock > 1 || blocks >= ENOUGH * wanted;
   const group = plan.algorithm === 'winograd' ? plan.group : 1;
-  const panelsPerTask = Math.min(panels, Math.ceil(Math.ceil(panels / wanted) / group) * group);
+  const perTask = enough ? panels : Math.ceil(panels / Math.ceil(wanted / blocks));
+  const panelsPerTask = Math.min(panels, Math.ceil(perTask / group) * group);
   const panelTasks = Math.ceil(panels / panelsPerTask);
   const channelsPerTask = panelsPerTask * nr;
   if (panelTasks === 1 || (plan.algorithm === 'im2win' && plan.strip.source === 'input')) {
     return {...none, panelTasks, channelsPerTask};
   }
+  const most = Math.max(1, Math.floor(target.togetherBytes / aligned(bytesGathered(plan))));
+  const blocksTogether = Math.ceil(blocks / Math.ceil(blocks / most));
   const count = gatheredRows(geometry, plan, rows.rowsPerBlock);
-  const rowsPerGather = Math.ceil(count / gathersOf(geometry, plan, count));
-  return {gatherTasks: Math.ceil(count / rowsPerGather), rowsPerGather, panelTasks, channelsPerTask};
+  const gathers = gathersOf(geometry, plan, count, Math.ceil(target.gatherTasks / blocksTogether));
+  const rowsPerGather = Math.ceil(count / gathers);
+  const gatherTasks = Math.ceil(count / rowsPerGather);
+  return {gatherTasks, rowsPerGather, blocksTogether, panelTasks, channelsPerTask};
 }
+
+/** The share of the tasks wanted from which on there are enough: eight threads have three each. */
+const ENOUGH = 0.75;
 
 /** Rows that a block gathers: strips, input rows, or groups of transformed ones. */
 function gatheredRows(geometry: ConvGeometry, plan: Im2winPlan | WinogradPlan, rows: number): number {
@@ -191,10 +217,15 @@ function gatheredRows(geometry: ConvGeometry, plan: Im2winPlan | WinogradPlan, r
   return plan.strip.source === 'strips' ? rows : inputRowsUnder(geometry, rows);
 }
 
-function gathersOf({inChannels}: ConvGeometry, plan: Im2winPlan | WinogradPlan, count: number): number {
+function gathersOf(
+  {inChannels}: ConvGeometry,
+  plan: Im2winPlan | WinogradPlan,
+  count: number,
+  wanted: number,
+): number {
   // kernels/strip.h may write over the beginning of the next strip.
   if (plan.algorithm === 'im2win' && inChannels < 4) return 1;
-  return Math.min(count, plan.target.gatherTasks);
+  return Math.min(count, wanted);
 }
 
 function bytesGathered(plan: ConvPlan): number {

@@ -72,7 +72,7 @@ test('registered and unregistered in turn, in the middle of a model', async () =
   const problem = convCase([1, 9, 9, 4], [3, 3, 4, 8], {pad: 'same'});
   const operands = operandsOf(problem, LINEAR, 1);
   for (let round = 0; round < 20; ++round) {
-    // Every other round runs on stock, once unregistered, twice, or never registered anew.
+    // Every other round runs on stock: unregistered once or, every fourth, twice.
     if (round % 2 === 0) registration.unregister();
     if (round % 4 === 0) registration.unregister();
     if (round % 2 === 1) registration = await registerIm2win({simd: round % 3 === 0 ? 'strict' : 'relaxed'});
@@ -82,7 +82,7 @@ test('registered and unregistered in turn, in the middle of a model', async () =
     });
   }
   registration = await registerIm2win();
-  // An old registration is of no consequence any more.
+  // An old registration has no effect any more.
   const old = registration;
   old.unregister();
   registration = await registerIm2win();

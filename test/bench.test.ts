@@ -62,9 +62,21 @@ describe('the command', () => {
   test('from a checkout compares all contenders, and writes JSON and a page', () => {
     const json = path.join(folder, 'result.json');
     const page = path.join(folder, 'report.html');
-    const text = run('bench/main.ts', '--layers', layers, '--reps', '3', '--json', json, '--report', page);
+    const text = run(
+      'bench/main.ts',
+      '--threads',
+      '1,3',
+      '--layers',
+      layers,
+      '--reps',
+      '3',
+      '--json',
+      json,
+      '--report',
+      page,
+    );
     const result: BenchResult = JSON.parse(readFileSync(json, 'utf8'));
-    const names = ['stock', 'im2win', 'winograd', 'auto', 'im2col', 'direct'];
+    const names = ['stock', 'im2win', 'winograd', 'auto', 'auto ×3', 'im2col', 'direct'];
     expect(result.rows.map(({contender}) => contender)).toEqual(names);
     for (const row of result.rows) {
       expect(row.difference).toBeLessThan(1e-5);
@@ -82,7 +94,7 @@ describe('the command', () => {
 
   test('of the package compares what the package holds', () => {
     const result: BenchResult = JSON.parse(
-      run('dist/cli.mjs', 'bench', '--layers', layers, '--reps', '1', '--json', '-'),
+      run('dist/cli.mjs', 'bench', '--threads', '1', '--layers', layers, '--reps', '1', '--json', '-'),
     );
     expect(result.rows.map(({contender}) => contender)).toEqual(['stock', 'im2win', 'winograd', 'auto']);
   });
@@ -112,8 +124,11 @@ describe('the command', () => {
   });
 
   test('says what is wrong with its options', () => {
-    expect(() => run('bench/main.ts', '--layers', layers, '--contenders', 'fft')).toThrow(
+    expect(() => run('bench/main.ts', '--threads', '1', '--layers', layers, '--contenders', 'fft')).toThrow(
       '--contenders: fft is none; allowed: stock, im2win, winograd, auto, im2col, direct.',
+    );
+    expect(() => run('bench/main.ts', '--threads', '1,0')).toThrow(
+      'They must be whole numbers from 1 to 16.',
     );
     expect(() => run('bench/main.ts', '--reps', '0')).toThrow('It must be a whole number of at least 1.');
     expect(() => run('bench/main.ts', '--layers', path.join(folder, 'none.json'))).toThrow('no such file');

@@ -1,4 +1,4 @@
-// Which flavours an engine has is told from a few bytes; whether that agrees with the kernels themselves.
+// Which flavours an engine has is told from a few bytes. That must agree with the kernels themselves.
 import {execFileSync} from 'node:child_process';
 import {readFileSync} from 'node:fs';
 import path from 'node:path';

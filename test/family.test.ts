@@ -1,4 +1,4 @@
-// A second family, on tfjs's cpu backend: rerouted, left to stock, added, reported and restored without a word of it anywhere else.
+// A second family, on tfjs's cpu backend. It is routed, left to stock, added, reported and restored, though no other file knows of it.
 import {getKernel, type TensorInfo} from '@tensorflow/tfjs-core';
 import type {Backend, OpenBackend} from '../src/backend.ts';
 import type {Call, Family, Kernel} from '../src/family.ts';
@@ -20,7 +20,7 @@ const CPU: Backend = {
   open: async () => new OpenToy(),
 };
 
-/** Relus that say that they are ours: a tenth more than they should be. */
+/** Relus that can be told from stock's: they give a tenth too much. */
 class OpenToy implements OpenBackend {
   readonly families: readonly Family[] = [this.unary()];
   released = 0;
@@ -88,7 +88,7 @@ test('a second family is served like the first', async () => {
     }
     algorithm = 'stock';
     expect(relu(-10, 10)).toEqual([0, 10]);
-    // What tfjs has not is ours whatever was asked for.
+    // A kernel that tfjs lacks is ours, whatever was asked for.
     expect(shift()).toEqual([4, 5]);
     expect(served.report()).toEqual([
       {kernelName: 'Relu', backend: 'cpu', shape: [2], algorithm: 'toy', calls: 2},

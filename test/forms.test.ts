@@ -1,4 +1,4 @@
-// The forms in which stock tfjs takes arguments, and with them a user: each as good as the plain one.
+// The forms in which stock tfjs takes arguments: each works as the plain one does.
 import {type Im2winRegistration, registerIm2win} from '../src/index.ts';
 import {convolve} from './reference.ts';
 import {convCase, expectConvolution, floats, freshBackend, LINEAR, tf} from './tf.ts';

@@ -1,5 +1,4 @@
-// What a convolution's gradients are: each product of
-// the convolution, handed back to what it was made from.
+// Checks a convolution's gradients against the definition in reference.ts.
 import {gradients, mostWinogradGrowth, sumError} from './reference.ts';
 import {type ConvCase, floats, size, tf} from './tf.ts';
 

@@ -1,5 +1,4 @@
-// The gradient kernels of the wasm backend, against the definition: each product of
-// the convolution, handed back to what it was made from.
+// The gradient kernels of the wasm backend, against the definition in reference.ts.
 import '@tensorflow/tfjs-layers'; // Registers tfjs's own gradients.
 import {type Im2winRegistration, registerIm2win} from '../src/index.ts';
 import {checkGradients} from './gradientCheck.ts';
@@ -45,6 +44,38 @@ const GEOMETRIES: Record<string, ConvCase[]> = {
     convCase([1, 9, 12, 1], [2, 4, 1, 7], {strides: [1, 2]}),
     convCase([1, 8, 12, 2], [2, 3, 2, 9], {strides: [2, 3]}),
   ],
+  // Read where they lie: little work, few pixels, and one output channel whose taps do not overlap.
+  'little work': [1, 2, 3, 4, 5, 7].flatMap((inChannels) =>
+    [1, 2, 3, 4, 5, 6, 9].map((outChannels) =>
+      convCase([1, 5, 4, inChannels], [3, 2, inChannels, outChannels], {strides: [2, 1], pad: 'same'}),
+    ),
+  ),
+  'few pixels': [1, 2, 6].flatMap((inChannels) =>
+    [1, 3, 32, 67].flatMap((outChannels) => [
+      convCase([1, 9, 11, inChannels], [9, 8, inChannels, outChannels], {strides: [8, 7], pad: 'same'}),
+      convCase([2, 24, 20, inChannels], [20, 20, inChannels, outChannels], {strides: [19, 18]}),
+    ]),
+  ),
+  'one output channel, apart': [1, 2, 5].flatMap((inChannels) => [
+    convCase([2, 33, 35, inChannels], [3, 4, inChannels, 1], {strides: [3, 4], pad: 'same'}),
+    convCase([1, 40, 39, inChannels], [4, 3, inChannels, 1], {strides: [7, 5]}),
+    convCase([1, 800, 1, inChannels], [131, 1, inChannels, 1], {strides: [131, 1], pad: 'same'}),
+    convCase([2, 13, 400, inChannels], [5, 129, inChannels, 1], {strides: [6, 130], pad: 'same'}),
+    convCase([1, 11, 410, inChannels], [4, 130, inChannels, 1], {strides: [4, 133]}),
+    ...[-3, 5].flatMap((before) =>
+      [-2, 4].map((after) =>
+        convCase([1, 13, 400, inChannels], [6, 128, inChannels, 1], {
+          strides: [6, 129],
+          pad: [
+            [0, 0],
+            [before, after],
+            [after, before],
+            [0, 0],
+          ],
+        }),
+      ),
+    ),
+  ]),
   'empty outputs': [
     convCase([1, 8, 2, 3], [1, 3, 3, 4]),
     convCase([1, 2, 8, 3], [3, 1, 3, 4]),

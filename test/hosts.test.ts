@@ -6,7 +6,7 @@ import {type Context, createContext, runInContext} from 'node:vm';
 
 const ROOT = path.join(__dirname, '..');
 
-/** All that stock does not run without there: its wasm backend asks for Node by it. */
+/** All that stock needs there: its wasm backend asks for Node by it. */
 const TFJS_NEEDS = {process};
 
 /** A context with CommonJS modules of its own. */

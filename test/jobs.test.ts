@@ -7,9 +7,16 @@ import {planGradient} from '../src/gradientPlan.ts';
 import {operandStrides} from '../src/operand.ts';
 import type {ConvPlan, Flavour, PlanContext} from '../src/plan.ts';
 import {planOurs} from '../src/planner.ts';
-import {convTasks} from '../src/tasks.ts';
+import {convTasks, stagesOf} from '../src/tasks.ts';
 import {runConv2d} from '../src/wasm/conv2d.ts';
-import {gradientJob, phaseJob, runFilterGradient, runTransposed} from '../src/wasm/gradients.ts';
+import {
+  gradientJob,
+  phaseJob,
+  plainJob,
+  runFilterGradient,
+  runInputRows,
+  runTransposed,
+} from '../src/wasm/gradients.ts';
 import {ConvJob, type Job} from '../src/wasm/job.ts';
 import {instantiateKernels, type KernelExports} from '../src/wasm/module.ts';
 import {WasmState} from '../src/wasm/state.ts';
@@ -34,7 +41,7 @@ async function open(flavour: Flavour) {
   if (typeof state === 'string') throw new Error(state);
   const instances = Array.from({length: 3}, () => instantiateKernels(modules, memory, true) as KernelExports);
   const values = new Float32Array(memory.buffer);
-  // The stand-in takes no memory back: one for all.
+  // One scratch serves all tests, because the stand-in takes no memory back.
   const scratch = state.heap.allocate(MOST_SCRATCH + 64, 'a scratch').offset;
   return {
     state,
@@ -85,16 +92,10 @@ function runShuffled(
   }
 }
 
-/** Tasks in stages, as a pool of threads would run them. */
-function stagesOf({tasks}: ConvJob, repeats: number): [number, number][] {
-  const {gatherTasks, panelTasks, count} = tasks;
-  if (gatherTasks === 0) return [[0, count]];
-  const perBlock = gatherTasks + repeats * panelTasks;
-  const stages: [number, number][] = [];
-  for (let first = 0; first < count; first += perBlock) {
-    stages.push([first, first + gatherTasks], [first + gatherTasks, first + perBlock]);
-  }
-  return stages;
+/** Has blocks gathered as for several threads, to where nothing else lies. */
+function gatherForAll({state}: World, job: ConvJob): void {
+  const bytes = job.share(2);
+  if (bytes > 0) job.set('gathered', state.heap.allocate(bytes, 'gathered rows').offset);
 }
 
 function expectSameBits(world: World, offset: number, count: number, name: string, again: () => void) {
@@ -156,9 +157,10 @@ describe.each(['relaxed', 'strict'] as const)('%s', (flavour) => {
     const slope = place(operandShape, 4);
     const output = offsetOf(runConv2d(state, job, {x, filter, bias, slope, alpha: 0}));
     const count = size(geometry.outShape);
+    gatherForAll(world, job);
     for (const instances of [2, 3]) {
       expectSameBits(world, output, count, `${name} on ${instances}`, () => {
-        for (const [stage, [from, to]] of stagesOf(job, 1).entries()) {
+        for (const [stage, [from, to]] of stagesOf(job.tasks).entries()) {
           runShuffled(
             world,
             instances,
@@ -197,7 +199,7 @@ describe.each(['relaxed', 'strict'] as const)('%s', (flavour) => {
       }
     }
     expect(most).toBeGreaterThan(1);
-    // Where the step of gathering is one of its own, in some plan.
+    // In some plan of these, gathering is a stage of its own.
     if (/deep|split/.test(problem.name)) expect(shared).toBeGreaterThan(0);
   });
 
@@ -233,16 +235,40 @@ describe.each(['relaxed', 'strict'] as const)('%s', (flavour) => {
       world.values.fill(0, output / 4, output / 4 + size(xShape));
       for (const [p, job] of jobs.entries()) {
         const {count} = plan.phases[p].row;
+        gatherForAll(world, job);
         const bytes = job.scratchBytes + 4 * size(filterShape);
         runShuffled(world, 3, bytes, shuffled(0, count, 3), (kernels, task, scratch) =>
           kernels.im2win_pack(job.offset, task, task + 1, scratch),
         );
-        for (const [from, to] of stagesOf(job, count)) {
+        for (const [from, to] of stagesOf(job.tasks)) {
           runShuffled(world, 3, job.scratchBytes, shuffled(from, to, 5), (kernels, task, scratch) =>
             kernels.im2win_conv(job.offset, task, task + 1, scratch),
           );
         }
       }
+    });
+  });
+
+  test.each([
+    convCase([2, 33, 150, 3], [3, 50, 3, 1], {strides: [3, 50], pad: 'same'}),
+    convCase([1, 19, 21, 6], [17, 9, 6, 13], {strides: [16, 11], pad: 'same'}),
+  ])('transposed $name, from where it lies', ({xShape, filterShape, strides, pad}) => {
+    const {state, place, offsetOf} = world;
+    const geometry = convGeometry(xShape, filterShape, {strides: [...strides], pad});
+    const plan = planGradient(geometry, 'input', context(flavour));
+    expect(plan).toMatchObject({algorithm: 'transposed', direct: true});
+    const [job] = state.jobs.get(plan, 1, (_, at) => plainJob(state.heap, at, geometry));
+    const dy = place(geometry.outShape, 1);
+    const filter = place(filterShape, 2);
+    const rows = xShape[0] * xShape[1];
+    const output = offsetOf(
+      runInputRows(state, geometry, {entry: 'im2win_transposed', rows}, job, {dy, filter}),
+    );
+    expectSameBits(world, output, size(xShape), 'transposed', () => {
+      world.values.fill(Number.NaN, output / 4, output / 4 + size(xShape));
+      runShuffled(world, 3, 0, shuffled(0, rows, 3), (kernels, task) =>
+        kernels.im2win_transposed(job.offset, task, task + 1, 0),
+      );
     });
   });
 

@@ -44,7 +44,7 @@ const GEOMETRIES: Record<string, ConvCase[]> = {
     convCase([2, 6, 8, 4], [1, 1, 4, 10], {strides: [3, 2], pad: 'same'}),
     convCase([2, 4, 9, 3], [1, 4, 3, 7], {strides: [1, 2]}),
   ],
-  // A small filter, or a wide one, takes a few windows at a time; else panels are outside.
+  // A small filter, or a wide one, takes a few windows at a time; others take panel after panel.
   'small filters, through every group of tiles': [
     ...range(1, 14).map((width) => convCase([1, 7, width, 16], [1, 1, 16, 20])),
     ...range(1, 14).map((width) =>
@@ -152,7 +152,7 @@ const EPILOGUES: Epilogue[] = [
   {activation: 'linear', biasShape: [4, 1, 1]},
 ];
 
-// Each reads the input in another way: strips, in place, phases.
+// Each reads the input in another way: from strips, in place, by phases.
 const EPILOGUE_PROBLEMS = [
   convCase([3, 4, 7, 6], [3, 3, 6, 11], {pad: 'same'}),
   convCase([3, 4, 7, 6], [1, 1, 6, 11]),

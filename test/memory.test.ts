@@ -264,7 +264,7 @@ describe('a row whose strip would not fit is cut in parts', () => {
 describe('out of memory', () => {
   // A first call takes: the job's record, the packed filter, the workspace, the output.
   const points: [number, string][] = [
-    [0, 'bytes for the records of a convolution'],
+    [0, "bytes for a route's records"],
     [1, 'bytes for a packed filter'],
     [2, 'bytes for the workspace'],
     [3, 'an output of shape [1,4,4,10]'],

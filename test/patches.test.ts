@@ -1,4 +1,4 @@
-// The demo page's patches: what they keep makes up the picture, and is what the network gives for the whole of it.
+// The demo page's patches: what is kept of them makes up the picture, and equals what the network gives for the whole one.
 import {readFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {loadLayersModel} from '@tensorflow/tfjs-layers';

@@ -3,6 +3,7 @@ import {planName} from '../bench/accuracy.ts';
 import {geometryOf} from '../bench/geometry.ts';
 import {readLayers} from '../bench/layers.ts';
 import {candidatePlans} from '../src/candidates.ts';
+import {expectedCost, leastCost} from '../src/cost.ts';
 import {type ConvGeometry, convGeometry} from '../src/geometry.ts';
 import type {PlanContext} from '../src/plan.ts';
 import {planFull} from '../src/planner.ts';
@@ -87,6 +88,31 @@ test('nothing is kept that tfjs would not have room for', () => {
 test('a training step keeps no packed filter', () => {
   const plans = candidatePlans(deep(), {...wasm, filtersChange: true});
   expect(plans.map(({repacks}) => repacks)).toEqual(plans.map(() => true));
+});
+
+test.each(contexts)('no plan costs less than its form does at least: %j', (context) => {
+  for (const [name, geometry] of geometries()) {
+    for (const plan of candidatePlans(geometry, context)) {
+      if (plan.algorithm === 'im2win') continue;
+      const least = leastCost(geometry, plan, plan.target) * (1 - 16 * Number.EPSILON);
+      if (expectedCost(geometry, plan) < least) throw new Error(`${name}, ${planName(plan)}`);
+    }
+  }
+});
+
+test.each(contexts)('of all candidates the one that costs least is taken: %j', (context) => {
+  for (const [name, geometry] of geometries()) {
+    const [im2win, ...winograd] = candidatePlans(geometry, context);
+    const leastOf = (plans: typeof winograd | [typeof im2win]) =>
+      Math.min(...plans.map((plan) => expectedCost(geometry, plan)));
+    const taken = (algorithm: PlanContext['algorithm']) =>
+      expectedCost(geometry, planFull(geometry, {...context, algorithm}));
+    expect([name, taken('im2win')]).toEqual([name, leastOf([im2win])]);
+    expect([name, taken('winograd')]).toEqual([name, leastOf(winograd.length > 0 ? winograd : [im2win])]);
+    const plain = leastOf([im2win]);
+    const little = plain < im2win.target.leastWinogradSteps;
+    expect([name, taken('auto')]).toEqual([name, little ? plain : Math.min(plain, leastOf(winograd))]);
+  }
 });
 
 test.each(contexts)('winograd: false is plain im2win everywhere: %j', (context) => {

@@ -57,7 +57,7 @@ export function convolve(problem: Problem, x: ArrayLike<number>, filter: ArrayLi
   return {sums, magnitudes};
 }
 
-/** Each product of a convolution, handed back to what it was made from. */
+/** The gradients of a convolution, for a dy of the output's shape. */
 export interface Gradients {
   readonly x: Float64Array;
   readonly filter: Float64Array;
@@ -186,8 +186,8 @@ export function winogradGrowth(rowTaps: number, taps: number): number {
 const largestGrowth = new Map<string, number>();
 
 /**
- * The most that they can widen it where a filter may lose taps that see nothing but padding: over all
- * numbers of taps up to these. 0 where Winograd takes no such filter.
+ * The same, where a filter may lose taps that see nothing but padding: the most over all numbers of taps up
+ * to these. 0 where Winograd takes no such filter.
  */
 export function mostWinogradGrowth(rowTaps: number, taps: number): number {
   const most = [min(rowTaps, 7), min(taps, 7)];

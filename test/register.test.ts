@@ -1,4 +1,4 @@
-// registerIm2win: options, one registration for all, rerouting and restoring.
+// registerIm2win: options, one registration for all, routing and restoring.
 import {getKernel, type KernelConfig, registerKernel, unregisterKernel} from '@tensorflow/tfjs-core';
 import type * as Im2win from '../src/index.ts';
 import {IM2WIN_CONV_2D, registerIm2win} from '../src/index.ts';

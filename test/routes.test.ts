@@ -1,4 +1,4 @@
-// What is kept of the calls seen: whatever their order, and whichever family's they are, each has its own route and count.
+// What is kept of the calls seen: each has a route and a count of its own, whatever their order and their families.
 import type {TensorInfo} from '@tensorflow/tfjs-core';
 import {OWN_KERNEL} from '../src/convKernels.ts';
 import {type ConvCall, type ConvRoute, convolutions, type FusedConvAttributes} from '../src/convolution.ts';

@@ -261,17 +261,23 @@ describe('a shared memory', () => {
     ['wasmBinary', BYTES],
     ['wasmBinary', BYTES.strict],
   ])('%s serves it (%#)', async (name, value) => {
-    const modules = await openKernels(kernelsAt({[name]: value}), 'auto', true);
+    const modules = await openKernels(kernelsAt({[name]: value}), 'auto', {possible: true, expected: false});
     expect(WasmState.create(currentWasm(), modules as KernelModules)).toBeInstanceOf(WasmState);
   });
 
   test('a URL serves it, though it is served as what streams', async () => {
-    const modules = await openKernels(kernelsAt({wasmUrl: `${base}/strict.wasm`}), 'auto', true);
+    const modules = await openKernels(kernelsAt({wasmUrl: `${base}/strict.wasm`}), 'auto', {
+      possible: true,
+      expected: false,
+    });
     expect(WasmState.create(currentWasm(), modules as KernelModules)).toBeInstanceOf(WasmState);
   });
 
   test('a compiled module does not, and says why', async () => {
-    const modules = await openKernels(kernelsAt({module: MODULES}), 'auto', true);
+    const modules = await openKernels(kernelsAt({module: MODULES}), 'auto', {
+      possible: true,
+      expected: false,
+    });
     expect(WasmState.create(currentWasm(), modules as KernelModules)).toBe(
       'its memory is shared, and the kernels were given as a compiled module, which takes one that is not',
     );

@@ -18,7 +18,7 @@ test('on wasm', () => {
   expect(result.broken).toEqual([]);
   expect(result).toMatchObject({specs: 277, specsWithPlugin: 277, stockPasses: 216, status: 0});
   expect(result.convolutionsTaken).toBeGreaterThan(50);
-  // Gradients, and a bias of another rank than 1, are none of stock's.
+  // Stock has no gradients, and takes no bias of another rank than 1.
   expect(result.mended).toHaveLength(56);
 });
 

@@ -88,9 +88,8 @@ test.each(PADS)(
   },
 );
 
-// One of each class, with the right answer and what stock 4.22 says in its place.
-// Such that stock does not write past its output. Should tfjs mend its kernel, this is
-// how we learn of it.
+// One case of each class, with the right answer and what stock 4.22 gives instead. In none of them does stock
+// write past its output. If tfjs mends its kernel, these tests tell us.
 interface Pinned {
   readonly run: () => tf.Tensor;
   readonly right: number[];
@@ -133,7 +132,7 @@ const PINNED: Record<string, Pinned> = {
 test.each(Object.entries(PINNED))('%s', async (_, {run, right, stock}) => {
   await freshWasm();
   const before = [...run().dataSync()];
-  // What stock does not write is whatever was in the heap: compare what it does write.
+  // Stock leaves some values unwritten, which are whatever was in the heap: only the others are compared.
   expect(before.slice(0, 5)).toEqual(stock.slice(0, 5));
   expect(before).not.toEqual(right);
   for (const algorithm of ['auto', 'im2win', 'winograd', 'stock'] as const) {

@@ -43,7 +43,7 @@ export function currentWasm(): TfjsWasmBackend {
   return tf.backend() as unknown as TfjsWasmBackend;
 }
 
-/** Plain SIMD only, or no SIMD at all, as the module sees it that tries the engine. */
+/** Makes the module that probes the engine find plain SIMD only, or no SIMD at all. */
 export function engineWithout(...flavours: Flavour[]): void {
   const refused = flavours.map((flavour) => `${probe(flavour)}`);
   const validate = WebAssembly.validate;
@@ -52,7 +52,7 @@ export function engineWithout(...flavours: Flavour[]): void {
     .mockImplementation((bytes) => !refused.includes(`${bytes}`) && validate(bytes));
 }
 
-/** A host that compiles no WebAssembly, but has modules that were compiled before. */
+/** Makes a host that compiles no WebAssembly, but has modules that were compiled before. */
 export function hostThatCompilesNothing(): void {
   const {customSections} = WebAssembly.Module;
   const refusing = jest.spyOn(WebAssembly, 'Module').mockImplementation(() => {
@@ -91,7 +91,7 @@ export interface ConvCase extends Problem {
   readonly terms?: number;
 }
 
-/** A case by its attributes; the output's size is tfjs's own. */
+/** A case by its attributes; tfjs computes the output's size. */
 export function convCase(
   xShape: ConvCase['xShape'],
   filterShape: ConvCase['filterShape'],
@@ -231,7 +231,7 @@ function moveLastAxis(tensor: tf.Tensor, to: number): tf.Tensor {
   return tf.transpose(tensor, axes);
 }
 
-/** What operands come to, computed once for all the ways in which a test computes it. */
+/** The reference's sums of operands, made once for all the ways in which a test computes them. */
 const knownSums = new WeakMap<Operands, {readonly problem: string; readonly sums: Sums}>();
 
 function sumsOf(problem: ConvCase, operands: Operands, x: Float32Array, filter: Float32Array): Sums {

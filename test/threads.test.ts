@@ -113,6 +113,26 @@ describe('through tfjs', () => {
   });
   afterAll(() => registration.unregister());
 
+  const random = (shape: number[], seed: number) => tf.tensor(floats(size(shape), seed), shape);
+  const conv = (x: number[], filter: number[], strides: number, dilations = 1) =>
+    tf.conv2d(
+      random(x, 1) as tf.Tensor4D,
+      random(filter, 2) as tf.Tensor4D,
+      strides,
+      'same',
+      'NHWC',
+      dilations,
+    );
+
+  test('fewer threads may be set before the first convolution, and more after it', async () => {
+    registration.setNumThreads(1);
+    tf.dispose(conv([1, 40, 40, 32], [3, 3, 32, 64], 1));
+    expect(registration.numThreads).toBe(1);
+    registration.setNumThreads(4);
+    expect(registration.numThreads).toBe(4);
+    expect(registration.whyOneThread).toBeUndefined();
+  });
+
   test('says how many threads there are', () => {
     expect(registration.numThreads).toBe(4);
     expect(registration.whyOneThread).toBeUndefined();
@@ -156,17 +176,6 @@ describe('through tfjs', () => {
     expect(registration.whyOneThread).toBeUndefined();
     expect(registration.numThreads).toBe(4);
   });
-
-  const random = (shape: number[], seed: number) => tf.tensor(floats(size(shape), seed), shape);
-  const conv = (x: number[], filter: number[], strides: number, dilations = 1) =>
-    tf.conv2d(
-      random(x, 1) as tf.Tensor4D,
-      random(filter, 2) as tf.Tensor4D,
-      strides,
-      'same',
-      'NHWC',
-      dilations,
-    );
 
   test.each<[string, () => tf.Tensor]>([
     ['1×1', () => conv([2, 33, 31, 64], [1, 1, 64, 96], 1)],
@@ -311,7 +320,8 @@ test('a task that fails in a worker is an error, and the next call is right', as
   const own = state.heap.ownBytes;
   hook(HOOKS.throws);
   let errors = 0;
-  for (let i = 0; i < 20; ++i) {
+  // On a busy machine the workers may claim none for some time.
+  for (let i = 0; i < 2000 && errors < 5; ++i) {
     try {
       expectSame(convolve(), serial);
     } catch (error) {

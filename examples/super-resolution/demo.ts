@@ -16,13 +16,14 @@ import {loadNetwork, upscale} from './network.ts';
 import {centreCrop, readPhotograph, writePhotograph} from './photograph.ts';
 import {difference, median} from './statistics.ts';
 
-const CONTENDERS = ['stock', 'im2win'] as const;
+/** Stock; and im2win on one thread, and on as many as there are by default. */
+const CONTENDERS = ['stock', 'one', 'all'] as const;
 type Contender = (typeof CONTENDERS)[number];
 type Each<T> = Record<Contender, T>;
 
-// Both add up the same products in another order. An error of 1e-6 of the
-// largest value a layer is usual for sums of 576 to 1,600 floats; the network is
-// 15 layers deep. A value stands for a grey level, of which 255 × 1e-4 is a fortieth.
+// Both add up the same products in different orders. For sums of 576 to 1,600 floats an error of 1e-6 of the
+// largest value is usual in each layer, and the network has 15 of them. Of 255 grey levels, 1e-4 is a
+// fortieth of one.
 const ROUNDING = 1e-4;
 
 const options = program
@@ -30,7 +31,7 @@ const options = program
   .description(
     'Doubles a photograph with ESRGAN, by stock tfjs-backend-wasm and by im2win, and compares them.',
   )
-  .option('--pairs <n>', 'timed pairs of runs on the crop', wholeNumber(1, 1000), 15)
+  .option('--pairs <n>', 'timed rounds of runs on the crop', wholeNumber(1, 1000), 15)
   .option('--crop <pixels>', 'side of the crop that is timed, at most 300', wholeNumber(8, 300), 128)
   .option('--json', 'print the figures as JSON instead of a table', false)
   .parse()
@@ -79,17 +80,21 @@ async function compare(step: (what: string) => void) {
     first[contender] = await firstRun(contender);
   }
 
-  await tf.setBackend('wasm');
   const im2win = await registerIm2win();
-  const use = (contender: Contender) => im2win.setAlgorithm(contender === 'stock' ? 'stock' : 'auto');
+  await tf.setBackend('wasm');
+  const {numThreads} = im2win;
+  const use = (contender: Contender) => {
+    im2win.setAlgorithm(contender === 'stock' ? 'stock' : 'auto');
+    im2win.setNumThreads(contender === 'all' ? numThreads : 1);
+  };
   const network = await loadNetwork();
   const photograph = readPhotograph(new URL('chelsea.png', import.meta.url));
   const crop = centreCrop(photograph, options.crop);
 
-  const runs: Each<number[]> = {stock: [], im2win: []};
+  const runs: Each<number[]> = {stock: [], one: [], all: []};
   for (let pair = -1; pair < options.pairs; ++pair) {
     for (const contender of CONTENDERS) {
-      step(pair < 0 ? `warming up ${contender}` : `pair ${pair + 1}, ${contender}`);
+      step(pair < 0 ? `warming up ${contender}` : `round ${pair + 1}, ${contender}`);
       use(contender);
       const start = performance.now();
       const output = upscale(network, crop);
@@ -103,6 +108,8 @@ async function compare(step: (what: string) => void) {
   const pictures = {} as Each<Float32Array>;
   const folder = new URL('../../output/', import.meta.url);
   mkdirSync(folder, {recursive: true});
+  const fileOf = (contender: Contender) =>
+    new URL(`${contender === 'stock' ? 'stock' : 'im2win'}.png`, folder);
   for (const contender of CONTENDERS) {
     use(contender);
     step(`profile, ${contender}`);
@@ -116,25 +123,29 @@ async function compare(step: (what: string) => void) {
     step(`whole photograph, ${contender}`);
     const output = upscale(network, photograph);
     pictures[contender] = output.dataSync() as Float32Array;
-    writePhotograph(new URL(`${contender}.png`, folder), output.shape, pictures[contender]);
+    if (contender !== 'one') writePhotograph(fileOf(contender), output.shape, pictures[contender]);
   }
   writePhotograph(new URL('input.png', folder), photograph.shape, photograph.dataSync() as Float32Array);
-  const beside = sideBySide(
-    photograph,
-    CONTENDERS.map((contender) => pictures[contender]),
-  );
+  const beside = sideBySide(photograph, [pictures.stock, pictures.all]);
   writePhotograph(new URL('comparison.png', folder), beside.shape, beside.dataSync() as Float32Array);
 
   return {
     figures,
-    speedup: median(runs.stock.map((ms, i) => ms / runs.im2win[i])),
-    difference: difference(pictures.stock, pictures.im2win),
+    speedup: median(runs.stock.map((ms, i) => ms / runs.all[i])),
+    speedupOfThreads: median(runs.one.map((ms, i) => ms / runs.all[i])),
+    numThreads,
+    whyOneThread: im2win.whyOneThread,
+    difference: difference(pictures.stock, pictures.all),
+    sameBits: Buffer.compare(bytesOf(pictures.one), bytesOf(pictures.all)) === 0,
     routes: summary(im2win),
     pictures: fileURLToPath(folder),
     node: process.version,
     simd: im2win.simd,
   };
 }
+
+const bytesOf = ({buffer, byteOffset, byteLength}: Float32Array) =>
+  new Uint8Array(buffer, byteOffset, byteLength);
 
 /** A detail of the photograph, enlarged without the network, and of each doubled one. */
 function sideBySide(photograph: tf.Tensor4D, doubled: Float32Array[]): tf.Tensor4D {
@@ -160,6 +171,7 @@ function summary(im2win: Im2winRegistration): string {
 function printTable({
   figures,
   speedup,
+  speedupOfThreads,
   difference: {largest, scale},
   ...rest
 }: Awaited<ReturnType<typeof compare>>) {
@@ -169,8 +181,13 @@ function printTable({
     ...CONTENDERS.map((contender) => show(figures[contender])),
   ];
   const table = new Table({
-    head: [`${options.crop}×${options.crop} crop, doubled`, ...CONTENDERS],
-    colAligns: ['left', 'right', 'right'],
+    head: [
+      `${options.crop}×${options.crop} crop, doubled`,
+      'stock',
+      'im2win, 1 thread',
+      rest.numThreads === 1 ? 'im2win again' : `im2win, ${rest.numThreads} threads`,
+    ],
+    colAligns: ['left', 'right', 'right', 'right'],
     style: {head: [], border: []},
   });
   table.push(
@@ -184,13 +201,13 @@ function printTable({
     row('share of time in convolution', ({convolutionShare}) => `${(100 * convolutionShare).toFixed(0)} %`),
   );
   console.log(`${table}
-speed-up            ${speedup.toFixed(2)}× (median of the pairs' ratios)
-largest difference  ${largest.toExponential(1)} of ${scale.toFixed(0)} (whole photograph)
+speed-up            ${speedup.toFixed(2)}× stock (median of the rounds' ratios), ${speedupOfThreads.toFixed(2)}× one thread${rest.whyOneThread ? `; one thread: ${rest.whyOneThread}` : ''}
+largest difference  ${largest.toExponential(1)} of ${scale.toFixed(0)} (whole photograph); one thread and all: ${rest.sameBits ? 'the same bits' : 'not the same bits'}
 routes              ${rest.routes}, ${rest.simd} SIMD, Node ${rest.node}
 pictures            ${rest.pictures}{input,stock,im2win,comparison}.png`);
 }
 
-const steps = 2 + 2 * (1 + options.pairs) + 4;
+const steps = CONTENDERS.length * (1 + (1 + options.pairs) + 2);
 const bar = new SingleBar({
   format: '{bar} {percentage} %  {what}',
   hideCursor: true,
@@ -205,6 +222,10 @@ const result = await compare((what) => bar.update(done++, {what})).finally(() =>
 if (options.json) console.log(JSON.stringify(result, undefined, 2));
 else printTable(result);
 
+if (!result.sameBits) {
+  console.error('One thread and several have not given the same bits.');
+  process.exitCode = 1;
+}
 const {largest, scale} = result.difference;
 if (!(largest <= ROUNDING * scale)) {
   console.error(`The outputs differ by ${largest}, more than rounding explains (${ROUNDING * scale}).`);

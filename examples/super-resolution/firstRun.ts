@@ -1,5 +1,5 @@
 // One contender's first run in a process of its own: prints its time and how far
-// the heap grew, as JSON. Argument: stock or im2win.
+// the heap grew, as JSON. Arguments: stock, or im2win on one thread or all; and the crop's side.
 import {performance} from 'node:perf_hooks';
 import * as tf from '@tensorflow/tfjs-core';
 import {registerIm2win} from 'tfjs-im2win';
@@ -12,12 +12,17 @@ export interface FirstRun {
   heapGrowth: number;
 }
 
+const [, , contender, side] = process.argv;
+const numThreads = contender === 'all' ? undefined : 1;
+// Registered once before, for the backend to start on a heap that threads can share.
+const before = await registerIm2win({numThreads});
 await tf.setBackend('wasm');
+before.unregister();
 const network = await loadNetwork();
-const crop = centreCrop(readPhotograph(new URL('chelsea.png', import.meta.url)), Number(process.argv[3]));
+const crop = centreCrop(readPhotograph(new URL('chelsea.png', import.meta.url)), Number(side));
 const heapBefore = heapBytes();
 const start = performance.now();
-if (process.argv[2] === 'im2win') await registerIm2win();
+if (contender !== 'stock') await registerIm2win({numThreads});
 upscale(network, crop).dataSync();
 const result: FirstRun = {
   milliseconds: performance.now() - start,

@@ -4,12 +4,13 @@ import type {CallContext, Family, Kernel, Route} from '../family.ts';
 import type {Flavour, PlanWishes} from '../plan.ts';
 import {wasmConvolutions} from './convolution.ts';
 import type {KernelModules} from './module.ts';
+import {wasmMoves} from './moves.ts';
 import {openKernels} from './source.ts';
 import {type StateOf, WasmState} from './state.ts';
 import type {TfjsWasmBackend} from './tfjs.ts';
 import {WasmThreads} from './threads/threads.ts';
 
-const FAMILIES: readonly ((stateOf: StateOf) => Family)[] = [wasmConvolutions];
+const FAMILIES: readonly ((stateOf: StateOf) => Family)[] = [wasmConvolutions, wasmMoves];
 
 export const WASM: Backend = {
   name: 'wasm',
@@ -19,7 +20,7 @@ export const WASM: Backend = {
   async open(source, options) {
     const threads = new WasmThreads(source, options);
     try {
-      const modules = await openKernels(source, options.simd, threads.mayBeShared);
+      const modules = await openKernels(source, options.simd, threads.sharing);
       if (typeof modules !== 'string') return new OpenWasm(modules, threads);
       threads.release();
       return modules;

@@ -1,5 +1,6 @@
-import type {TensorInfo} from '@tensorflow/tfjs-core';
+import type {DataType, TensorInfo} from '@tensorflow/tfjs-core';
 import {floatBytes} from '../limits.ts';
+import {stagesOf} from '../tasks.ts';
 import {aligned, type Heap} from './heap.ts';
 import {JOB} from './job.generated.ts';
 import type {ConvJob} from './job.ts';
@@ -36,9 +37,10 @@ export function runConv2d(state: WasmState, job: ConvJob, tensors: ConvTensors):
   const slopeBytes = integers === undefined ? 0 : aligned(floatBytes(integers.shape));
   const threads = state.threadsFor(tasks.perStage, tasks.cost);
   const scratches = threads * job.scratchBytes;
-  const workspace = state.workspace.reserve(scratches + tasks.sharedBytes + repacked + slopeBytes);
+  const sharedBytes = job.share(threads);
+  const workspace = state.workspace.reserve(scratches + sharedBytes + repacked + slopeBytes);
   const gathered = workspace + scratches;
-  const panels = gathered + tasks.sharedBytes;
+  const panels = gathered + sharedBytes;
 
   return makeOutput(state, geometry.outShape, (output) => {
     if (integers !== undefined) writeFloats(state.heap, integers, slopeData, panels + repacked);
@@ -59,29 +61,13 @@ export function runConv2d(state: WasmState, job: ConvJob, tensors: ConvTensors):
 
 /** Computes all tasks of a job, stage by stage, with the scratches of so many threads. */
 export function runConvTasks(state: WasmState, job: ConvJob, threads: number, scratch: number): void {
-  const {count, gatherTasks, perBlock, cost} = job.tasks;
+  const {offset, scratchBytes, tasks} = job;
   if (threads === 1) {
-    state.kernels.im2win_conv(job.offset, 0, count, scratch);
+    state.kernels.im2win_conv(offset, 0, tasks.count, scratch);
     return;
   }
-  const run = (first: number, last: number) =>
-    state.run(threads, {
-      kernel: 'im2win_conv',
-      job: job.offset,
-      first,
-      last,
-      cost,
-      scratch,
-      scratchBytes: job.scratchBytes,
-    });
-  if (gatherTasks === 0) {
-    run(0, count);
-    return;
-  }
-  for (let first = 0; first < count; first += perBlock) {
-    run(first, first + gatherTasks);
-    run(first + gatherTasks, first + perBlock);
-  }
+  const stage = {kernel: 'im2win_conv', job: offset, cost: tasks.cost, scratch, scratchBytes} as const;
+  for (const [first, last] of stagesOf(tasks)) state.run(threads, {...stage, first, last});
 }
 
 /** The filter as the kernel reads it, or `undefined` where the call has to pack it first, or packs none. */
@@ -139,8 +125,33 @@ export function makeOutput(
   shape: readonly number[],
   write: (offset: number) => void,
 ): TensorInfo {
+  const {tensor, offset} = allocateOutput(state, shape);
+  try {
+    write(offset);
+  } catch (error) {
+    discard(state, tensor);
+    throw error;
+  }
+  return tensor;
+}
+
+/** Gives a tensor back whose writing has failed, once no thread can write into it any more. */
+export function discard({backend, heap}: WasmState, {dataId}: TensorInfo): void {
+  heap.giveBack(() => backend.disposeData(dataId, true));
+}
+
+/**
+ * A new tensor, and its byte offset; nobody has written it yet.
+ *
+ * @throws Error if out of memory.
+ */
+export function allocateOutput(
+  state: WasmState,
+  shape: readonly number[],
+  dtype: DataType = 'float32',
+): {tensor: TensorInfo; offset: number} {
   const {backend, heap} = state;
-  const tensor = backend.makeOutput([...shape], 'float32');
+  const tensor = backend.makeOutput([...shape], dtype);
   const offset = backend.dataIdMap.get(tensor.dataId).memoryOffset ?? 0;
   if (offset === 0 && floatBytes(shape) > 0) {
     backend.disposeData(tensor.dataId, true);
@@ -149,13 +160,7 @@ export function makeOutput(
         `${heap.memory.buffer.byteLength} bytes (${heap.ownBytes} of them im2win's).`,
     );
   }
-  try {
-    write(offset);
-  } catch (error) {
-    heap.giveBack(() => backend.disposeData(tensor.dataId, true));
-    throw error;
-  }
-  return tensor;
+  return {tensor, offset};
 }
 
 /** Where a tensor's data lies; moves it here first if another backend has it. */

@@ -8,8 +8,9 @@ import {runConv2d} from './conv2d.ts';
 import {
   gradientJob,
   phaseJob,
-  runDepthwiseInputGradient,
+  plainJob,
   runFilterGradient,
+  runInputRows,
   runTransposed,
 } from './gradients.ts';
 import {ConvJob} from './job.ts';
@@ -31,20 +32,28 @@ function compute(
   route: OwnConvRoute,
 ): TensorInfo {
   const {geometry, plan} = route;
-  // Which of them are there, the route has checked.
+  // The route has checked which of them are there.
   const {x, filter, dy, bias, preluActivationWeights} = inputs as Required<ConvInputs>;
   switch (plan.algorithm) {
     case 'transposed': {
       const {heap, jobs} = state;
+      if (plan.direct) {
+        const [job] = jobs.get(route, 1, (_, at) => plainJob(heap, at, plan.geometry));
+        const rows = plan.geometry.batchSize * plan.geometry.inHeight;
+        return runInputRows(state, geometry, {entry: 'im2win_transposed', rows}, job, {dy, filter});
+      }
       const own = jobs.get(route, plan.phases.length, (i, at) => phaseJob(heap, at, plan, plan.phases[i]));
       return runTransposed(state, geometry, plan, own, {dy, filter});
     }
     case 'gradient': {
       const {heap, jobs} = state;
       const [job] = jobs.get(route, 1, (_, at) => gradientJob(heap, at, geometry, plan));
-      return kernel.computes === 'inputGradient'
-        ? runDepthwiseInputGradient(state, geometry, job, {dy, filter})
-        : runFilterGradient(state, geometry, plan, job, {x, dy});
+      if (kernel.computes !== 'inputGradient') return runFilterGradient(state, geometry, plan, job, {x, dy});
+      const rows = geometry.batchSize * geometry.inHeight;
+      return runInputRows(state, geometry, {entry: 'im2win_depthwise_gradient_input', rows}, job, {
+        dy,
+        filter,
+      });
     }
     default: {
       // An empty output has no windows.

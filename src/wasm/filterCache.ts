@@ -3,7 +3,7 @@ import {Packings} from '../packings.ts';
 import type {Allocation, Heap} from './heap.ts';
 import type {TfjsWasmBackend} from './tfjs.ts';
 
-/** A packed filter as it is wanted. */
+/** A packed filter that a call wants. */
 export interface WantedPacking {
   readonly packing: string;
   readonly bytes: number;

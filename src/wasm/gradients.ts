@@ -45,12 +45,12 @@ export function phaseJob(heap: Heap, offset: number, {geometry}: TransposedPlan,
  */
 export function runTransposed(
   state: WasmState,
-  {inHeight, inWidth, dataFormat}: ConvGeometry,
+  ofConvolution: ConvGeometry,
   {geometry, phases, zeros}: TransposedPlan,
   jobs: readonly ConvJob[],
   tensors: {readonly dy: TensorInfo; readonly filter: TensorInfo},
 ): TensorInfo {
-  const {batchSize, inChannels, outHeight, outWidth, outChannels} = geometry;
+  const {batchSize, inChannels, inHeight, inWidth, outHeight, outWidth, outChannels, dataFormat} = geometry;
   const planar = dataFormat === 'NCHW';
   const imageFloats = inHeight * inWidth * inChannels;
   const dy = dataOffset(state, 'dy', tensors.dy);
@@ -67,7 +67,7 @@ export function runTransposed(
   const scratchBytes = Math.max(
     0,
     ...flippedBytes.map((bytes, p) => packers[p] * bytes),
-    ...jobs.map((job, p) => threads[p] * job.scratchBytes + job.tasks.sharedBytes),
+    ...jobs.map((job, p) => threads[p] * job.scratchBytes + job.share(threads[p])),
   );
   const allPanelBytes = panelBytes.reduce((a, b) => a + b, 0);
   const panels = state.workspace.reserve(allPanelBytes + imageBytes + scratchBytes);
@@ -102,10 +102,7 @@ export function runTransposed(
       runConvTasks(state, job, threads[p], scratch);
     });
   };
-  const shape = planar
-    ? [batchSize, inChannels, inHeight, inWidth]
-    : [batchSize, inHeight, inWidth, inChannels];
-  return makeOutput(state, shape, (offset) => {
+  return makeOutput(state, inputShape(ofConvolution), (offset) => {
     if (empty || (zeros && !planar)) clear(offset, batchSize * imageFloats);
     if (empty) return;
     pack();
@@ -120,6 +117,17 @@ export function runTransposed(
       state.kernels.im2win_spread(offset + 4 * i * imageFloats, image, inHeight * inWidth, inChannels);
     }
   });
+}
+
+/** A record of the convolution alone, for what needs no plan. */
+export function plainJob(heap: Heap, offset: number, geometry: ConvGeometry): Job {
+  return new Job(heap, offset, geometryFields(geometry));
+}
+
+function inputShape({dataFormat, batchSize, inChannels, inHeight, inWidth}: ConvGeometry): number[] {
+  return dataFormat === 'NCHW'
+    ? [batchSize, inChannels, inHeight, inWidth]
+    : [batchSize, inHeight, inWidth, inChannels];
 }
 
 function filterValues({geometry}: PhaseGroup): number {
@@ -142,25 +150,24 @@ export function gradientJob(
   });
 }
 
-/** The gradient of a depthwise convolution with respect to its input. */
-export function runDepthwiseInputGradient(
+/** The gradient with respect to the input, row by row, of a depthwise convolution or of a plan that is direct. */
+export function runInputRows(
   state: WasmState,
   geometry: ConvGeometry,
+  {entry, rows}: {entry: 'im2win_transposed' | 'im2win_depthwise_gradient_input'; rows: number},
   job: Job,
   tensors: {readonly dy: TensorInfo; readonly filter: TensorInfo},
 ): TensorInfo {
   const dy = dataOffset(state, 'dy', tensors.dy);
   const filter = dataOffset(state, 'filter', tensors.filter);
-  const {batchSize, inHeight, inWidth, inChannels} = geometry;
-  const rows = batchSize * inHeight;
-  return makeOutput(state, [batchSize, inHeight, inWidth, inChannels], (output) => {
+  return makeOutput(state, inputShape(geometry), (output) => {
     job.set('dy', dy);
     job.set('filter', filter);
     job.set('output', output);
-    if (inWidth * inChannels === 0) return;
+    if (geometry.inWidth * geometry.inChannels === 0) return;
     const cost = gradientCost(geometry);
     state.run(state.threadsFor(rows, cost), {
-      kernel: 'im2win_depthwise_gradient_input',
+      kernel: entry,
       job: job.offset,
       first: 0,
       last: rows,

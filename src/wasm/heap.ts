@@ -98,7 +98,7 @@ function sameBuffer(a: ArrayBufferLike, b: ArrayBufferLike): boolean {
 }
 
 // Not instanceof: the memory may come from another realm.
-export function isShared(buffer: ArrayBufferLike): boolean {
+export function isShared(buffer: ArrayBufferLike | undefined): boolean {
   return Object.prototype.toString.call(buffer) === '[object SharedArrayBuffer]';
 }
 

@@ -132,6 +132,19 @@ export class ConvJob extends Job {
     this.hasSlope = slope !== undefined && activation !== 'leakyrelu';
     this.scratchBytes = 2 * CALL_BYTES + scratchBytes(tasks);
   }
+
+  /**
+   * Makes ready for so many threads: several gather some blocks before they multiply them.
+   *
+   * @returns The bytes of what is gathered for all of them.
+   */
+  share(threads: number): number {
+    const {sharedBytes, blocksTogether} = this.tasks;
+    if (sharedBytes === 0) return 0;
+    const together = threads === 1 ? 1 : blocksTogether;
+    this.set('blocksTogether', together);
+    return together * sharedBytes;
+  }
 }
 
 /** Whether output rows, bias and slopes of all images can be counted through as if they were one image's. */
@@ -211,6 +224,7 @@ function taskFields(tasks: ConvTasks): Fields {
     strips: tasks.strips,
     stripsPerBlock: tasks.stripsPerBlock,
     gatherTasks: tasks.gatherTasks,
+    blocksTogether: 1,
     rowsPerGather: tasks.rowsPerGather,
     panelTasks: tasks.panelTasks,
     channelsPerTask: tasks.channelsPerTask,
@@ -260,7 +274,10 @@ function flipFields(flip: JobSpec['flip']): Fields {
 
 /** The records of an instance's routes, each kept until its route is forgotten. */
 export class JobCache {
-  private readonly kept = new Map<object, {readonly allocation: Allocation; readonly jobs: readonly Job[]}>();
+  private readonly kept = new Map<
+    object,
+    {readonly allocation: Allocation; readonly jobs: readonly object[]}
+  >();
   private readonly heap: Heap;
 
   constructor(heap: Heap) {
@@ -271,14 +288,21 @@ export class JobCache {
    * The jobs of a route, made on its first call.
    *
    * @param count How many it has; `make` is given where each is to be.
+   * @param recordBytes What the record of one takes, if it is none of a convolution.
    * @throws Error if out of memory.
    */
-  get<T extends Job>(route: object, count: number, make: (i: number, offset: number) => T): readonly T[] {
+  get<T extends object>(
+    route: object,
+    count: number,
+    make: (i: number, offset: number) => T,
+    recordBytes = () => RECORD_BYTES,
+  ): readonly T[] {
     const known = this.kept.get(route);
     // A route's jobs are of one kind.
     if (known !== undefined) return known.jobs as readonly T[];
-    const allocation = this.heap.allocate(count * RECORD_BYTES, 'the records of a convolution');
-    const jobs = Array.from({length: count}, (_, i) => make(i, allocation.offset + i * RECORD_BYTES));
+    const bytes = recordBytes();
+    const allocation = this.heap.allocate(count * bytes, "a route's records");
+    const jobs = Array.from({length: count}, (_, i) => make(i, allocation.offset + i * bytes));
     this.kept.set(route, {allocation, jobs});
     return jobs;
   }

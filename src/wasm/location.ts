@@ -33,8 +33,8 @@ export type KernelLocation =
     }
   | {
       /**
-       * Compiled already. It serves a memory that is not shared, as all builds of tfjs but its threaded
-       * one have it. There `report()` names the reason, and all is left to tfjs.
+       * Compiled already. It serves a memory that is not shared: that of every build of tfjs but the threaded
+       * one. On that build all is left to tfjs, and `report()` names the reason.
        */
       module: OneOrEach<CompiledModule>;
       wasmUrl?: undefined;
@@ -116,11 +116,11 @@ async function fetchKernels(name: string, url: string | URL, bytesNeeded: boolea
     throw unfetched(String(url).startsWith('file:') ? NO_FILES : reason(cause), cause);
   });
   if (!response.ok) throw unfetched(`status ${response.status} ${response.statusText}`.trim());
-  // The only type that engines compile while it arrives, and not with parameters.
+  // Engines compile this type alone while it arrives, and only without parameters.
   const type = response.headers.get('Content-Type')?.trim().toLowerCase();
   if (type === 'application/wasm' && !bytesNeeded) {
     return WebAssembly.compileStreaming(response).catch((cause) => {
-      // What ends in the middle is no error of the module's.
+      // If the transfer broke off, the module is not to blame.
       if ((cause as Error).name === 'TypeError') throw unfetched(reason(cause), cause);
       throw compileError(name, cause);
     });

@@ -2,7 +2,7 @@ import type {Flavour} from '../plan.ts';
 
 /**
  * The exports of `kernels/`. All but the last compute tasks `first` to `last` (less one) of the job at a byte offset,
- * with a scratch of the caller's at another; what a task is, the entry's header says.
+ * with a scratch of the caller's at another, which some do not read; what a task is, the entry's header says.
  */
 export interface KernelExports {
   im2win_conv: Tasks;
@@ -10,6 +10,8 @@ export interface KernelExports {
   im2win_gradient_filter: Tasks;
   im2win_depthwise_gradient_filter: Tasks;
   im2win_depthwise_gradient_input: Tasks;
+  im2win_transposed: Tasks;
+  im2win_move: Tasks;
   /** Writes an image [pixels, channels] as planes [channels, pixels]. */
   im2win_spread(to: number, image: number, pixels: number, channels: number): void;
 }

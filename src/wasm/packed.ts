@@ -1,20 +1,57 @@
-import {inflateSync} from 'fflate';
 import type {Flavour} from '../plan.ts';
 import {readUnsigned} from './binary.ts';
+import {UNPACKER} from './unpacker.generated.ts';
 
-/**
- * The kernels of both flavours as they are in the JavaScript: deflated, in base64 without padding. Most of
- * a flavour is in the other, too: the strict one is a patch, which is a quarter of it.
- */
-export interface PackedKernels {
-  readonly relaxed: string;
-  /** What makes the strict kernels of the relaxed ones. */
-  readonly strict: string;
+/** Bytes that are deflated, six bits a character. */
+export interface Packed {
+  /** How many they are. */
+  readonly bytes: number;
+  readonly text: string;
 }
 
+/**
+ * The kernels of both flavours as they are in the JavaScript. Most of a flavour is in the other, too: the
+ * strict one is a patch, which is a quarter of it.
+ */
+export interface PackedKernels {
+  readonly relaxed: Packed;
+  /** What makes the strict kernels of the relaxed ones. */
+  readonly strict: Packed;
+}
+
+/** @throws Error if the host forbids WebAssembly to be compiled. */
 export function unpackKernels(packed: PackedKernels, flavour: Flavour): Uint8Array<ArrayBuffer> {
-  const relaxed = inflateSync(fromBase64(packed.relaxed));
-  return flavour === 'relaxed' ? relaxed : applyPatch(relaxed, inflateSync(fromBase64(packed.strict)));
+  const unpacker = new WebAssembly.Module(fromBase64(UNPACKER));
+  const relaxed = unpack(unpacker, packed.relaxed);
+  return flavour === 'relaxed' ? relaxed : applyPatch(relaxed, unpack(unpacker, packed.strict));
+}
+
+const PAGE = 65536;
+// What kernels/unpack/unpack.cpp has its tables in, at offset 0.
+const SCRATCH = 3 * PAGE;
+
+function unpack(unpacker: WebAssembly.Module, {bytes, text}: Packed): Uint8Array<ArrayBuffer> {
+  const end = SCRATCH + text.length + bytes;
+  // It reads a few characters beyond the text.
+  const memory = new WebAssembly.Memory({initial: Math.ceil((end + 16) / PAGE)});
+  const {exports} = new WebAssembly.Instance(unpacker, {env: {memory}});
+  writeText(new Uint8Array(memory.buffer, SCRATCH, text.length), text);
+  const to = SCRATCH + text.length;
+  (exports as unknown as Unpacker).unpack(0, SCRATCH, to);
+  return new Uint8Array(memory.buffer, to, bytes);
+}
+
+interface Unpacker {
+  unpack(scratch: number, text: number, to: number): void;
+}
+
+function writeText(to: Uint8Array<ArrayBuffer>, text: string): void {
+  // Not every host of tfjs has it.
+  if (typeof TextEncoder === 'undefined') {
+    for (let i = 0; i < text.length; ++i) to[i] = text.charCodeAt(i);
+  } else {
+    new TextEncoder().encodeInto(text, to);
+  }
 }
 
 /**

@@ -37,14 +37,15 @@ export function shareHeapAtStart(): SharedStart {
   const current = engine();
   const {registry, registryFactory, backendName} = current;
   const entry = registryFactory.wasm;
-  // The heap of one that runs was shared by a registration before this one, by its user, or by tfjs itself.
-  let reason = registry.wasm === undefined || hasSharedHeap(registry.wasm) ? undefined : EARLIER;
+  // What runs on a shared heap may have it of a registration before this one, of its user, or of tfjs itself.
+  if (registry.wasm !== undefined && !hasSharedHeap()) return {reason: EARLIER, undo() {}};
+  let reason: string | undefined;
   const {pendingBackendInit} = current as unknown as Starting;
   if (backendName === 'wasm' && pendingBackendInit != null && takesPlainBuild()) {
     const restore = shareModules();
     void pendingBackendInit.then(() => {
       restore();
-      if (!hasSharedHeap(registry.wasm)) reason = EARLIER;
+      if (!hasSharedHeap()) reason = EARLIER;
     });
   }
   const start = entry?.factory;
@@ -54,7 +55,7 @@ export function shareHeapAtStart(): SharedStart {
     const restore = shareModules();
     try {
       const backend = await start();
-      reason = hasSharedHeap(backend) ? undefined : OTHER_FILE;
+      reason = isOnSharedHeap(backend) ? undefined : OTHER_FILE;
       return backend;
     } finally {
       restore();
@@ -79,7 +80,12 @@ function takesPlainBuild(): boolean {
   return isNode() || env().getFlags().WASM_HAS_MULTITHREAD_SUPPORT === false;
 }
 
-function hasSharedHeap(backend: object | undefined): boolean {
+/** Whether tfjs's wasm backend runs, on a heap that is shared. */
+export function hasSharedHeap(): boolean {
+  return isOnSharedHeap(engine().registry.wasm);
+}
+
+function isOnSharedHeap(backend: object | undefined): boolean {
   const {wasm} = (backend ?? {}) as Partial<TfjsWasmBackend>;
   return wasm != null && isShared(wasm.HEAPU8.buffer);
 }

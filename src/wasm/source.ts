@@ -20,10 +20,15 @@ export interface KernelFile {
 /** Where the kernels come from: a file of each flavour or of one, or a file that says itself which it is. */
 export type KernelSource = Readonly<Partial<Record<Flavour, KernelFile>>> | {readonly any: KernelFile};
 
+/** Whether the heap may come to be a shared one, and whether it is expected to be. */
+export interface Sharing {
+  readonly possible: boolean;
+  readonly expected: boolean;
+}
+
 /**
  * Loads and compiles the best flavour that the source and this engine have.
  *
- * @param shared Whether a module for a shared memory is wanted too.
  * @returns The modules; why there are none, if the engine has no flavour of the source.
  * @throws Error if a flavour was asked for by name, and the source does not have it; if a file cannot be
  *     had, is not one of this build's, or does not compile.
@@ -31,13 +36,13 @@ export type KernelSource = Readonly<Partial<Record<Flavour, KernelFile>>> | {rea
 export async function openKernels(
   source: KernelSource,
   simd: 'auto' | Flavour,
-  shared: boolean,
+  sharing: Sharing,
 ): Promise<KernelModules | string> {
   const possible = simd === 'auto' ? supportedFlavours() : [simd];
   const file = 'any' in source ? source.any : firstOf(source, possible);
   if (file !== undefined && possible.length > 0) {
     // What streams is compiled: no file that may be of a flavour which the engine has not.
-    const code = await file.load(shared || ('any' in source && supportedFlavours().length < 2));
+    const code = await file.load(sharing.possible || ('any' in source && supportedFlavours().length < 2));
     const flavour = checkIdentity(file, code);
     if (!('any' in source) && source[flavour] !== file) {
       const other = flavour === 'strict' ? 'relaxed' : 'strict';
@@ -45,7 +50,7 @@ export async function openKernels(
         `registerIm2win: ${file.name} is of flavour '${flavour}'; allowed: 'im2win-${other}.wasm' of this package.`,
       );
     }
-    if (possible.includes(flavour)) return compileKernels(file, code, flavour, shared);
+    if (possible.includes(flavour)) return compileKernels(file, code, flavour, sharing);
   }
   if (simd === 'auto') {
     return possible.length === 0
@@ -95,11 +100,12 @@ function whatItIs(code: KernelCode): string {
   return `it begins with ${JSON.stringify(textOf(code.subarray(0, 16)))}`;
 }
 
+/** A module for either kind of memory, from the same bytes: the one that is expected now, the other when it is needed. */
 function compileKernels(
   file: KernelFile,
   code: KernelCode,
   flavour: Flavour,
-  shared: boolean,
+  {possible, expected}: Sharing,
 ): KernelModules {
   if (!(code instanceof Uint8Array)) {
     return {
@@ -109,12 +115,21 @@ function compileKernels(
         'its memory is shared, and the kernels were given as a compiled module, which takes one that is not',
     };
   }
+  let unshared: WebAssembly.Module | undefined;
+  let shared: WebAssembly.Module | undefined;
+  if (expected) shared = compile(file, withSharedMemory(code));
+  else unshared = compile(file, code);
   return {
     flavour,
-    unshared: compile(file, code),
-    shared: shared
-      ? compile(file, withSharedMemory(code))
-      : 'its memory is shared, and this engine has no shared memory for im2win',
+    get unshared() {
+      unshared ??= compile(file, code);
+      return unshared;
+    },
+    get shared() {
+      if (!possible) return 'its memory is shared, and this engine has no shared memory for im2win';
+      shared ??= compile(file, withSharedMemory(code));
+      return shared;
+    },
   };
 }
 

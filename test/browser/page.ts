@@ -28,7 +28,7 @@ export interface PageResult {
   readonly im2winThreads: ThreadsResult;
   readonly simd: string;
   readonly report: ConvolutionRecord[];
-  /** What a convolution said that neither stock nor im2win can compute. */
+  /** The error of a convolution that neither stock nor im2win can compute. */
   readonly refusal?: string;
   readonly largestDifference: number;
   readonly ownBytesAfter: number;

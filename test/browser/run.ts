@@ -54,7 +54,7 @@ interface Browser {
   readonly found: boolean;
   /** What a registration says where the page's policy forbids WebAssembly. */
   readonly forbidden: RegExp;
-  /** The first is the browser as it comes, the others what it would be with other settings. */
+  /** The first is the browser as it comes, the others have settings of their own. */
   readonly settings: readonly Setting[];
 }
 
@@ -86,7 +86,7 @@ const BROWSERS: readonly Browser[] = [
     forbidden: FORBIDDEN,
     settings: [
       {launch: () => launchChromium(), simd: 'relaxed', sharing: true, tasks: [...TASKS, ...WORKER_URLS]},
-      // V8 has no SIMD without this instruction set. Relaxed SIMD alone it does not turn off.
+      // Without this instruction set V8 has no SIMD. It cannot turn off relaxed SIMD alone.
       {
         launch: () => launchChromium('--no-enable-ssse3'),
         simd: 'none',
@@ -114,7 +114,7 @@ const BROWSERS: readonly Browser[] = [
     // With that option every page has it, so only isolated ones are opened.
     name: 'WebKit',
     found: hasWebKit,
-    // It compiles all the same. What it refuses is an instance from bytes, which is what tfjs's backend asks for.
+    // WebKit compiles a module all the same. It refuses an instance from bytes, which tfjs's backend asks for.
     forbidden: /^wasm: cpu: /,
     settings: [
       {

@@ -181,7 +181,7 @@ async function install({name, checks, site}: Consumer, home: string, tarball: st
   if (site === 'site') checkNothing(path.join(home, site));
 }
 
-/** A program that imports the package and uses nothing of it has nothing of it. */
+/** A program that imports the package and does not use it must not contain it. */
 function checkNothing(site: string): void {
   const files = readdirSync(site, {recursive: true, encoding: 'utf8'});
   const found = files.filter((file) => /(^|\/)nothing[-\w]*\.js$/.test(file));

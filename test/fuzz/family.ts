@@ -59,7 +59,7 @@ export function gradientRow(
   let registration: Im2winRegistration | undefined;
   return {
     name: `gradients-${depthwise ? 'depthwise-' : ''}${backend === 'cpu' ? backend : simd}`,
-    // tfjs's full gradients take no dilation; and none of either takes an empty output.
+    // tfjs's gradients take no dilation where the convolution is full, and no empty output.
     cases: problems
       .map((problem) => {
         const [height, width, inChannels, outChannels] = problem.filterShape;

@@ -1,6 +1,7 @@
 // What is fuzzed.
 import {conv2dRow} from './conv2d.ts';
 import {depthwiseRow, gradientRow} from './family.ts';
+import {movesRow} from './moves.ts';
 import type {FuzzRow} from './row.ts';
 
 /** A row whose kind of case is its own business. */
@@ -24,4 +25,5 @@ export const ROWS: readonly AnyFuzzRow[] = [
     [false, true].map((depthwise) => gradientRow('wasm', simd, depthwise)),
   ),
   gradientRow('cpu', 'auto', false),
+  ...(['strict', 'relaxed'] as const).map(movesRow),
 ];

@@ -12,7 +12,7 @@ import {
 
 /** Strides, dilations and pads. */
 const REACHES = [2 ** 15, 2 ** 16, 2 ** 20, 2 ** 28, 2 ** 29, 2 ** 30, 2 ** 31 - 1, 2 ** 31, 2 ** 32];
-/** Of the kernels that share most of their code with another. */
+/** The same, for kernels that share most of their code with another. */
 const SOME_REACHES = [2 ** 16, 2 ** 30, 2 ** 31, 2 ** 32];
 
 /** Bytes of an output that fits in no heap. */
@@ -144,7 +144,7 @@ function forwardCalls(op: Op): LimitCall[] {
   ]);
 }
 
-/** Sizes that take gigabytes where they are computed: by one kernel of a kind. */
+/** Sizes that take gigabytes where they are computed, so that one kernel of each kind is enough. */
 const LARGE: readonly LimitCall[] = [
   call('conv2d', [1, 4096, 4096, 3], [3, 3, 3, 64]),
   call('conv2d', [1, 1024, 512, 1], [1, 1, 1, 1024]),
@@ -288,13 +288,13 @@ const GENERATED: readonly LimitCall[] = [
   ...FILTER_GRADIENTS.flatMap(filterGradientCalls),
 ];
 
-/** @param share One of so many of the generated calls; those written one by one are always among them. */
+/** @param share Of the generated calls one in so many is taken; those written one by one are all taken. */
 function callsOf(share: number): LimitCall[] {
   const chosen = [...WRITTEN, ...GENERATED.filter((_, i) => i % share === 0)];
   return [...new Map(chosen.map((one) => [callName(one), one])).values()];
 }
 
-/** Beyond, cases on cpu would take most of the sweep's time, and gigabytes of real memory. */
+/** Larger cases on cpu would take most of the sweep's time, and gigabytes of real memory. */
 const MOST_CPU_BYTES = 2 ** 26;
 
 /** Our cpu backend leaves these to stock's kernels. */

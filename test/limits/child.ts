@@ -54,7 +54,7 @@ function measure(): Outcome {
   const holes = canaries(12);
   const {operands, tensors} = makeInputs(call);
   const after = canaries(13);
-  // What is freed is taken again, by what the call needs.
+  // The call takes what it needs from the holes.
   for (const {tensor} of holes) tensor.dispose();
   const others = [...before, ...after, ...inputCanaries(operands, tensors)];
 
@@ -70,7 +70,7 @@ function measure(): Outcome {
     error = thrown;
   }
   const {user, system} = process.cpuUsage(cpuBefore);
-  // What a busy machine makes of it does not count.
+  // Time that other processes take does not count.
   const milliseconds = Math.min(performance.now() - start, (user + system) / 1000);
   const peakGrowth = peakBytes() - peakBefore;
   const heapGrowth = heapBytes() - heapBefore;
@@ -235,7 +235,7 @@ function valuesOf(tensor: tf.Tensor): ArrayLike<number> {
   if (backend === 'cpu') return tensor.dataSync();
   const {dataIdMap, wasm} = currentWasm();
   const offset = dataIdMap.get(tensor.dataId).memoryOffset ?? 0;
-  // Where nothing was allocated.
+  // Nothing was allocated.
   if (offset === 0 || wasm === null) return [];
   const {buffer} = wasm.HEAPU8;
   return new Float32Array(

@@ -17,7 +17,7 @@ type Shape = readonly number[];
 
 export interface LimitCall {
   readonly op: Op;
-  /** In the data format; of a gradient with respect to it, what is asked for. */
+  /** In the order of the data format. Of a gradient with respect to x, the shape that is asked for. */
   readonly xShape: Shape;
   /** [height, width, inChannels, outChannels or channelMultiplier] */
   readonly filterShape: Shape;

@@ -110,7 +110,7 @@ const button = new RunButton(async (signal) => {
     results.finish();
     progress.announce(`Done. ${task.outcome()} ${results.speedup.toFixed(1)} times as fast with im2win.`);
   } catch (error) {
-    // The announcement of an error is its own.
+    // An error announces itself.
     progress.announce(signal.aborted ? 'Cancelled.' : '');
     if (signal.aborted) results.cancelled();
     throw error;
@@ -130,7 +130,7 @@ for (const radio of document.querySelectorAll('input[name=network]')) {
 }
 const file = byId<HTMLInputElement>('file');
 file.addEventListener('change', () => take(file.files?.[0]));
-// Else the same file could not be chosen again.
+// Otherwise the same file could not be chosen again.
 file.addEventListener('click', () => {
   file.value = '';
 });

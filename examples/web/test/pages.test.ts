@@ -60,7 +60,7 @@ async function workersGone(): Promise<void> {
   }
 }
 
-/** Of '4.58 s', '973.9 ms' or '60.80'. */
+/** Reads '4.58 s', '973.9 ms' or '60.80'. */
 function milliseconds(text: string): number {
   return Number.parseFloat(text) * (text.endsWith(' s') ? 1000 : 1);
 }

@@ -52,9 +52,17 @@ export const TASK_KERNELS = [
   'im2win_gradient_filter',
   'im2win_depthwise_gradient_filter',
   'im2win_depthwise_gradient_input',
+  'im2win_transposed',
+  'im2win_move',
 ] as const;
 
 export type TaskKernel = (typeof TASK_KERNELS)[number];
 
-/** How long a thread looks for more to do before it sleeps, and the caller for the others to finish, in milliseconds. */
-export const SPIN_MS = 0.05;
+/**
+ * How long a worker looks for more to do before it sleeps, in milliseconds: longer than most of what stands between two
+ * convolutions of a network, since to be woken takes as long as a small convolution does.
+ */
+export const SPIN_MS = 1;
+
+/** How long the caller looks for the others to finish before it sleeps. */
+export const CALLER_SPIN_MS = 0.1;

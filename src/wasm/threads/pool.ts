@@ -1,5 +1,6 @@
 import type {KernelExports} from '../module.ts';
 import {
+  CALLER_SPIN_MS,
   CONTROL,
   CONTROL_BYTES,
   SPIN_MS,
@@ -57,6 +58,10 @@ export interface PoolOptions {
 }
 
 const PATIENCE_MS = 10_000;
+/** What of the time saved counts when the next stage is done. */
+const REMEMBERED = 0.9;
+const LEAST_ALONE = 2;
+const MOST_ALONE = 64;
 
 /**
  * The threads of one instance of tfjs's backend. The calling thread computes tasks like the others, and waits for
@@ -78,6 +83,15 @@ export class Pool {
   private startTime = 0;
   /** Workers that are not known to have ended. */
   private unended = 0;
+  /** When a job was last too small to wake a worker; and the cost of those that followed each other. */
+  private lastSmall = 0;
+  private missed = 0;
+  private wakesSleepers = false;
+  /** Jobs that the caller computes alone before it asks others again, because they came too late; and the last number of these. */
+  private alone = 0;
+  private lastAlone = 0;
+  /** Milliseconds that threads have saved, the last stages above all. */
+  private gained = 0;
 
   constructor(site: PoolSite, options: PoolOptions) {
     this.site = site;
@@ -126,7 +140,11 @@ export class Pool {
   threadsFor(tasks: number, cost: number): number {
     if (this.limit === 1 || tasks < 2 || this.failure !== undefined) return 1;
     const {spinning, asleep} = this.options.dispatch;
-    if (cost < asleep && (cost < spinning || !this.isAnyAwake())) return 1;
+    if (cost < spinning || (cost < asleep && !this.isAnyAwake() && !this.isWorthWaking(cost))) return 1;
+    if (this.alone > 0) {
+      --this.alone;
+      return 1;
+    }
     if (!this.started) this.start();
     return this.most;
   }
@@ -151,8 +169,11 @@ export class Pool {
     control[CONTROL.failed] = 0;
     Atomics.store(control, CONTROL.done, 0);
     Atomics.store(control, CONTROL.unclaimed, claims);
-    this.wake(Math.min(this.limit, claims) - 1, cost >= this.options.dispatch.asleep);
+    this.wake(Math.min(this.limit, claims) - 1, this.wakesSleepers || cost >= this.options.dispatch.asleep);
+    this.wakesSleepers = false;
     const compute = this.site.kernels[kernel];
+    const start = performance.now();
+    let end = start;
     let own = 0;
     let left = 0;
     try {
@@ -165,10 +186,29 @@ export class Pool {
       }
     } finally {
       const nobodys = left <= 0 ? 0 : Math.max(0, Atomics.exchange(control, CONTROL.unclaimed, 0));
+      end = performance.now();
       this.waitFor(claims - own - nobodys);
     }
+    // Where others had claimed everything, nothing is known of what the caller would have taken.
+    if (own > 0) this.judge((end - start) * (claims / own), performance.now() - start);
     if (control[CONTROL.failed] !== 0) {
       throw new Error(`im2win: a task of ${kernel} failed in a worker; its result is not complete.`);
+    }
+  }
+
+  /**
+   * On a machine whose cores have other things to do, a worker may lose its core in the middle of a task. Once the last
+   * stages have taken longer, all in all, than the caller would have alone, it does the next jobs alone; more of them
+   * each time.
+   */
+  private judge(alone: number, together: number): void {
+    this.gained = REMEMBERED * this.gained + alone - together;
+    if (this.gained < 0) {
+      this.gained = 0;
+      this.lastAlone = Math.min(MOST_ALONE, Math.max(LEAST_ALONE, 2 * this.lastAlone));
+      this.alone = this.lastAlone;
+    } else {
+      this.lastAlone >>= 1;
     }
   }
 
@@ -219,6 +259,20 @@ export class Pool {
     return Atomics.load(this.control, wordOf(thread) + THREAD.state) !== STATE.absent;
   }
 
+  /**
+   * One small job is done before a sleeping worker has come. Where such jobs follow each other closely, workers that are
+   * woken for one will find the next: they are once these have cost what waking does.
+   */
+  private isWorthWaking(cost: number): boolean {
+    const now = performance.now();
+    if (now - this.lastSmall > SPIN_MS) this.missed = 0;
+    this.lastSmall = now;
+    this.missed += cost;
+    this.wakesSleepers = this.missed >= this.options.dispatch.asleep;
+    if (this.wakesSleepers) this.missed = 0;
+    return this.wakesSleepers;
+  }
+
   private isAnyAwake(): boolean {
     for (let thread = 1; thread < this.limit; ++thread) {
       if (Atomics.load(this.control, wordOf(thread) + THREAD.state) === STATE.awake) return true;
@@ -258,7 +312,7 @@ export class Pool {
   }
 
   private spin(count: number): boolean {
-    const until = performance.now() + SPIN_MS;
+    const until = performance.now() + CALLER_SPIN_MS;
     do {
       for (let i = 0; i < 32; ++i) {
         if (Atomics.load(this.control, CONTROL.done) === count) return true;

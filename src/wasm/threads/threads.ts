@@ -1,6 +1,6 @@
 import type {BackendThreads, OpenOptions} from '../../backend.ts';
-import {type SharedStart, shareHeapAtStart} from '../sharedStart.ts';
-import type {KernelSource} from '../source.ts';
+import {hasSharedHeap, type SharedStart, shareHeapAtStart} from '../sharedStart.ts';
+import type {KernelSource, Sharing} from '../source.ts';
 import type {ThreadWishes, WasmState} from '../state.ts';
 import type {TfjsWasmBackend} from '../tfjs.ts';
 import {MOST_THREADS} from './control.ts';
@@ -9,8 +9,8 @@ import type {Pool} from './pool.ts';
 
 /** The threads of all instances of the wasm backend: how many there are to be, and why there are not. */
 export class WasmThreads implements BackendThreads {
-  /** Whether tfjs's heap may come to be a shared one. */
-  readonly mayBeShared: boolean;
+  /** Of tfjs's heap. */
+  readonly sharing: Sharing;
   private readonly asked: number | undefined;
   private readonly workerUrl: string | undefined;
   private readonly start: SharedStart | undefined;
@@ -24,8 +24,10 @@ export class WasmThreads implements BackendThreads {
     this.asked = numThreads;
     this.workerUrl = workerUrl;
     this.obstacle = this.limit === 1 ? undefined : whyNoThreads(source);
-    this.mayBeShared = typeof SharedArrayBuffer !== 'undefined';
     if (this.limit > 1 && this.obstacle === undefined) this.start = shareHeapAtStart();
+    const expected = this.start === undefined ? hasSharedHeap() : this.start.reason === undefined;
+    // On an isolated page tfjs itself takes one that is shared.
+    this.sharing = {expected, possible: expected || (!isNode() && typeof SharedArrayBuffer !== 'undefined')};
   }
 
   get most(): number {

@@ -6,7 +6,7 @@ import strict from 'tfjs-im2win/im2win-strict.wasm';
 import {registerIm2win} from 'tfjs-im2win/slim';
 import {compare} from './check.js';
 
-// tfjs fetches its file and compiles it. A worker may not compile: whatever was fetched, it gets the module.
+// tfjs fetches its file and compiles it, which a worker must not. So it is given the module, whatever it fetched.
 setWasmPaths('/', true);
 tf.env().platform.fetch = async () => new Response();
 WebAssembly.instantiate = async (_bytes, imports) => ({

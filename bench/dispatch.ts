@@ -1,0 +1,98 @@
+// A layer's job on a pool of threads, and what handing it out takes.
+import {performance} from 'node:perf_hooks';
+import * as tf from '@tensorflow/tfjs-core';
+import type {Flavour} from '../src/plan.ts';
+import {planOurs} from '../src/planner.ts';
+import {runConv2d} from '../src/wasm/conv2d.ts';
+import {ConvJob} from '../src/wasm/job.ts';
+import type {WasmState} from '../src/wasm/state.ts';
+import {geometryOf} from './geometry.ts';
+import {isDepthwise, type Layer, PAPER_LAYERS} from './layer.ts';
+import {type Interval, medianInterval} from './statistics.ts';
+
+const WORKERS_START_MS = 150;
+
+export interface LayerRunner {
+  readonly job: ConvJob;
+  run(): void;
+  runTask(task: number): void;
+  release(): void;
+}
+
+/** A layer, to be computed whole or task by task. */
+export function makeRunner(state: WasmState, flavour: Flavour, layer: Layer): LayerRunner {
+  const geometry = geometryOf(layer);
+  const depthwise = isDepthwise(layer);
+  const plan = planOurs(geometry, {target: flavour, algorithm: 'auto', winograd: !depthwise});
+  const spec = {geometry, plan, activation: 'linear'} as const;
+  const [job] = state.jobs.get(spec, 1, (_, at) => new ConvJob(state.heap, at, spec));
+  const x = tf.randomUniform([...layer.xShape], -1, 1);
+  const filter = tf.randomUniform([...layer.filterShape], -1, 1);
+  const run = () => runConv2d(state, job, {x, filter, alpha: 0});
+  let last = run();
+  return {
+    job,
+    run() {
+      state.backend.disposeData(last.dataId, true);
+      last = run();
+    },
+    // The record still has the offsets of the last call.
+    runTask(task) {
+      state.kernels.im2win_conv(job.offset, task, task + 1, state.workspace.reserve(0));
+    },
+    release() {
+      state.backend.disposeData(last.dataId, true);
+      state.jobs.forget(spec);
+      tf.dispose([x, filter]);
+    },
+  };
+}
+
+/**
+ * What a job of two equal tasks takes on two threads beyond half of its time: workers that spin, and that sleep; in milliseconds. The state has
+ * a pool that hands out every job.
+ */
+export async function measureDispatch(
+  state: WasmState,
+  flavour: Flavour,
+  repetitions: number,
+): Promise<{spinning: Interval; asleep: Interval}> {
+  const layer: Layer = {
+    ...PAPER_LAYERS[0],
+    xShape: [1, 16, 16, 64],
+    filterShape: [1, 1, 64, 64],
+    strides: [1, 1],
+  };
+  const runner = makeRunner(state, flavour, layer);
+  const pool = poolOf(state);
+  pool.setThreads(2);
+  runner.run();
+  await sleep(WORKERS_START_MS);
+  const time = (prepare: () => void, threads: number) => {
+    pool.setThreads(threads);
+    prepare();
+    const start = performance.now();
+    runner.run();
+    return performance.now() - start;
+  };
+  const latencies = {spinning: [] as number[], asleep: [] as number[]};
+  for (let repetition = 0; repetition < repetitions; ++repetition) {
+    const alone = time(runner.run, 1);
+    latencies.spinning.push(time(runner.run, 2) - alone / 2);
+    latencies.asleep.push(time(() => busy(1), 2) - alone / 2);
+  }
+  runner.release();
+  return {spinning: medianInterval(latencies.spinning), asleep: medianInterval(latencies.asleep)};
+}
+
+const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+function busy(ms: number): void {
+  const start = performance.now();
+  while (performance.now() - start < ms);
+}
+
+export function poolOf({pool}: WasmState) {
+  if (pool === undefined) throw new Error('There is no pool of threads on this machine.');
+  return pool;
+}

@@ -1,0 +1,351 @@
+// Kernels that move data: the bits, shapes and dtypes of tfjs's cpu backend.
+import {getKernel} from '@tensorflow/tfjs-core';
+import {kernelsOf} from '../bench/wasmState.ts';
+import {type Flavour, type Im2winOptions, type Im2winRegistration, registerIm2win} from '../src/index.ts';
+import {bytesOf, planMove} from '../src/move.ts';
+import {MOVE_KERNELS, type MoveKernel} from '../src/moveKernels.ts';
+import type {MoveRecord} from '../src/moves.ts';
+import type {ServedBackend} from '../src/served.ts';
+import {instantiateKernels, type KernelExports} from '../src/wasm/module.ts';
+import {MoveJob, moveBytes} from '../src/wasm/moveJob.ts';
+import {wasmMoves} from '../src/wasm/moves.ts';
+import {WasmState} from '../src/wasm/state.ts';
+import {
+  CASES,
+  expectedOf,
+  expectOutcome,
+  type MoveCase,
+  type Outcome,
+  operand,
+  operandsOf,
+  run,
+  serveAll,
+  valuesOf,
+} from './moveCases.ts';
+import {sharedBackend} from './sharedBackend.ts';
+import {currentWasm, freshWasm, size, tf} from './tf.ts';
+
+const known = new Map<string, Promise<Outcome[][]>>();
+
+/** What a kernel's cases come to, computed once. */
+function expectedOfAll(kernelName: string): Promise<Outcome[][]> {
+  const expected = known.get(kernelName) ?? expectedOf(CASES[kernelName]);
+  known.set(kernelName, expected);
+  return expected;
+}
+
+/** What may be left to tfjs of the cases. */
+const REASONS = [
+  'there is nothing to move',
+  'tfjs makes a tensor of the same data',
+  'more than 6 dimensions',
+];
+
+describe.each(['strict', 'relaxed'] as Flavour[])('%s', (simd) => {
+  let served: ServedBackend;
+  beforeAll(async () => {
+    await freshWasm();
+    served = await serveAll(simd);
+  });
+  afterAll(() => served.unregister());
+
+  test.each(Object.entries(CASES))('%s has the bits of the cpu backend', async (kernelName, cases) => {
+    const expected = await expectedOfAll(kernelName);
+    await tf.setBackend('wasm');
+    const before = tf.memory();
+    const dataIds = (tf.backend() as tf.KernelBackend).numDataIds();
+    // A call that was seen before takes the record that is kept of it.
+    for (let pass = 0; pass < 2; ++pass) {
+      cases.forEach((one, i) => {
+        expectOutcome(one, run(one), expected[i]);
+      });
+    }
+    expect(tf.memory()).toEqual(before);
+    expect((tf.backend() as tf.KernelBackend).numDataIds()).toBe(dataIds);
+    const records = served.report(true).filter((record) => record.kernelName === kernelName) as MoveRecord[];
+    for (const {algorithm, reason, dtype, outputShapes} of records) {
+      if (algorithm === 'stock') expect(REASONS).toContain(reason);
+      else expect([dtype, outputShapes.length]).toEqual([expect.any(String), expect.any(Number)]);
+    }
+    expect(records.some(({algorithm}) => algorithm !== 'stock')).toBe(true);
+  });
+
+  test.each(Object.entries(CASES))('tasks of %s run in any order', async (kernelName, cases) => {
+    const expected = await expectedOfAll(kernelName);
+    const memory = new WebAssembly.Memory({initial: 256, maximum: 256, shared: true});
+    const modules = await kernelsOf(simd, true);
+    const state = WasmState.create(sharedBackend(memory), modules);
+    if (typeof state === 'string') throw new Error(state);
+    const instances = [0, 1].map(() => instantiateKernels(modules, memory, true) as KernelExports);
+    const kernel = MOVE_KERNELS.find(({name}) => name === kernelName);
+    const place = Buffer.from(memory.buffer);
+    for (const [i, one] of cases.entries()) {
+      const operands = operandsOf(one);
+      const moved = kernel?.moved(operands, one.attrs ?? {});
+      if (moved === undefined) throw new Error(`no kernel ${kernelName}`);
+      if (typeof moved === 'string' || moved.outputs.every(({shape}) => size(shape) === 0)) continue;
+      // More than its size asks for.
+      const plan = {...planMove(moved.move, moved.outputs), tasks: 5};
+      // The stand-in takes nothing back: from the bottom up, anew for each case.
+      let free = 2 ** 16;
+      const take = (bytes: number) => {
+        const at = free;
+        free += Math.ceil(bytes / 64) * 64 + 64;
+        return at;
+      };
+      const job = new MoveJob(state.heap, take(moveBytes(plan)), plan);
+      operands.forEach((own, n) => {
+        const values = valuesOf(own, n);
+        job.inputs[n] = take(values.byteLength);
+        place.set(new Uint8Array(values.buffer), job.inputs[n]);
+      });
+      const call = {
+        inputs: operands.length === 1 ? {x: operands[0]} : operands,
+        attrs: one.attrs,
+        backend: {},
+      };
+      job.inputs[0] += kernel?.offset?.(call as never) ?? 0;
+      const lengths = plan.outputs.map(({shape, dtype}) => size(shape) * bytesOf(dtype));
+      lengths.forEach((bytes, n) => {
+        job.outputs[n] = take(bytes);
+        place.fill(0xa5, job.outputs[n], job.outputs[n] + bytes + 64);
+      });
+      const value = Number(kernel?.value?.(call as never) ?? 0);
+      job.patch(state.heap.int32());
+      job.setValue(state.heap, value, moved.outputs[0].dtype);
+      for (let task = 4; task >= 0; --task) instances[task % 2].im2win_move(job.offset, task, task + 1, 0);
+      const got = plan.outputs.map(({shape, dtype}, n) => {
+        const at = job.outputs[n];
+        // Nothing behind it is written.
+        expect(place.subarray(at + lengths[n], at + lengths[n] + 64).every((byte) => byte === 0xa5)).toBe(
+          true,
+        );
+        return {shape, dtype, bytes: place.toString('hex', at, at + lengths[n])};
+      });
+      expectOutcome(one, got, expected[i]);
+    }
+  });
+});
+
+describe('registered', () => {
+  let registration: Im2winRegistration | undefined;
+  const register = async (options?: Im2winOptions) => {
+    registration = await registerIm2win({numThreads: 1, ...options});
+    return registration;
+  };
+  beforeEach(() => freshWasm());
+  afterEach(() => registration?.unregister());
+
+  const names = MOVE_KERNELS.map(({name}) => name);
+  const kernels = () => names.map((name) => getKernel(name, 'wasm'));
+  const pair = () => tf.concat([tf.tensor1d([1, 2]), tf.tensor1d([3])]);
+
+  test('the kernels are replaced, and restored exactly', async () => {
+    const stock = kernels();
+    expect(stock).not.toContain(undefined);
+    const {unregister, memory} = await register();
+    kernels().forEach((kernel, i) => {
+      expect(kernel).not.toBe(stock[i]);
+    });
+    expect([...pair().dataSync()]).toEqual([1, 2, 3]);
+    expect(memory().ownBytes).toBeGreaterThan(0);
+    unregister();
+    expect(memory().ownBytes).toBe(0);
+    kernels().forEach((kernel, i) => {
+      expect(kernel).toBe(stock[i]);
+    });
+  });
+
+  test("they are left out by kernels: 'convolutions'", async () => {
+    const stock = kernels();
+    const {report} = await register({kernels: 'convolutions'});
+    kernels().forEach((kernel, i) => {
+      expect(kernel).toBe(stock[i]);
+    });
+    pair();
+    tf.conv2d(tf.ones([1, 3, 3, 1]) as tf.Tensor4D, tf.ones([2, 2, 1, 1]) as tf.Tensor4D, 1, 'valid');
+    expect(report({all: true})).toEqual(report());
+    await expect(registerIm2win({kernels: 'all'})).rejects.toThrow(
+      "kernels is 'all', but im2win is registered with 'convolutions'",
+    );
+  });
+
+  test('report() shows them where it is asked to', async () => {
+    const {report, setAlgorithm, status} = await register();
+    pair();
+    pair();
+    setAlgorithm('stock');
+    pair();
+    const record = {
+      kernelName: 'Concat',
+      backend: 'wasm',
+      inputShapes: [[2], [1]],
+      dtype: 'float32',
+    };
+    expect(report()).toEqual([]);
+    expect(report({all: false})).toEqual([]);
+    expect(report({all: true})).toEqual([
+      {...record, outputShapes: [[3]], algorithm: 'copy', calls: 2},
+      {
+        ...record,
+        outputShapes: [],
+        algorithm: 'stock',
+        reason: "algorithm 'stock' was asked for",
+        calls: 1,
+      },
+    ]);
+    expect(status()).toContain('Distinct convolutions seen: 0 routed');
+    expect(() => report({all: 1 as unknown as true})).toThrow('report: all is 1; allowed: true, false.');
+    expect(() => report({every: true} as object)).toThrow("report: an option is 'every'; allowed: 'all'.");
+    expect(() => report('all' as unknown as object)).toThrow("report: options is 'all'; allowed: an object.");
+  });
+
+  test('an option that is not allowed is refused', async () => {
+    await expect(registerIm2win({kernels: 'moves' as 'all'})).rejects.toThrow(
+      "registerIm2win: kernels is 'moves'; allowed: 'all', 'convolutions'.",
+    );
+  });
+
+  test('what tfjs copies as fast is left to it, uncounted', async () => {
+    const {report} = await register();
+    for (const count of [1, 5000]) {
+      const x = tf.fill([count, 1], 2.5);
+      tf.zerosLike(x);
+      tf.onesLike(x);
+      tf.transpose(x);
+      tf.cast(x.clone(), 'float32');
+    }
+    tf.cast(tf.ones([100]), 'int32');
+    expect(report({all: true})).toEqual([]);
+    expect([...tf.cast(tf.tensor1d([0, 0.5, -2, Number.NaN]), 'bool').dataSync()]).toEqual([0, 1, 1, 1]);
+    expect(report({all: true})).toMatchObject([{kernelName: 'Cast', algorithm: 'cast'}]);
+  });
+
+  test.each([
+    ['Identity', [4097, 1], {}, true],
+    ['Identity', [4096, 1], {}, false],
+    ['Transpose', [4097, 1], {perm: [1, 0]}, true],
+    ['Cast', [513], {dtype: 'int32'}, true],
+    ['Cast', [512], {dtype: 'int32'}, false],
+    ['Cast', [1], {dtype: 'bool'}, true],
+    ['Slice', [1], {begin: 0, size: 1}, true],
+  ] as [string, number[], object, boolean][])(
+    '%s of [%s] %j on a shared memory',
+    (name, shape, attrs, taken) => {
+      const family = wasmMoves(() => {
+        throw new Error('no state is needed');
+      });
+      const kernel = MOVE_KERNELS.find((one) => one.name === name) as MoveKernel;
+      const backend = {wasm: {HEAPU8: new Uint8Array(new SharedArrayBuffer(8))}};
+      expect(family.leaves?.(kernel, {inputs: {x: operand(shape)}, attrs, backend}) ?? false).toBe(!taken);
+    },
+  );
+
+  test('slices that differ in their begin alone are one route', async () => {
+    const {report, memory} = await register();
+    const x = tf.reshape(tf.range(0, 60), [3, 20]);
+    const bytes: number[] = [];
+    for (let i = 0; i < 18; ++i) {
+      expect([...tf.slice(x, [1, i], [2, 3]).dataSync()]).toEqual([20, 21, 22, 40, 41, 42].map((v) => v + i));
+      bytes.push(memory().ownBytes);
+    }
+    expect(report({all: true})).toMatchObject([{kernelName: 'Slice', calls: 18}]);
+    expect(new Set(bytes).size).toBe(1);
+  });
+
+  test('however many there are, convolutions keep their routes, and the heap its size', async () => {
+    const {report, memory} = await register();
+    const x = tf.ones([1, 3, 3, 1]) as tf.Tensor4D;
+    const filter = tf.ones([2, 2, 1, 1]) as tf.Tensor4D;
+    const convolve = () => tf.dispose(tf.conv2d(x, filter, 1, 'valid'));
+    const tiles = () =>
+      tf.tidy(() => {
+        for (let i = 1; i <= 1001; ++i) tf.tile(tf.ones([i]), [2]);
+      });
+    convolve();
+    tiles();
+    const {ownBytes} = memory();
+    tiles();
+    convolve();
+    expect(report()).toMatchObject([{calls: 2}]);
+    expect(report({all: true})).toHaveLength(1001);
+    expect(memory().ownBytes).toBe(ownBytes);
+  });
+
+  test('outputs have data of their own', async () => {
+    await register();
+    const x = tf.reshape(tf.range(0, 6000), [2, 3000]);
+    const outputs = [x.clone(), tf.slice(x, [0, 0], [2, 3000]), tf.tile(x, [1, 1]), ...tf.split(x, 1)];
+    expect(new Set([x, ...outputs].map(({dataId}) => dataId)).size).toBe(outputs.length + 1);
+    const expected = [...x.dataSync()];
+    x.dispose();
+    for (const output of outputs) expect([...output.dataSync()]).toEqual(expected);
+  });
+
+  test.each([
+    ['Slice', {x: operand([3, 4])}, {begin: [0, -1], size: [1, 1]}],
+    ['Slice', {x: operand([3, 4])}, {begin: [0, 0], size: [1, -2]}],
+    ['SplitV', {x: operand([3, 4])}, {numOrSizeSplits: 3, axis: 1}],
+    ['SplitV', {x: operand([3, 4])}, {numOrSizeSplits: [1, 1], axis: 1}],
+    ['SplitV', {x: operand([3, 4])}, {numOrSizeSplits: 2, axis: 2}],
+    ['Concat', [operand([3, 4]), operand([3, 4])], {axis: 2}],
+    ['Concat', [operand([3, 4]), operand([2, 4])], {axis: 1}],
+    ['Concat', [operand([3, 4]), operand([4])], {axis: 0}],
+    ['Pack', [operand([3, 4]), operand([2, 4])], {axis: 0}],
+    ['Pack', [operand([4]), operand([4], 'int32')], {axis: 0}],
+    ['StridedSlice', {x: operand([3, 4])}, {begin: [0, 0], end: [3, 4], strides: [1, 0]}],
+    ['StridedSlice', {x: operand([3])}, {begin: [5], end: [6], strides: [1], shrinkAxisMask: 1}],
+    ['Cast', {x: operand([3])}, {dtype: 'complex64'}],
+    ['Transpose', {}, {perm: [0]}],
+    ['Slice', {}, {begin: [0], size: [1]}],
+    ['Concat', [], {axis: 0}],
+    ['Tile', {x: operand([3])}, undefined],
+  ] as [string, MoveCase['inputs'], object | undefined][])(
+    '%s %j %j fails as by tfjs',
+    async (kernelName, inputs, attrs) => {
+      const {setAlgorithm} = await register();
+      const failure = () => {
+        try {
+          run({kernelName, inputs, attrs});
+        } catch (error) {
+          return `${error}`;
+        }
+        return 'none';
+      };
+      const own = failure();
+      setAlgorithm('stock');
+      expect(own).toBe(failure());
+      expect(own).not.toBe('none');
+    },
+  );
+
+  test('strings are left to tfjs', async () => {
+    const {report} = await register();
+    const words = tf.tensor1d(['a', 'b', 'c']);
+    expect(tf.concat([words, words]).dataSync()).toEqual(['a', 'b', 'c', 'a', 'b', 'c']);
+    expect(tf.slice(words, [1], [2]).dataSync()).toEqual(['b', 'c']);
+    expect(report({all: true})).toMatchObject([
+      {algorithm: 'stock', reason: 'a tensor has dtype string'},
+      {algorithm: 'stock', reason: 'a tensor has dtype string'},
+    ]);
+  });
+
+  test('out of memory, nothing is kept', async () => {
+    const {memory} = await register();
+    const x = tf.ones([2, 400]);
+    const parts = () => tf.split(x, 4, 1);
+    tf.dispose(parts());
+    const backend = currentWasm();
+    const dataIds = (tf.backend() as tf.KernelBackend).numDataIds();
+    const {ownBytes} = memory();
+    const wasm = backend.wasm as NonNullable<typeof backend.wasm>;
+    const {_malloc} = wasm;
+    let left = 2;
+    wasm._malloc = (bytes) => (left-- > 0 ? _malloc(bytes) : 0);
+    expect(parts).toThrow('out of memory: an output of shape [2,100]');
+    wasm._malloc = _malloc;
+    expect((tf.backend() as tf.KernelBackend).numDataIds()).toBe(dataIds);
+    expect(memory().ownBytes).toBe(ownBytes);
+    expect(parts().map((part) => part.dataSync()[199])).toEqual([1, 1, 1, 1]);
+  });
+});
