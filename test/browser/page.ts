@@ -173,7 +173,7 @@ if (typeof Worker !== 'undefined') {
   };
 }
 
-/** Convolves on one thread, and on all there are until a worker has taken part, or none does within two seconds. */
+/** Convolves on one thread, and on all there are until a worker has taken part, or none does within eight seconds. */
 async function tryThreads(im2win: Im2winRegistration): Promise<ThreadsResult> {
   const x = tf.randomUniform([1, 56, 56, 64], -1, 1, 'float32', 4) as tf.Tensor4D;
   const filter = tf.randomUniform([3, 3, 64, 64], -1, 1, 'float32', 5) as tf.Tensor4D;
@@ -184,7 +184,7 @@ async function tryThreads(im2win: Im2winRegistration): Promise<ThreadsResult> {
   if (numThreads > 1) im2win.setNumThreads(numThreads);
   let workersComputed = false;
   let sameBits = true;
-  for (const start = performance.now(); !workersComputed && performance.now() - start < 2000; ) {
+  for (const start = performance.now(); !workersComputed && performance.now() - start < 8000; ) {
     sameBits &&= convolve().every((value, i) => Object.is(value, serial[i]));
     workersComputed = controls.some((control) => Atomics.load(control, CONTROL.done) > 0);
     // Workers begin once the page is back at its event loop.
