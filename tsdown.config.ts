@@ -1,6 +1,7 @@
 import {readFileSync} from 'node:fs';
 import {defineConfig} from 'tsdown';
 import {licensesPlugin} from './scripts/licenses.ts';
+import {workerScriptPlugin} from './scripts/worker-script.ts';
 
 const licenses = licensesPlugin('dist/LICENSES.txt');
 
@@ -14,7 +15,7 @@ export default defineConfig([
     target: 'es2022',
     dts: true,
     copy: ['src/wasm/*.wasm'],
-    plugins: [licenses],
+    plugins: [licenses, workerScriptPlugin('im2win-worker.js')],
     logLevel: 'warn',
     checks: {pluginTimings: false},
   },

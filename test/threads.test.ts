@@ -7,6 +7,7 @@ import {convGeometry} from '../src/geometry.ts';
 import {type Im2winRegistration, im2winConv2d, registerIm2win} from '../src/index.ts';
 import {planOurs} from '../src/planner.ts';
 import {runConv2d} from '../src/wasm/conv2d.ts';
+import {isShared} from '../src/wasm/heap.ts';
 import {ConvJob} from '../src/wasm/job.ts';
 import {shareHeapAtStart} from '../src/wasm/sharedStart.ts';
 import {WasmState} from '../src/wasm/state.ts';
@@ -147,6 +148,32 @@ describe('through tfjs', () => {
     expect(() => registration.setNumThreads(count as number)).toThrow(
       /setNumThreads: numThreads is .*; allowed: a whole number from 1 to 4/,
     );
+    expect(registration.numThreads).toBe(4);
+  });
+
+  test('an instance that comes later has as many as were set, and can have all', async () => {
+    registration.setNumThreads(1);
+    const factory = tf.findBackendFactory('wasm');
+    tf.removeBackend('wasm');
+    tf.registerBackend('wasm', factory);
+    await tf.setBackend('wasm');
+    conv([1, 20, 20, 8], [3, 3, 8, 8], 1).dataSync();
+    expect(registration.numThreads).toBe(1);
+    registration.setNumThreads(4);
+    expect(registration.numThreads).toBe(4);
+    expect(registration.whyOneThread).toBeUndefined();
+  });
+
+  test('an instance that starts after another registration has threads, too', async () => {
+    registration.unregister();
+    registration = await registerIm2win({numThreads: 4, backends: ['wasm']});
+    expect(registration.numThreads).toBe(4);
+    const factory = tf.findBackendFactory('wasm');
+    tf.removeBackend('wasm');
+    tf.registerBackend('wasm', factory);
+    await tf.setBackend('wasm');
+    conv([1, 20, 20, 8], [3, 3, 8, 8], 1).dataSync();
+    expect(registration.whyOneThread).toBeUndefined();
     expect(registration.numThreads).toBe(4);
   });
 
@@ -357,6 +384,28 @@ test('workers that are terminated while idle are done without', async () => {
   await close();
 });
 
+test('workers that do not begin are not counted', async () => {
+  const {pool, convolve, serial, ready, close} = await open({patienceMs: 200});
+  convolve();
+  expect(pool.threads).toBe(3);
+  await ready();
+  await until(() => [1, 2].every((thread) => stateWord(pool, thread) === STATE.asleep));
+  const setState = (value: number) => {
+    for (const thread of [1, 2]) {
+      Atomics.store(controlOf(pool), CONTROL.threads + THREAD_WORDS * thread + THREAD.state, value);
+    }
+  };
+  setState(STATE.absent);
+  await until(() => pool.threads === 1);
+  expect(pool.reason).toContain('has begun');
+  expectSame(convolve(), serial);
+  setState(STATE.asleep);
+  expect(pool.threads).toBe(3);
+  expect(pool.reason).toBeUndefined();
+  expectSame(convolve(), serial);
+  await close();
+});
+
 test('the heap grows between and after jobs', async () => {
   const {state, convolve, serial, ready, close} = await open();
   convolve();
@@ -369,4 +418,31 @@ test('the heap grows between and after jobs', async () => {
     for (let j = 0; j < 5; ++j) expectSame(convolve(), serial);
   }
   await close();
+});
+
+test('a host that refuses a shared memory: one thread, and the reason', async () => {
+  await freshWasm();
+  const factory = tf.findBackendFactory('wasm');
+  tf.removeBackend('wasm');
+  tf.registerBackend('wasm', factory);
+  const {instantiate} = WebAssembly;
+  const refusing = async (bytes: BufferSource, imports?: WebAssembly.Imports) => {
+    const source = await instantiate(bytes, imports);
+    const {memory} = source.instance.exports as {memory?: WebAssembly.Memory};
+    if (memory !== undefined && isShared(memory.buffer)) throw new RangeError('refused');
+    return source;
+  };
+  WebAssembly.instantiate = refusing as typeof instantiate;
+  try {
+    const registration = await registerIm2win({numThreads: 2, backends: ['wasm']});
+    expect(await tf.setBackend('wasm')).toBe(true);
+    expect(WebAssembly.instantiate).toBe(refusing);
+    const [x, filter] = [tf.ones([1, 3, 3, 2]), tf.ones([3, 3, 2, 4])] as tf.Tensor4D[];
+    expect(tf.conv2d(x, filter, 1, 'valid').dataSync()[0]).toBe(18);
+    expect(registration.numThreads).toBe(1);
+    expect(registration.whyOneThread).toContain('on a memory that this host does not share');
+    registration.unregister();
+  } finally {
+    WebAssembly.instantiate = instantiate;
+  }
 });

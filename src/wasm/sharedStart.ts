@@ -1,10 +1,9 @@
-import {engine} from '@tensorflow/tfjs-core';
+import {engine, env} from '@tensorflow/tfjs-core';
 import {tagOf} from '../describe.ts';
 import {sections} from './binary.ts';
 import {isShared} from './heap.ts';
 import type {TfjsWasmBackend} from './tfjs.ts';
-
-type Instantiate = typeof WebAssembly.instantiate;
+import {isNode} from './threads/cores.ts';
 
 /** How the next start of tfjs's wasm backend is made to share its heap with threads. */
 export interface SharedStart {
@@ -17,8 +16,8 @@ export interface SharedStart {
 const EARLIER =
   "tfjs's wasm backend had started before im2win was registered. Call registerIm2win() before tf.setBackend('wasm'); the heap of a backend that runs stays as it is";
 const OTHER_FILE =
-  "tfjs's wasm backend started from a file that im2win does not know, or not from one. It knows those of " +
-  '@tensorflow/tfjs-backend-wasm 4.x';
+  "tfjs's wasm backend started from a file that im2win does not know, or on a memory that this host does not share. " +
+  'Known are the files of @tensorflow/tfjs-backend-wasm 4.x';
 
 /** What tfjs's engine keeps of a start that is under way. It is not documented. */
 interface Starting {
@@ -30,37 +29,37 @@ interface Starting {
  *
  * tfjs has a threaded build, for pages; everywhere else its module has a memory of its own, that no other thread sees.
  * One byte of the module's memory section makes it a shared one. tfjs hands the module's bytes to
- * `WebAssembly.instantiate`, wherever it has them from (`setWasmPaths` may have named another place): while the backend
- * starts, that function is one which changes this byte. It leaves all other modules as they are.
+ * `WebAssembly.instantiate`, wherever it has them from (`setWasmPaths` may have named another place), or on a page their
+ * response to `instantiateStreaming`: while the backend starts, these functions are such as change this byte. They
+ * leave all other modules as they are.
  */
 export function shareHeapAtStart(): SharedStart {
   const current = engine();
   const {registry, registryFactory, backendName} = current;
   const entry = registryFactory.wasm;
-  if (registry.wasm !== undefined) {
-    // Shared by a registration before this one, or by its user.
-    return {reason: hasSharedHeap() ? undefined : EARLIER, undo() {}};
-  }
+  // What runs on a shared heap may have it of a registration before this one, of its user, or of tfjs itself.
+  if (registry.wasm !== undefined && !hasSharedHeap()) return {reason: EARLIER, undo() {}};
   let reason: string | undefined;
-  const sharing = async <T>(
-    backend: T | Promise<T>,
-    restore: () => boolean,
-    otherwise: string,
-  ): Promise<T> => {
-    try {
-      return await backend;
-    } finally {
-      if (!restore()) reason = otherwise;
-    }
-  };
   const {pendingBackendInit} = current as unknown as Starting;
-  if (backendName === 'wasm' && pendingBackendInit != null) {
-    void sharing(pendingBackendInit, shareModules(), EARLIER);
+  if (backendName === 'wasm' && pendingBackendInit != null && takesPlainBuild()) {
+    const restore = shareModules();
+    void pendingBackendInit.then(() => {
+      restore();
+      if (!hasSharedHeap()) reason = EARLIER;
+    });
   }
   const start = entry?.factory;
-  const startShared = () => {
+  let over = false;
+  const startShared = async () => {
+    if (over || !takesPlainBuild()) return start();
     const restore = shareModules();
-    return sharing(start(), restore, OTHER_FILE);
+    try {
+      const backend = await start();
+      reason = isOnSharedHeap(backend) ? undefined : OTHER_FILE;
+      return backend;
+    } finally {
+      restore();
+    }
   };
   if (entry !== undefined) entry.factory = startShared;
   return {
@@ -68,49 +67,74 @@ export function shareHeapAtStart(): SharedStart {
       return reason;
     },
     undo() {
-      if (entry?.factory === startShared) entry.factory = start;
+      over = true;
+      // Its user may have registered the backend anew, with the factory that was found.
+      const last = current.registryFactory.wasm;
+      if (last?.factory === startShared) last.factory = start;
     },
   };
 }
 
+/** Whether tfjs is known to take a build whose memory is not shared: on an isolated page only if it is told to. */
+function takesPlainBuild(): boolean {
+  return isNode() || env().getFlags().WASM_HAS_MULTITHREAD_SUPPORT === false;
+}
+
 /** Whether tfjs's wasm backend runs, on a heap that is shared. */
 export function hasSharedHeap(): boolean {
-  const backend = engine().registry.wasm as unknown as TfjsWasmBackend | undefined;
-  return backend?.wasm != null && isShared(backend.wasm.HEAPU8.buffer);
+  return isOnSharedHeap(engine().registry.wasm);
+}
+
+function isOnSharedHeap(backend: object | undefined): boolean {
+  const {wasm} = (backend ?? {}) as Partial<TfjsWasmBackend>;
+  return wasm != null && isShared(wasm.HEAPU8.buffer);
 }
 
 /**
- * From now on tfjs's module gets a shared memory.
+ * From now on tfjs's module gets a shared memory, where the host gives one.
  *
- * @returns What ends that, and tells whether there was such a module.
+ * @returns What ends that.
  */
-function shareModules(): () => boolean {
-  let found = false;
-  const restore = replaceInstantiate((bytes) => {
-    const shared = withSharedHeap(bytes);
-    found ||= shared !== undefined;
-    return shared;
-  });
-  return () => {
-    restore();
-    return found;
+function shareModules(): () => void {
+  const {instantiate, instantiateStreaming} = WebAssembly;
+  const instantiateBytes = instantiate as (
+    bytes: BufferSource,
+    imports?: WebAssembly.Imports,
+  ) => Promise<WebAssembly.WebAssemblyInstantiatedSource>;
+  let over = false;
+  const instantiateShared = async (bytes: Uint8Array | undefined, imports?: WebAssembly.Imports) => {
+    try {
+      const shared = bytes && !over ? withSharedHeap(bytes) : undefined;
+      return shared && (await instantiateBytes.call(WebAssembly, shared, imports));
+    } catch {
+      // The host may refuse a shared memory of that size: what it says of the module as it is counts.
+      return undefined;
+    }
   };
-}
-
-/**
- * Puts a function in the place of `WebAssembly.instantiate` which passes on the bytes that `change` makes of a module's.
- *
- * @returns What puts it back.
- */
-function replaceInstantiate(change: (bytes: Uint8Array) => Uint8Array | undefined): () => void {
-  const original = WebAssembly.instantiate;
-  const changed = (source: BufferSource | WebAssembly.Module, imports?: WebAssembly.Imports) => {
-    const bytes = bytesOf(source);
-    return original.call(WebAssembly, (bytes && change(bytes)) ?? source, imports);
+  const changed = {
+    instantiate: async (source: BufferSource | WebAssembly.Module, imports?: WebAssembly.Imports) =>
+      (await instantiateShared(bytesOf(source), imports)) ??
+      instantiate.call(WebAssembly, source as WebAssembly.Module, imports),
+    instantiateStreaming: async (source: Response | PromiseLike<Response>, imports?: WebAssembly.Imports) => {
+      const response = await source;
+      const bytes = response.ok && !over ? new Uint8Array(await response.clone().arrayBuffer()) : undefined;
+      return (
+        (await instantiateShared(bytes, imports)) ?? instantiateStreaming.call(WebAssembly, response, imports)
+      );
+    },
   };
-  WebAssembly.instantiate = changed as Instantiate;
+  // A host may have frozen them.
+  Reflect.set(WebAssembly, 'instantiate', changed.instantiate);
+  if (instantiateStreaming !== undefined) {
+    Reflect.set(WebAssembly, 'instantiateStreaming', changed.instantiateStreaming);
+  }
   return () => {
-    if (WebAssembly.instantiate === changed) WebAssembly.instantiate = original;
+    over = true;
+    // Another may have put its own there since, which calls these.
+    if (WebAssembly.instantiate === changed.instantiate) WebAssembly.instantiate = instantiate;
+    if (WebAssembly.instantiateStreaming === changed.instantiateStreaming) {
+      WebAssembly.instantiateStreaming = instantiateStreaming;
+    }
   };
 }
 

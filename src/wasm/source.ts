@@ -159,7 +159,8 @@ export class CompilationForbidden extends Error {
 /** Why a file did not compile: it, or the host. */
 export function compileError(name: string, cause: unknown): Error {
   try {
-    new WebAssembly.Module(Uint8Array.from(PREAMBLE));
+    // WebKit's policy lets modules be compiled, and refuses their instances.
+    new WebAssembly.Instance(new WebAssembly.Module(Uint8Array.from(PREAMBLE)));
   } catch (forbidden) {
     return new CompilationForbidden(forbidden as Error);
   }

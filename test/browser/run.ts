@@ -7,7 +7,7 @@ import {fileURLToPath} from 'node:url';
 import {Command} from 'commander';
 import {build} from 'esbuild';
 import {type Engine, hasFirefox, launchChromium, launchFirefox} from './engines.ts';
-import type {PageResult, Task} from './page.ts';
+import type {PageResult, Task, ThreadsResult} from './page.ts';
 import {type Server, serve} from './server.ts';
 import {hasWebKit, launchWebKit} from './webkit.ts';
 
@@ -17,24 +17,43 @@ const ISOLATED = {
   'Cross-Origin-Embedder-Policy': 'require-corp',
 };
 
-const TASKS: readonly (Task & {readonly isolated: boolean})[] = (['page', 'worker'] as const).flatMap(
-  (place) => [
-    {place, isolated: false, kernels: 'embedded', threads: 1, timed: place === 'page'},
-    {place, isolated: false, kernels: 'url', threads: 1, timed: false},
-    {place, isolated: true, kernels: 'embedded', threads: 1, timed: false},
-    {place, isolated: true, kernels: 'embedded', threads: 4, timed: false},
-    {place, isolated: true, kernels: 'url', threads: 1, timed: false},
-    {place, isolated: true, kernels: 'module', threads: 1, timed: false},
-  ],
-);
+/** Where a task runs: a page that is isolated, one that is not, or one whose policy has no workers from texts. */
+type RunTask = Task & {readonly page: 'isolated' | 'plain' | 'noBlob'};
 
-type Tasks = typeof TASKS;
+const TASKS: readonly RunTask[] = (['page', 'worker'] as const).flatMap((place): RunTask[] => [
+  {place, page: 'plain', kernels: 'embedded', threads: 1, timed: place === 'page'},
+  {place, page: 'plain', kernels: 'url', threads: 1, timed: false},
+  {place, page: 'isolated', kernels: 'embedded', threads: 1, timed: false},
+  {place, page: 'isolated', kernels: 'embedded', threads: 1, numThreads: 1, timed: false},
+  {place, page: 'isolated', kernels: 'embedded', threads: 4, timed: false},
+  {place, page: 'isolated', kernels: 'embedded', threads: 1, plainBuild: true, timed: false},
+  {place, page: 'isolated', kernels: 'url', threads: 1, timed: false},
+  {place, page: 'isolated', kernels: 'module', threads: 1, timed: false},
+]);
+
+// tfjs's threaded build does not start where no worker may come from a text.
+const NO_BLOB: RunTask = {
+  place: 'page',
+  page: 'noBlob',
+  kernels: 'embedded',
+  threads: 1,
+  plainBuild: true,
+  timed: false,
+};
+const WORKER_URLS: readonly RunTask[] = [
+  NO_BLOB,
+  {...NO_BLOB, workerUrl: '/package/im2win-worker.js'},
+  {...NO_BLOB, workerUrl: '/package/none.js'},
+  {...NO_BLOB, page: 'isolated', workerUrl: '/package/im2win-worker.js'},
+];
+
+type Tasks = readonly RunTask[];
 
 interface Browser {
   readonly name: string;
   readonly found: boolean;
   /** What a registration says where the page's policy forbids WebAssembly. */
-  readonly forbidden: RegExp;
+  readonly forbidden: Readonly<Record<'embedded' | 'url', RegExp>>;
   /** The first is the browser as it comes, the others have settings of their own. */
   readonly settings: readonly Setting[];
 }
@@ -47,16 +66,19 @@ interface Setting {
   readonly tasks: Tasks;
 }
 
-const isolated: Tasks = TASKS.filter((task) => task.isolated);
+const isolated: Tasks = [...TASKS.filter(({page}) => page === 'isolated'), ...WORKER_URLS];
 
 /**
  * In Firefox 153 tfjs's threaded build often does not start in a worker, without us too: its setBackend does
  * not come back.
  */
-const notIsolatedWorker: Tasks = TASKS.filter((task) => !(task.place === 'worker' && task.isolated));
+const noThreadedWorker: Tasks = [...TASKS, ...WORKER_URLS].filter(
+  ({place, page, plainBuild}) => place === 'page' || page === 'plain' || plainBuild,
+);
 
-const FORBIDDEN =
+const NOT_SERVED =
   /^cpu: [\s\S]*wasm: not served: .*Content-Security-Policy: script-src with 'wasm-unsafe-eval'/;
+const FORBIDDEN = {embedded: NOT_SERVED, url: NOT_SERVED};
 
 const BROWSERS: readonly Browser[] = [
   {
@@ -64,7 +86,7 @@ const BROWSERS: readonly Browser[] = [
     found: true,
     forbidden: FORBIDDEN,
     settings: [
-      {launch: () => launchChromium(), simd: 'relaxed', sharing: true, tasks: TASKS},
+      {launch: () => launchChromium(), simd: 'relaxed', sharing: true, tasks: [...TASKS, ...WORKER_URLS]},
       // Without this instruction set V8 has no SIMD. It cannot turn off relaxed SIMD alone.
       {
         launch: () => launchChromium('--no-enable-ssse3'),
@@ -79,12 +101,12 @@ const BROWSERS: readonly Browser[] = [
     found: hasFirefox,
     forbidden: FORBIDDEN,
     settings: [
-      {launch: () => launchFirefox(), simd: 'relaxed', sharing: true, tasks: notIsolatedWorker},
+      {launch: () => launchFirefox(), simd: 'relaxed', sharing: true, tasks: noThreadedWorker},
       {
         launch: () => launchFirefox({'javascript.options.wasm_relaxed_simd': false}),
         simd: 'strict',
         sharing: true,
-        tasks: notIsolatedWorker,
+        tasks: noThreadedWorker,
       },
     ],
   },
@@ -93,10 +115,16 @@ const BROWSERS: readonly Browser[] = [
     // With that option every page has it, so only isolated ones are opened.
     name: 'WebKit',
     found: hasWebKit,
-    // WebKit compiles a module all the same. It refuses an instance from bytes, which tfjs's backend asks for.
-    forbidden: /^wasm: cpu: /,
+    // WebKit compiles a module all the same. It refuses an instance, which tfjs's backend asks for, and so does what
+    // unpacks the embedded kernels.
+    forbidden: {embedded: NOT_SERVED, url: /^wasm: cpu: /},
     settings: [
-      {launch: () => launchWebKit(), simd: 'strict', sharing: false, tasks: TASKS},
+      {
+        launch: () => launchWebKit(),
+        simd: 'strict',
+        sharing: false,
+        tasks: TASKS.filter(({plainBuild}) => !plainBuild),
+      },
       {
         launch: () => launchWebKit({useWasmRelaxedSIMD: true}),
         simd: 'relaxed',
@@ -130,23 +158,27 @@ await new Command('npm run test:browser --')
     'The built package in Chromium, and in Firefox and WebKit if there are any. Needs `npm run build`.',
   )
   .option('--require-all', 'fail if there is no Firefox or no WebKit')
+  .option('--only <browser>', 'one alone, such as Firefox')
   .option('--json <file>', 'write the results as JSON')
   .action(main)
   .parseAsync();
 
-async function main({requireAll = false, json}: {requireAll?: boolean; json?: string}) {
+async function main({requireAll = false, only, json}: {requireAll?: boolean; only?: string; json?: string}) {
   const missing = BROWSERS.filter(({found}) => !found).map(({name}) => name);
   if (requireAll && missing.length > 0) throw new Error(`there is no ${missing.join(', and no ')}.`);
   if (missing.length > 0) console.log(`${missing.join(', ')}: not found, left out.`);
   const server = await serveAll();
   const lines: Line[] = [];
   try {
-    for (const {name, settings, forbidden} of BROWSERS.filter(({found}) => found)) {
+    for (const {name, settings, forbidden} of BROWSERS.filter(
+      (one) => one.found && (only ?? one.name) === one.name,
+    )) {
       for (const setting of settings) {
         const engine = await setting.launch();
         try {
           for (const task of setting.tasks) lines.push(await runTask(name, engine, server, setting, task));
           if (setting === settings[0]) await checkForbidden(name, engine, server, forbidden);
+          if (setting.sharing && setting.tasks.length > 1) await checkRenewed(name, engine, server);
         } finally {
           await engine.close();
         }
@@ -174,11 +206,15 @@ async function serveAll(): Promise<Server> {
       '/page.js': {text: bundle.outputFiles[0].text},
       '/isolated.html': html,
       '/plain.html': html,
+      '/noBlob.html': html,
       '/forbidden.html': html,
     },
     (path): Record<string, string> => {
       if (path === '/plain.html') return {};
-      return path === '/forbidden.html' ? {'Content-Security-Policy': "script-src 'self'"} : ISOLATED;
+      if (path === '/forbidden.html') return {'Content-Security-Policy': "script-src 'self'"};
+      return path === '/noBlob.html'
+        ? {...ISOLATED, 'Content-Security-Policy': "worker-src 'self'"}
+        : ISOLATED;
     },
   );
 }
@@ -204,11 +240,23 @@ async function runTask(
   {simd, sharing}: Setting,
   task: Tasks[number],
 ): Promise<Line> {
-  const {place, isolated, kernels, threads} = task;
+  const {place, page, kernels, threads, plainBuild, workerUrl} = task;
   const engine = `${browserName} (${simd})`;
+  const isolated = page !== 'plain';
   const shared = isolated && sharing;
-  const name = `${engine}, ${place}, ${isolated ? `isolated${shared ? ' and shared' : ''}, ${threads} thread(s)` : 'plain'}, kernels ${kernels}`;
-  const url = `${server.origin}/${isolated ? 'isolated' : 'plain'}.html`;
+  const name = [
+    engine,
+    place,
+    page,
+    shared && 'shared',
+    `kernels ${kernels}`,
+    `tfjs's ${plainBuild ? 'plain build' : `threads ${threads}`}`,
+    task.numThreads && `${task.numThreads} asked for`,
+    workerUrl,
+  ]
+    .filter((part) => part)
+    .join(', ');
+  const url = `${server.origin}/${page}.html`;
   const {report, ...result} = (await withPage(browser, url, `run(${JSON.stringify(task)})`).catch((cause) => {
     throw new Error(`${name}: ${cause.message}`, {cause});
   })) as PageResult;
@@ -216,16 +264,18 @@ async function runTask(
     ({kernelName, algorithm, reason, calls}) =>
       `${calls} ${kernelName} by ${algorithm}${reason === undefined ? '' : ` (${reason})`}`,
   );
-  const {times, largestDifference} = result;
+  const {times, largestDifference, im2winThreads} = result;
   console.log(
-    `${name}: ${taken.join(', ') || 'nothing routed'}; largest difference ${largestDifference.toExponential(1)}` +
+    `${name}: ${taken.join(', ') || 'nothing routed'}; largest difference ${largestDifference.toExponential(1)}; ` +
+      `${im2winThreads.count} thread(s)${im2winThreads.reason === undefined ? '' : `: ${im2winThreads.reason}`}` +
       (times
         ? `; 56×56×64 3×3 → 64 in ${times.auto.toFixed(1)} ms, by stock ${times.stock.toFixed(1)} ms`
         : ''),
   );
   assert.equal(result.isolated, isolated, name);
   assert.equal(result.shared, shared, name);
-  assert.equal(result.threads, shared ? threads : 1, name);
+  assert.equal(result.threads, shared && !plainBuild ? threads : 1, name);
+  if (simd !== 'none') checkThreads(im2winThreads, task, shared, name);
   assert.equal(result.simd, kernels === 'module' ? 'strict' : simd, name);
   assert.equal(result.ownBytesAfter, 0, name);
   // 108 products of at most 1 and a bias, in float on one side: 109 · 2^-24 · 109 at the worst.
@@ -236,18 +286,57 @@ async function runTask(
   return {engine, task, taken, ...result};
 }
 
-function expectedOf({kernels, threads}: Task, simd: string, shared: boolean): string[] {
+function expectedOf({kernels}: Task, simd: string, shared: boolean): string[] {
   if (simd === 'none') return [];
   if (kernels === 'module' && shared) {
     const reason =
       'its memory is shared, and the kernels were given as a compiled module, which takes one that is not';
     return [`2 FusedConv2D by stock (${reason})`, '1 Conv2D by im2win'];
   }
-  const first =
-    threads === 1 || !shared
-      ? '1 FusedConv2D by winograd'
-      : `1 FusedConv2D by stock (tfjs runs on ${threads} threads, im2win on one)`;
-  return [first, '1 Conv2D by im2win', '1 FusedConv2D by im2win'];
+  return ['1 FusedConv2D by winograd', '1 Conv2D by im2win', '1 FusedConv2D by im2win'];
+}
+
+/** Threads where the heap is shared and workers can be had; everywhere else one, and why. */
+function checkThreads(result: ThreadsResult, task: RunTask, shared: boolean, name: string): void {
+  const {count, reason, workersComputed, sameBits} = result;
+  const expected = whyOneThread(task, shared);
+  const asked = task.numThreads ?? Math.max(2, task.threads);
+  assert.ok(sameBits, `${name}: other bits than on one thread`);
+  assert.equal(count, expected === undefined ? asked : 1, name);
+  assert.equal(workersComputed, expected === undefined && asked > 1, name);
+  if (expected === undefined) assert.equal(reason, undefined, name);
+  else assert.match(reason ?? '', expected, name);
+}
+
+function whyOneThread({page, kernels, numThreads, workerUrl}: RunTask, shared: boolean): RegExp | undefined {
+  if (numThreads === 1) return undefined;
+  if (page === 'plain') return /only if it is isolated/;
+  if (!shared) return /no SharedArrayBuffer/;
+  if (kernels === 'module') return /given as a compiled module/;
+  if (workerUrl?.endsWith('none.js')) return /could not be loaded from '\/package\/none.js'/;
+  return page === 'noBlob' && workerUrl === undefined ? /workerUrl/ : undefined;
+}
+
+/** Another instance of the backend has threads, too, and so has a page that is loaded again while they compute. */
+async function checkRenewed(name: string, browser: Engine, server: Server): Promise<void> {
+  for (const plainBuild of [false, true]) {
+    const task = {place: 'page', kernels: 'embedded', threads: 1, plainBuild, timed: false} satisfies Task;
+    const url = `${server.origin}/isolated.html`;
+    const page = await browser.newPage();
+    try {
+      for (const load of ['first', 'second']) {
+        await page.goto(url);
+        const results = (await page.evaluate(`renew(${JSON.stringify(task)})`)) as ThreadsResult[];
+        for (const result of results) {
+          const told = `${name}, tfjs's ${plainBuild ? 'plain' : 'threaded'} build, ${load} load`;
+          assert.deepEqual(result, {...result, count: 2, workersComputed: true, sameBits: true}, told);
+        }
+      }
+    } finally {
+      await page.close();
+    }
+  }
+  console.log(`${name}: threads after tf.removeBackend('wasm'), and after the page was loaded again.`);
 }
 
 /** Where no WebAssembly is allowed, tfjs has no wasm backend either, and im2win serves cpu. */
@@ -255,12 +344,12 @@ async function checkForbidden(
   name: string,
   browser: Engine,
   server: Server,
-  expected: RegExp,
+  expected: Browser['forbidden'],
 ): Promise<void> {
   for (const kernels of ['embedded', 'url'] as const) {
-    const expression = `register('${kernels}').then((im2win) => [...im2win.backends, im2win.status()].join(': '))`;
+    const expression = `register({kernels: '${kernels}'}).then((im2win) => [...im2win.backends, im2win.status()].join(': '))`;
     const told = (await withPage(browser, `${server.origin}/forbidden.html`, expression)) as string;
     console.log(`${name}, WebAssembly forbidden, kernels ${kernels}: ${told}`);
-    assert.match(told, expected);
+    assert.match(told, expected[kernels]);
   }
 }

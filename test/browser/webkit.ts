@@ -33,14 +33,29 @@ export async function launchWebKit(options: Record<string, boolean> = {}): Promi
     });
     children.push(xvfb);
     const display = `:${(await firstLine(xvfb, xvfb.stdio[3] as Readable)).trim()}`;
-    const port = await freePort();
     const env = {...process.env, ...Object.fromEntries(variables), DISPLAY: display};
-    const driver = spawn(driverPath, [`--port=${port}`], {env, stdio: 'ignore'});
-    children.push(driver);
-    const origin = `http://127.0.0.1:${port}`;
-    await ready(origin, driver);
+    const startDriver = async () => {
+      const port = await freePort();
+      const driver = spawn(driverPath, [`--port=${port}`], {env, stdio: 'ignore'});
+      children.push(driver);
+      const origin = `http://127.0.0.1:${port}`;
+      await ready(origin, driver);
+      return {driver, origin};
+    };
+    let current = await startDriver();
     return {
-      newPage: () => openSession(origin),
+      // On a busy machine a driver may fail to start a browser, and never says so.
+      newPage: async () => {
+        for (let attempt = 1; ; ++attempt) {
+          try {
+            return await openSession(current.origin);
+          } catch (error) {
+            if (attempt === 3) throw error;
+            current.driver.kill();
+            current = await startDriver();
+          }
+        }
+      },
       async close() {
         end();
       },
@@ -54,7 +69,8 @@ export async function launchWebKit(options: Record<string, boolean> = {}): Promi
 /** A page is a session, and so a browser of its own: the driver has one at a time. */
 async function openSession(origin: string): Promise<Page> {
   const capabilities = {alwaysMatch: {timeouts: {script: 600_000, pageLoad: 60_000}}};
-  const {sessionId} = (await command(origin, 'POST', '/session', {capabilities})) as {sessionId: string};
+  const request = command(origin, 'POST', '/session', {capabilities}, AbortSignal.timeout(20_000));
+  const {sessionId} = (await request) as {sessionId: string};
   const session = `/session/${sessionId}`;
   return {
     goto: (url) => command(origin, 'POST', `${session}/url`, {url}),
@@ -71,8 +87,14 @@ async function openSession(origin: string): Promise<Page> {
   };
 }
 
-async function command(origin: string, method: string, path: string, body?: object): Promise<unknown> {
-  const response = await fetch(origin + path, {method, body: body && JSON.stringify(body)});
+async function command(
+  origin: string,
+  method: string,
+  path: string,
+  body?: object,
+  signal?: AbortSignal,
+): Promise<unknown> {
+  const response = await fetch(origin + path, {method, body: body && JSON.stringify(body), signal});
   const {value} = (await response.json()) as {value: unknown};
   if (response.ok) return value;
   const {error, message} = value as {error: string; message: string};

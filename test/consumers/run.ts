@@ -24,16 +24,29 @@ interface Consumer {
   readonly runner?: readonly string[];
   /** What Chromium opens; each page keeps its result in the global `result`. */
   readonly pages?: readonly string[];
+  /** Why one thread computes, of all entries or of some. */
+  readonly oneThread?: RegExp | Readonly<Record<string, RegExp>>;
   /** The folder of the pages. */
   readonly site?: string;
 }
 
 const ESM = {'check.js': 'esm'} as const;
+const COMPILED = /given as a compiled module/;
 const PAGES = ['main.html', 'auto.html', 'slim.html'];
+/** The last is isolated. */
+const THREADED_PAGES = [...PAGES, 'threads.html'];
+const NOT_ISOLATED = Object.fromEntries(
+  [...PAGES, 'tf.min.html', 'tf.es2017.min.html'].map((page) => [page, /only if it is isolated/]),
+);
 const PROGRAMS = ['main.js', 'auto.js', 'slim.js'];
 const CONSUMERS: readonly Consumer[] = [
   {name: 'node-esm', checks: ESM, programs: PROGRAMS},
-  {name: 'node-cjs', checks: {'check.js': 'cjs'}, programs: PROGRAMS},
+  {
+    name: 'node-cjs',
+    checks: {'check.js': 'cjs'},
+    programs: PROGRAMS,
+    oneThread: {'slim.js': COMPILED},
+  },
   {
     name: 'typescript',
     checks: {...ESM, 'check.cjs': 'cjs'},
@@ -48,34 +61,59 @@ const CONSUMERS: readonly Consumer[] = [
     programs: PROGRAMS,
     runner: ['node_modules/.bin/deno', 'run', '--allow-read'],
   },
-  {name: 'workerd', checks: ESM, programs: ['cpu.js', 'slim.js'], runner: [process.execPath, 'run.js']},
+  {
+    name: 'workerd',
+    checks: ESM,
+    programs: ['cpu.js', 'slim.js'],
+    runner: [process.execPath, 'run.js'],
+    // It has one core, so that there is nothing to tell.
+    oneThread: /^$/,
+  },
   {
     name: 'jest-jsdom',
     checks: {'check.js': 'cjs'},
     programs: ['main.test.js', 'auto.test.js', 'slim.test.js'],
     runner: ['node_modules/.bin/jest'],
   },
-  {name: 'vite', checks: ESM, pages: PAGES, site: 'site'},
-  {name: 'webpack', checks: ESM, pages: PAGES, site: 'site'},
-  {name: 'esbuild', checks: ESM, pages: PAGES, site: 'site'},
-  {name: 'script', checks: {'check.js': 'iife'}, pages: ['tf.min.html', 'tf.es2017.min.html'], site: '.'},
+  {name: 'vite', checks: ESM, pages: THREADED_PAGES, oneThread: NOT_ISOLATED, site: 'site'},
+  {name: 'webpack', checks: ESM, pages: THREADED_PAGES, oneThread: NOT_ISOLATED, site: 'site'},
+  {name: 'esbuild', checks: ESM, pages: PAGES, oneThread: NOT_ISOLATED, site: 'site'},
+  {
+    name: 'script',
+    checks: {'check.js': 'iife'},
+    pages: ['tf.min.html', 'tf.es2017.min.html'],
+    oneThread: NOT_ISOLATED,
+    site: '.',
+  },
 ];
 
 interface Result {
   readonly simd: string;
   /** Kernel and algorithm of each convolution. */
   readonly taken: readonly string[];
+  readonly threads: {
+    readonly count: number;
+    readonly reason?: string;
+    readonly workersComputed: boolean;
+    readonly sameBits: boolean;
+  };
   readonly largestValue: number;
   readonly largestDifference: number;
 }
 
 /**
  * Nothing inline, nothing evaluated, WebAssembly: what pages here are allowed. tf.min.js evaluates a
- * string at its start; tf.es2017.min.js does not.
+ * string at its start; tf.es2017.min.js does not. One page is isolated; a worker's script must say that it may be there.
  */
-function policyOf(file: string): Record<string, string> {
+function headersOf(file: string): Record<string, string> {
   const evaluation = file === '/tf.min.html' ? " 'unsafe-eval'" : '';
-  return {'Content-Security-Policy': `script-src 'self' 'wasm-unsafe-eval'${evaluation}`};
+  const policy = {'Content-Security-Policy': `script-src 'self' 'wasm-unsafe-eval'${evaluation}`};
+  if (file !== '/threads.html' && !file.endsWith('.js')) return policy;
+  return {
+    ...policy,
+    'Cross-Origin-Opener-Policy': 'same-origin',
+    'Cross-Origin-Embedder-Policy': 'require-corp',
+  };
 }
 
 const NPM_FLAGS = ['--prefer-offline', '--no-audit', '--no-fund', '--ignore-scripts'];
@@ -104,8 +142,13 @@ async function main(options: {only?: readonly Consumer[]; json?: string}): Promi
         ...(browser && (await openPages(consumer, home, browser))),
       };
       const seconds = ((performance.now() - start) / 1000).toFixed(1);
+      const {oneThread} = consumer;
       for (const [entry, result] of Object.entries(results[consumer.name])) {
-        checkResult(`${consumer.name}/${entry}`, result);
+        checkResult(
+          `${consumer.name}/${entry}`,
+          result,
+          oneThread instanceof RegExp ? oneThread : oneThread?.[entry],
+        );
       }
       console.log(`  ${seconds} s`);
     }
@@ -162,7 +205,7 @@ async function openPages(
   browser: Browser,
 ): Promise<Record<string, Result>> {
   const tfjs = path.join(home, 'node_modules/@tensorflow/tfjs-backend-wasm/dist');
-  const server = await serve({'/tfjs/': tfjs, '/': path.join(home, site)}, policyOf);
+  const server = await serve({'/tfjs/': tfjs, '/': path.join(home, site)}, headersOf);
   const results: Record<string, Result> = {};
   try {
     for (const file of pages) {
@@ -184,11 +227,16 @@ async function openPages(
   return results;
 }
 
-function checkResult(name: string, {simd, taken, largestValue, largestDifference}: Result): void {
+function checkResult(name: string, result: Result, oneThread: RegExp | undefined): void {
+  const {simd, taken, threads, largestValue, largestDifference} = result;
   const share = largestDifference / largestValue;
   console.log(
-    `${name.padEnd(20)} ${simd}: ${taken.join(', ')}; largest difference ${share.toExponential(1)}`,
+    `${name.padEnd(20)} ${simd}: ${taken.join(', ')}; largest difference ${share.toExponential(1)}; ` +
+      `${threads.count} thread(s)${threads.reason === undefined ? '' : `: ${threads.reason}`}`,
   );
+  assert.ok(threads.sameBits, 'several threads have other bits than one');
+  assert.equal(threads.workersComputed, oneThread === undefined);
+  if (oneThread !== undefined) assert.match(threads.reason ?? '', oneThread);
   for (const kernel of ['FusedConv2D', 'Conv2D', 'DepthwiseConv2dNative']) {
     assert.ok(
       taken.some((one) => one.startsWith(`${kernel} by `)),

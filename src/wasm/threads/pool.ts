@@ -70,8 +70,6 @@ const MOST_ALONE = 8;
  * `SPIN_MS` after their last task, and then sleep.
  */
 export class Pool {
-  /** Why nothing but the calling thread computes; undefined where others do. */
-  reason: string | undefined;
   /** Threads that are to take part, the caller among them. */
   private limit: number;
   private readonly control = new Int32Array(new SharedArrayBuffer(CONTROL_BYTES));
@@ -80,7 +78,9 @@ export class Pool {
   private readonly options: PoolOptions;
   private readonly patienceMs: number;
   private workers: (RunningWorker | undefined)[] = [];
+  private failure: string | undefined;
   private started = false;
+  private startTime = 0;
   /** Workers that are not known to have ended. */
   private unended = 0;
   /** When a job was last too small to wake a worker; and the cost of those that followed each other. */
@@ -105,10 +105,23 @@ export class Pool {
     return this.options.numThreads;
   }
 
-  /** The threads that compute what pays: the caller, and the workers that have not ended. */
+  /** The threads that compute what pays: the caller, and the workers that have begun, or are about to. */
   get threads(): number {
     if (!this.started) return this.limit;
-    return Math.min(this.limit, 1 + this.workers.filter((worker) => worker !== undefined).length);
+    const early = performance.now() - this.startTime < this.patienceMs;
+    const there = this.workers.filter(
+      (worker, thread) => worker !== undefined && (early || this.hasBegun(thread)),
+    );
+    return Math.min(this.limit, 1 + there.length);
+  }
+
+  /** Why nothing but the calling thread computes, where others should. */
+  get reason(): string | undefined {
+    if (this.failure !== undefined || this.limit === 1 || this.threads > 1) return this.failure;
+    return (
+      `no worker has begun within ${this.patienceMs / 1000} s: a page must return to its event loop for that, ` +
+      'and a host may have no more to give'
+    );
   }
 
   /** From the next stage on; at most as many as the pool was made for. */
@@ -125,7 +138,7 @@ export class Pool {
    * @param cost Of the job, in steps.
    */
   threadsFor(tasks: number, cost: number): number {
-    if (this.limit === 1 || tasks < 2 || this.reason !== undefined) return 1;
+    if (this.limit === 1 || tasks < 2 || this.failure !== undefined) return 1;
     const {spinning, asleep} = this.options.dispatch;
     if (cost < spinning || (cost < asleep && !this.isAnyAwake() && !this.isWorthWaking(cost))) return 1;
     if (this.alone > 0) {
@@ -176,7 +189,8 @@ export class Pool {
       end = performance.now();
       this.waitFor(claims - own - nobodys);
     }
-    this.judge((end - start) * (claims / own), performance.now() - start);
+    // Where others had claimed everything, nothing is known of what the caller would have taken.
+    if (own > 0) this.judge((end - start) * (claims / own), performance.now() - start);
     if (control[CONTROL.failed] !== 0) {
       throw new Error(`im2win: a task of ${kernel} failed in a worker; its result is not complete.`);
     }
@@ -213,6 +227,7 @@ export class Pool {
 
   private start(): void {
     this.started = true;
+    this.startTime = performance.now();
     const {module, workerUrl} = this.options;
     const {memory, onEnded} = this.site;
     for (let thread = 1; thread < this.most; ++thread) {
@@ -227,7 +242,7 @@ export class Pool {
         });
         ++this.unended;
       } catch (error) {
-        this.reason = `no worker can be started here: ${(error as Error).message}`;
+        this.failure = `no worker can be started here: ${(error as Error).message}`;
         return;
       }
     }
@@ -237,7 +252,11 @@ export class Pool {
     if (this.workers[thread] === undefined) return;
     this.workers[thread] = undefined;
     Atomics.store(this.control, wordOf(thread) + THREAD.state, STATE.absent);
-    if (this.workers.every((worker) => worker === undefined)) this.reason ??= reason;
+    if (this.workers.every((worker) => worker === undefined)) this.failure ??= reason;
+  }
+
+  private hasBegun(thread: number): boolean {
+    return Atomics.load(this.control, wordOf(thread) + THREAD.state) !== STATE.absent;
   }
 
   /**
@@ -311,10 +330,10 @@ export class Pool {
 
   /** @throws Error always. */
   private giveUp(): never {
-    this.reason = `a worker did not come back from a task within ${this.patienceMs / 1000} s`;
+    this.failure = `a worker did not come back from a task within ${this.patienceMs / 1000} s`;
     this.site.onLost();
     this.stop();
-    throw new Error(`im2win: ${this.reason}; from now on one thread computes.`);
+    throw new Error(`im2win: ${this.failure}; from now on one thread computes.`);
   }
 }
 

@@ -54,13 +54,27 @@ function startNodeWorker(
 }
 
 function startWebWorker(data: WorkerData, url: WorkerUrl, {failed}: WorkerListener): RunningWorker {
-  const worker = new Worker(url ?? scriptUrl(), {name: 'im2win'});
+  const notLoaded =
+    url === undefined
+      ? "a worker's script could not be had from a blob: URL, which the page's Content-Security-Policy may forbid. Name " +
+        'im2win-worker.js of this package by the option workerUrl'
+      : `a worker's script could not be loaded from '${url}'`;
+  const worker = makeWebWorker(url ?? scriptUrl(), notLoaded);
   worker.onerror = (event) => {
     event.preventDefault();
-    failed(`a worker failed: ${event.message ?? 'its script could not be loaded'}`);
+    // What kept a script from being loaded no host says.
+    failed(event.message ? `a worker failed: ${event.message}` : notLoaded);
   };
   worker.postMessage(data);
   return {terminate: () => worker.terminate()};
+}
+
+function makeWebWorker(url: string, notLoaded: string): Worker {
+  try {
+    return new Worker(url, {name: 'im2win'});
+  } catch (cause) {
+    throw new Error(`${notLoaded} (${(cause as Error).message})`, {cause});
+  }
 }
 
 let blobUrl: string | undefined;

@@ -7,6 +7,7 @@ const options: Im2winOptions = {backends: ['wasm'], simd: 'auto', algorithm: 'au
 let registration: Im2winRegistration | undefined;
 const result = await compare(tf, async () => {
   registration = await registerIm2win(options);
+  await tf.setBackend('wasm');
   const y: tf.Tensor4D = im2winConv2d(tf.ones<tf.Rank.R4>([1, 4, 4, 2]), tf.ones<tf.Rank.R4>([3, 3, 2, 4]), {
     strides: 1,
     pad: 'same',

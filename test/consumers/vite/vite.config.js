@@ -1,5 +1,8 @@
 import {defineConfig} from 'vite';
 
 export default defineConfig({
-  build: {outDir: 'site', rolldownOptions: {input: ['main.html', 'auto.html', 'slim.html', 'nothing.html']}},
+  build: {
+    outDir: 'site',
+    rolldownOptions: {input: ['main.html', 'auto.html', 'slim.html', 'threads.html', 'nothing.html']},
+  },
 });

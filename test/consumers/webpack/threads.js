@@ -1,0 +1,9 @@
+import {setWasmPaths} from '@tensorflow/tfjs-backend-wasm';
+import * as tf from '@tensorflow/tfjs-core';
+import {registerIm2win} from 'tfjs-im2win';
+import {compare} from './check.js';
+
+const workerUrl = new URL('tfjs-im2win/im2win-worker.js', import.meta.url).href;
+setWasmPaths('/tfjs/');
+tf.env().set('WASM_HAS_MULTITHREAD_SUPPORT', false);
+globalThis.result = compare(tf, () => registerIm2win({workerUrl}));
