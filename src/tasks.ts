@@ -96,11 +96,12 @@ export function convTasks(geometry: ConvGeometry, plan: ConvPlan, options: TaskO
  * a block has it in its cache; the rest are computed by all threads together. The result has the same bits.
  */
 export function shareOut(tasks: ConvTasks, threads: number): SharedOut {
-  const {blocks, gatherTasks, multiplyTasks, gatheredBytes} = tasks;
-  const rounds = Math.ceil(blocks / threads);
-  const even = blocks >= EVEN * rounds * threads;
+  const {blocks, rowBlocks, rowsPerImage, rowsPerBlock, gatherTasks, multiplyTasks, gatheredBytes} = tasks;
+  // The last block of an image may have fewer rows.
+  const full = (blocks / rowBlocks) * (rowsPerImage / rowsPerBlock);
+  const even = full >= EVEN * Math.ceil(blocks / threads) * threads;
   const wholeBlocks =
-    threads === 1 || multiplyTasks === 1 || even ? blocks : Math.floor(blocks / threads) * threads;
+    threads === 1 || multiplyTasks === 1 || even ? blocks : Math.floor(Math.floor(full) / threads) * threads;
   const rest = blocks - wholeBlocks;
   const gathered = wholeBlocks + rest * gatherTasks;
   const count = gathered + rest * multiplyTasks;

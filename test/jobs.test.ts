@@ -335,6 +335,10 @@ test('a layer has as many tasks as eight threads could use, where there is work 
       [1, 224, 224, 3],
       [3, 3, 3, 64],
     ],
+    [
+      [1, 14, 14, 96],
+      [1, 1, 96, 576],
+    ],
     [[1, 112, 112, 96], [3, 3, 96, 1], true],
   ] as const) {
     const tasks = tasksOf([...x], [...filter], depthwise);

@@ -148,7 +148,9 @@ test('one thread where the backend started first, and what to do', async () => {
     const registration = await require('tfjs-im2win').registerIm2win({numThreads: 2});
     ${SAYS_THREADS}`);
   expect(ended).toMatchObject({code: 0, stderr: ''});
-  expect(ended.stdout).toMatch(/^one thread: .*Call registerIm2win\(\) before tf\.setBackend\('wasm'\); the heap of a backend that runs stays as it is$/);
+  expect(ended.stdout).toMatch(
+    /^one thread: .*Call registerIm2win\(\) before tf\.setBackend\('wasm'\); the heap of a backend that runs stays as it is$/,
+  );
 });
 
 test('what a process was started with is not for the workers', async () => {
