@@ -65,7 +65,7 @@ export function makeRunner(state: WasmState, flavour: Flavour, layer: Layer): La
 }
 
 /**
- * What a job of some 200 µs takes on two threads beyond half of its time: workers that spin, and that sleep; in milliseconds. The state has
+ * What a job of two equal tasks takes on two threads beyond half of its time: workers that spin, and that sleep; in milliseconds. The state has
  * a pool that hands out every job.
  */
 export async function measureDispatch(
@@ -75,8 +75,8 @@ export async function measureDispatch(
 ): Promise<{spinning: Interval; asleep: Interval}> {
   const layer: Layer = {
     ...PAPER_LAYERS[0],
-    xShape: [1, 28, 28, 64],
-    filterShape: [1, 1, 64, 128],
+    xShape: [1, 16, 16, 64],
+    filterShape: [1, 1, 64, 64],
     strides: [1, 1],
   };
   const runner = makeRunner(state, flavour, layer);

@@ -52,7 +52,7 @@ type MakeRunner = (layer: Layer, geometry: ConvGeometry) => Runner;
 async function openOnOneThread(flavour: Flavour): Promise<WasmState> {
   await import('@tensorflow/tfjs-backend-wasm');
   await startBackend('wasm', 2);
-  const state = await openState(flavour, {numThreads: 2, dispatch: {spinning: 0, asleep: 0}});
+  const state = await openState(flavour, {numThreads: 2, dispatch: 'always'});
   poolOf(state).setThreads(1);
   return state;
 }

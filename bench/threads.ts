@@ -283,7 +283,7 @@ async function main({layers: source, threads, model, reps, rounds, json}: Option
   bar.update({what: 'dispatch'});
   const state = await openState(flavour, {
     numThreads: Math.max(...threads),
-    dispatch: {spinning: 0, asleep: 0},
+    dispatch: 'always',
   });
   const dispatch = await measureDispatch(state, flavour, 10 * reps);
   bar.increment();

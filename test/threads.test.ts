@@ -46,7 +46,7 @@ async function open({numThreads = 3, patienceMs = 10_000} = {}) {
   const state = WasmState.create(currentWasm(), await kernelsOf('relaxed', true), {
     numThreads,
     patienceMs,
-    dispatch: {spinning: 0, asleep: 0},
+    dispatch: 'always',
   });
   if (typeof state === 'string' || state.pool === undefined) throw new Error('no pool');
   const {pool} = state;

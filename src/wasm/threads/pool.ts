@@ -51,7 +51,8 @@ export interface PoolOptions {
   readonly numThreads: number;
   /** The kernels, for a shared memory. */
   readonly module: WebAssembly.Module;
-  readonly dispatch: Dispatch;
+  /** `'always'` hands every job out that has several tasks, whatever it takes. */
+  readonly dispatch: Dispatch | 'always';
   readonly workerUrl?: WorkerUrl;
   /** How long the caller waits for a claimed task while none is finished, in milliseconds. */
   readonly patienceMs?: number;
@@ -139,14 +140,20 @@ export class Pool {
    */
   threadsFor(tasks: number, cost: number): number {
     if (this.limit === 1 || tasks < 2 || this.failure !== undefined) return 1;
-    const {spinning, asleep} = this.options.dispatch;
-    if (cost < spinning || (cost < asleep && !this.isAnyAwake() && !this.isWorthWaking(cost))) return 1;
-    if (this.alone > 0) {
-      --this.alone;
-      return 1;
-    }
+    if (!this.pays(cost)) return 1;
     if (!this.started) this.start();
     return this.limit;
+  }
+
+  private pays(cost: number): boolean {
+    const {dispatch} = this.options;
+    if (dispatch === 'always') return true;
+    const {spinning, asleep} = dispatch;
+    if (cost < spinning || (cost < asleep && !this.isAnyAwake() && !this.isWorthWaking(cost, asleep)))
+      return false;
+    if (this.alone === 0) return true;
+    --this.alone;
+    return false;
   }
 
   /**
@@ -169,7 +176,11 @@ export class Pool {
     control[CONTROL.failed] = 0;
     Atomics.store(control, CONTROL.done, 0);
     Atomics.store(control, CONTROL.unclaimed, claims);
-    this.wake(Math.min(this.limit, claims) - 1, this.wakesSleepers || cost >= this.options.dispatch.asleep);
+    const {dispatch} = this.options;
+    this.wake(
+      Math.min(this.limit, claims) - 1,
+      this.wakesSleepers || dispatch === 'always' || cost >= dispatch.asleep,
+    );
     this.wakesSleepers = false;
     const compute = this.site.kernels[kernel];
     const start = performance.now();
@@ -263,12 +274,12 @@ export class Pool {
    * One small job is done before a sleeping worker has come. Where such jobs follow each other closely, workers that are
    * woken for one will find the next: they are once these have cost what waking does.
    */
-  private isWorthWaking(cost: number): boolean {
+  private isWorthWaking(cost: number, asleep: number): boolean {
     const now = performance.now();
     if (now - this.lastSmall > SPIN_MS) this.missed = 0;
     this.lastSmall = now;
     this.missed += cost;
-    this.wakesSleepers = this.missed >= this.options.dispatch.asleep;
+    this.wakesSleepers = this.missed >= asleep;
     if (this.wakesSleepers) this.missed = 0;
     return this.wakesSleepers;
   }
