@@ -66,5 +66,8 @@ IM2WIN_INLINE uint32_t depthOf(const ConvCall* call) {
   return call->segmentLength * call->segments;
 }
 
-static_assert(sizeof(ConvCall) <= kCallBytes && kCallBytes % (4 * kLine) == 0,
-              "a scratch begins with two, in whole cache lines");
+// What a scratch begins with two of, in whole cache lines.
+constexpr uint32_t kCallNeeds =
+    (sizeof(ConvCall) + 4 * kLine - 1) / (4 * kLine) * (4 * kLine);
+static_assert(kCallBytes == kCallNeeds,
+              "callBytes in kernels/targets.def: what is given == what is due");

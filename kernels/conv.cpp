@@ -348,13 +348,6 @@ IM2WIN_INLINE uint32_t everyOther(uint32_t i, uint32_t count) {
   return i < evens ? 2 * i : 2 * (i - evens) + 1;
 }
 
-// Products of a block: multiply tasks [first, last) of it. Their number decides
-// how sums are taken, whoever computes them.
-struct Share {
-  uint32_t first;
-  uint32_t last;
-};
-
 // Gathers a part of a block for the tasks that multiply it: rows, or groups of
 // transformed ones.
 template <Algorithm kAlgorithm>
@@ -373,7 +366,8 @@ IM2WIN_INLINE void gatherShare(const ConvJob* job, const Scratch& scratch,
   }
 }
 
-// Multiplies a share of a block, which is gathered first unless it is already.
+// Multiplies a share of a block's multiply tasks. The block is gathered first
+// unless it is already.
 template <Algorithm kAlgorithm>
 IM2WIN_INLINE void multiplyShare(const ConvJob* job, const Scratch& scratch,
                                  uint32_t number, Share share, bool gathered) {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "call.h"
+#include "task.h"
 
 // The numbers are shared with src/wasm/job.ts.
 enum Algorithm : int32_t {
@@ -33,10 +34,6 @@ struct Block {
   int32_t rows;
   int32_t strip;  // The first of `stripsPerBlock`.
 };
-
-IM2WIN_INLINE int32_t least(int32_t a, int32_t b) { return a < b ? a : b; }
-
-IM2WIN_INLINE int32_t most(int32_t a, int32_t b) { return a > b ? a : b; }
 
 IM2WIN_INLINE Block blockOf(const ConvJob* job, uint32_t number) {
   const uint32_t perRow = job->strips / job->stripsPerBlock;

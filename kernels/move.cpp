@@ -1,7 +1,7 @@
 // Data that moves as it is, or nearly so: copies of boxes, concatenation,
 // padding, filling, transposing, and values of one type as another. A job is a
 // record (move.def); what is written shares no byte with what is read.
-#include "simd.h"
+#include "task.h"
 
 // The numbers are shared with src/wasm/moveJob.ts.
 enum Move : int32_t {
@@ -34,23 +34,6 @@ struct Stream {
 // From so many bytes on a copy, or a fill with one byte, is one instruction: it
 // leaves wasm for a function of the engine's, which takes longer than a loop.
 constexpr uint32_t kLongRun = 512;
-
-IM2WIN_INLINE uint32_t least(uint32_t a, uint32_t b) { return a < b ? a : b; }
-
-// [first, last): one task's share of `count`, in multiples of `step`.
-struct Share {
-  uint32_t first;
-  uint32_t last;
-};
-
-IM2WIN_INLINE Share shareOf(uint32_t count, uint32_t step, uint32_t task,
-                            uint32_t tasks) {
-  const uint64_t steps = (uint64_t(count) + step - 1) / step;
-  const uint64_t first = steps * task / tasks * step;
-  const uint64_t last = steps * (task + 1) / tasks * step;
-  return {first < count ? uint32_t(first) : count,
-          last < count ? uint32_t(last) : count};
-}
 
 IM2WIN_INLINE v128_t load16(const char* from) { return wasm_v128_load(from); }
 
@@ -298,9 +281,9 @@ IM2WIN_NOINLINE void transposeBlock(const MoveJob* job, char* to,
   const uint32_t fromDown = job->fromDown;
   const uint32_t toAcross = job->toAcross;
   for (uint32_t i = 0; i < across; i += 4) {
-    const uint32_t columns = least(across - i, 4);
+    const uint32_t columns = least(across - i, 4u);
     for (uint32_t j = 0; j < down; j += 4) {
-      const uint32_t rows = least(down - j, 4);
+      const uint32_t rows = least(down - j, 4u);
       const float* row = (const float*)moved(from, j * fromDown + 4 * i);
       float* column = (float*)moved(to, i * toAcross + 4 * j);
       f32x4 v[4];

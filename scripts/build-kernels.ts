@@ -9,6 +9,7 @@ import {commands} from '@yowasp/clang';
 import binaryen from 'binaryen';
 import type {Flavour} from '../src/plan.ts';
 import {identitySection} from '../src/wasm/binary.ts';
+import {entriesModule, recordsModule, taskEntries} from './interface.ts';
 import {packKernels} from './pack-kernels.ts';
 import {assertStateless} from './stateless.ts';
 import {TargetTable} from './targets.ts';
@@ -111,22 +112,6 @@ function removeUnused(bytes: Uint8Array): Uint8Array {
   }
 }
 
-/** Records, each with the name that TypeScript has for it. */
-const RECORDS = {JOB: 'job.def', MOVE: 'move.def', STREAM: 'stream.def'};
-
-/** The places of the records' fields, in 32-bit words: what TypeScript has of them. */
-function recordFields(sources: Record<string, string>): string {
-  const records = Object.entries(RECORDS).map(([record, file]) => {
-    const names = [...sources[file].matchAll(/^FIELD\(.*, (\w+)\)$/gm)].map(([, name]) => name);
-    return (
-      `/** Where the fields of kernels/${file} are in its record, in 32-bit words. */\n` +
-      `export const ${record} = {\n${names.map((name, i) => `  ${name}: ${i},`).join('\n')}\n} as const;\n\n` +
-      `export const ${record}_WORDS = ${names.length};\n`
-    );
-  });
-  return `${HEAD}\n${records.join('\n')}`;
-}
-
 function fingerprint(...of: unknown[]): string {
   return createHash('sha256').update(JSON.stringify(of)).digest('hex').slice(0, 16);
 }
@@ -153,11 +138,14 @@ async function buildUnpacker(): Promise<void> {
 async function buildUnit(unit: Unit): Promise<void> {
   const sources = readSources(unit);
   const build = fingerprint(sources, FLAGS, FLAVOURS);
-  const stamp = stampOf(build, TARGETS, readFileSync(new URL('pack-kernels.ts', import.meta.url), 'utf8'));
+  const scripts = ['interface.ts', 'pack-kernels.ts'].map((name) =>
+    readFileSync(new URL(name, import.meta.url), 'utf8'),
+  );
+  const stamp = stampOf(build, TARGETS, scripts);
   const output = new URL(unit.output, ROOT);
   const file = (flavour: Flavour) => new URL(`im2win-${flavour}.wasm`, output);
   const shipped = unit.shipped
-    ? ['build.generated.ts', 'job.generated.ts', '../targets.generated.ts']
+    ? ['build.generated.ts', 'job.generated.ts', 'entries.generated.ts', '../targets.generated.ts']
         .map((name) => new URL(name, output))
         .concat(file('strict'), file('relaxed'))
     : [];
@@ -179,7 +167,15 @@ async function buildUnit(unit: Unit): Promise<void> {
     kernels[flavour] = bytes;
   }
   if (unit.shipped) {
-    writeFileSync(new URL('job.generated.ts', output), recordFields(sources));
+    const exported = WebAssembly.Module.exports(
+      new WebAssembly.Module(kernels.strict as Uint8Array<ArrayBuffer>),
+    );
+    const entries = taskEntries(
+      sources,
+      exported.map(({name}) => name),
+    );
+    writeFileSync(new URL('entries.generated.ts', output), `${HEAD}\n${entriesModule(entries)}`);
+    writeFileSync(new URL('job.generated.ts', output), `${HEAD}\n${recordsModule(sources)}`);
     writeFileSync(new URL('../targets.generated.ts', output), `${HEAD}\n${TABLE.module(TARGETS)}`);
     writeFileSync(
       new URL('build.generated.ts', output),

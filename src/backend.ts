@@ -23,7 +23,7 @@ export interface Backend {
   readonly name: Im2winBackend;
   /** The package to import. */
   readonly package: string;
-  /** The backend was imported if tfjs has one of them. */
+  /** The backend was imported if tfjs has one of them: a tree-shaken build lacks some. */
   readonly kernels: readonly Kernel[];
   /**
    * Prepares what computes on it. Nothing is registered yet.

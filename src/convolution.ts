@@ -3,7 +3,7 @@ import type {TensorInfo} from '@tensorflow/tfjs-core';
 import {type Activation, checkActivation} from './activation.ts';
 import type {ConvKernel} from './convKernels.ts';
 import {InvalidArgument} from './describe.ts';
-import type {Call, CallContext, Family, OwnRoute} from './family.ts';
+import type {Call, CallContext, Family, OwnRoute, Route} from './family.ts';
 import {type ConvAttributes, type ConvGeometry, convGeometry} from './geometry.ts';
 import {planGradient} from './gradientPlan.ts';
 import {type OperandStrides, operandStrides} from './operand.ts';
@@ -71,10 +71,7 @@ export type ConvRoute = {
   readonly activation: Activation;
   readonly bias?: OperandStrides;
   readonly slope?: OperandStrides;
-} & (
-  | {readonly plan: Plan; readonly reason?: undefined}
-  | {readonly plan?: undefined; readonly reason: string}
-);
+} & Route<Plan>;
 
 /** What differs from backend to backend. */
 export interface ConvBackend extends Pick<ConvFamily, 'kernels' | 'compute'> {

@@ -32,8 +32,8 @@ export interface CallContext extends PlanContext {
 }
 
 /** What becomes of a distinct call each time it is made: its plan, or why it is left to tfjs's own kernel. */
-export type Route =
-  | {readonly plan: {readonly algorithm: string}; readonly reason?: undefined}
+export type Route<Plan extends {readonly algorithm: string} = {readonly algorithm: string}> =
+  | {readonly plan: Plan; readonly reason?: undefined}
   | {readonly plan?: undefined; readonly reason: string};
 
 /** The route of a call that is not left to tfjs. */
@@ -58,7 +58,10 @@ export interface Family<K extends Kernel = Kernel, C extends Call = Call, R exte
    * @throws InvalidArgument if it is not one that the kernel can have.
    */
   plan(kernel: K, call: C, context: CallContext): R;
-  /** What a record shows of a route, beside who computes it. The record must not refer to objects of the call. */
+  /**
+   * What a record shows of a route, beside who computes it. The record must not refer to objects of the call. A field
+   * `xShape` is for convolutions, and `inputShapes` for moves: by these a user tells them from other records.
+   */
   record(call: C, route: R): object;
   /**
    * @returns The output, or a list of them where tfjs's kernel returns one.

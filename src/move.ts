@@ -1,5 +1,6 @@
 // What a plan is of a kernel that moves data.
 import {type Box, boxOf, type Dimension, sizeOf, stridesOf} from './box.ts';
+import {type MemoryTasks, memoryTasks} from './memoryTasks.ts';
 
 export type MoveDtype = 'float32' | 'int32' | 'bool';
 
@@ -51,25 +52,15 @@ export interface MoveOutput {
   readonly dtype: MoveDtype;
 }
 
-export interface MovePlan {
+export interface MovePlan extends MemoryTasks {
   readonly algorithm: 'copy' | 'fill' | 'pad' | 'transpose' | 'cast';
   readonly outputs: readonly MoveOutput[];
   readonly move: Move;
-  /** Shares of the data that may be moved side by side. */
-  readonly tasks: number;
-  /** What all of them are expected to take, in steps. */
-  readonly cost: number;
 }
 
 /** The dimensions that a record has room for. */
 const MOST_DIMENSIONS = 6;
 const TOO_MANY = `more than ${MOST_DIMENSIONS} dimensions`;
-
-// Some twenty microseconds, ten times what it takes to hand one out.
-const TASK_BYTES = 2 ** 18;
-const MOST_TASKS = 16;
-/** What is written in about the time in which four products are added up. */
-const BYTES_PER_STEP = 4;
 
 export function bytesOf(dtype: MoveDtype): number {
   return dtype === 'bool' ? 1 : 4;
@@ -86,8 +77,7 @@ const ALGORITHMS = {
 
 export function planMove(move: Move, outputs: readonly MoveOutput[]): MovePlan {
   const bytes = outputs.reduce((sum, {shape, dtype}) => sum + sizeOf(shape) * bytesOf(dtype), 0);
-  const tasks = Math.min(MOST_TASKS, Math.max(1, Math.floor(bytes / TASK_BYTES)));
-  return {algorithm: ALGORITHMS[move.kind], outputs, move, tasks, cost: bytes / BYTES_PER_STEP};
+  return {algorithm: ALGORITHMS[move.kind], outputs, move, ...memoryTasks(bytes)};
 }
 
 /** All of the first input, as it is. */

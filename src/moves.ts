@@ -1,7 +1,7 @@
 // The family of kernels that move data.
 import type {TensorInfo} from '@tensorflow/tfjs-core';
 import {sizeOf} from './box.ts';
-import type {CallContext, Family, OwnRoute} from './family.ts';
+import type {CallContext, Family, OwnRoute, Route} from './family.ts';
 import {HEAP_BYTES} from './limits.ts';
 import {bytesOf, type MovePlan, planMove} from './move.ts';
 import {
@@ -29,9 +29,7 @@ export interface MoveRecord extends KernelRecord {
   readonly algorithm: MovePlan['algorithm'] | 'stock';
 }
 
-export type MoveRoute =
-  | {readonly plan: MovePlan; readonly reason?: undefined}
-  | {readonly plan?: undefined; readonly reason: string};
+export type MoveRoute = Route<MovePlan>;
 export type OwnMoveRoute = OwnRoute<MoveRoute>;
 export type MoveFamily = Family<MoveKernel, MoveCall, MoveRoute>;
 

@@ -88,7 +88,7 @@ function importedOf(asked: readonly Im2winBackend[] | undefined): Backend[] {
   if (missing.length > 0 || imported.length === 0) {
     const wanted = missing.length > 0 ? missing : BACKENDS;
     throw new Error(
-      `registerIm2win: tfjs has no convolution kernels for backend '${wanted.map(({name}) => name).join("' or '")}'. ` +
+      `registerIm2win: tfjs has no kernels to replace for backend '${wanted.map(({name}) => name).join("' or '")}'. ` +
         `Import '${wanted.map((one) => one.package).join("' or '")}' before you call registerIm2win().`,
     );
   }

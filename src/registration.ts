@@ -6,10 +6,15 @@ import {im2winGradient} from './gradient.ts';
 import type {MoveRecord} from './moves.ts';
 import {checkAlgorithm, checkReportOptions, checkThreads, DEFAULTS, type Im2winOptions} from './options.ts';
 import type {Algorithm, Flavour, PlanWishes} from './plan.ts';
+import type {KernelRecord} from './routes.ts';
 import {isImported, type ServedBackend} from './served.ts';
 
-/** A record of `report({all: true})`; the kernel's name tells which it is. */
-export type Im2winRecord = ConvolutionRecord | MoveRecord;
+/**
+ * A record of `report({all: true})`. Its `kernelName` tells which it is, and so do its fields: `'xShape' in record` is
+ * true of convolutions, `'inputShapes' in record` of kernels that move data. Any other has at least the fields of
+ * {@link KernelRecord}.
+ */
+export type Im2winRecord = ConvolutionRecord | MoveRecord | KernelRecord;
 
 /** What {@link registerIm2win} returns: one for all copies of this package. */
 export interface Im2winRegistration {
@@ -50,7 +55,8 @@ export interface Im2winRegistration {
    */
   report(options?: {readonly all?: false}): ConvolutionRecord[];
   /**
-   * The same, and with `all` records of the kernels that move data as well, at most 1,000 a backend.
+   * The same, and with `all` records of every other kernel that is served as well, such as those that move data: at
+   * most 1,000 of each kind a backend.
    *
    * @throws Error if an option is none, or `all` is no boolean.
    */
@@ -159,7 +165,7 @@ export class Registration {
       },
       report: (options: {readonly all?: boolean} = {}) => {
         checkReportOptions(options);
-        // The records of the families that src/wasm and src/cpu have; of these, moves are the secondary one.
+        // Convolutions are the one family that is not secondary.
         return registration
           .backends()
           .flatMap((backend) => backend.report(options.all)) as ConvolutionRecord[];

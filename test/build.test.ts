@@ -3,6 +3,7 @@
 import {execFileSync} from 'node:child_process';
 import {existsSync, readFileSync} from 'node:fs';
 import path from 'node:path';
+import {recordsModule, taskEntries} from '../scripts/interface.ts';
 import {assertStateless, sectionNames} from '../scripts/stateless.ts';
 import {withSharedMemory} from '../src/wasm/binary.ts';
 
@@ -59,6 +60,35 @@ test('a module with state does not pass', () => {
     0,
   ]);
   expect(() => assertStateless(withImport, 'test')).toThrow('it may import env.memory only');
+});
+
+test('a .def file with fields is a record', () => {
+  const files = {
+    'a.def': '// A comment.\nFIELD(uint32_t, count)\n\nFIELD(const char*, from)\n',
+    'targets.def': 'tile.mr 6',
+  };
+  expect(recordsModule(files)).toContain('export const A = {\n  count: 0,\n  from: 1,\n} as const;');
+  expect(recordsModule(files)).toContain('export const A_WORDS = 2;');
+  expect(recordsModule(files)).not.toContain('TARGETS');
+  for (const line of ['FIELD(double, wide)', 'FIELD(uint32_t,']) {
+    expect(() => recordsModule({'a.def': line})).toThrow(
+      `kernels/a.def: '${line}'; allowed: FIELD(type, name)`,
+    );
+  }
+});
+
+test('an entry with tasks is known by its parameters', () => {
+  const entry = (name: string, parameters: string) =>
+    `IM2WIN_EXPORT(${name})\nvoid ${name}(${parameters}) {}\n`;
+  const sources = {
+    'a.cpp': entry('a', 'const Job* job, uint32_t first,\n       uint32_t last') + entry('b', 'float* to'),
+    'c.cpp': entry('c', 'const Other* job, uint32_t first, uint32_t last, float* at'),
+  };
+  expect(taskEntries(sources, ['a', 'b', 'c'])).toEqual(['a', 'c']);
+  expect(() => taskEntries(sources, ['a', 'd'])).toThrow('kernels/: d: allowed: IM2WIN_EXPORT(name)');
+  expect(() => taskEntries({'a.cpp': entry('a', 'const Job* job, int from, int to')}, ['a'])).toThrow(
+    'kernels/a.cpp: a takes (const Job* job, int from, int to); allowed where there is a job',
+  );
 });
 
 const SMOKE = `

@@ -41,7 +41,7 @@ describe('auto', () => {
     const print = 'console.log(JSON.stringify(warnings))';
     const message =
       "tfjs-im2win/auto has registered nothing, and tfjs's own kernels stay. registerIm2win: tfjs has no " +
-      "convolution kernels for backend 'wasm' or 'cpu'. Import '@tensorflow/tfjs-backend-wasm' or " +
+      "kernels to replace for backend 'wasm' or 'cpu'. Import '@tensorflow/tfjs-backend-wasm' or " +
       "'@tensorflow/tfjs-backend-cpu' before you call registerIm2win().";
     const silent = `import 'tfjs-im2win/auto'; ${warnings} setTimeout(() => ${print}, 50);`;
     expect(node('module', silent)).toEqual([[message]]);

@@ -194,6 +194,13 @@ describe('registered', () => {
         calls: 1,
       },
     ]);
+    for (const one of report({all: true})) {
+      // Its fields tell TypeScript which record it is.
+      if (!('inputShapes' in one)) throw new Error(`${one.kernelName} is no move`);
+      const {inputShapes, dtype}: MoveRecord = one;
+      expect([inputShapes, dtype]).toEqual([[[2], [1]], 'float32']);
+      expect('xShape' in one).toBe(false);
+    }
     expect(status()).toContain('Distinct convolutions seen: 0 routed');
     expect(() => report({all: 1 as unknown as true})).toThrow('report: all is 1; allowed: true, false.');
     expect(() => report({every: true} as object)).toThrow("report: an option is 'every'; allowed: 'all'.");

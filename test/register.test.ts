@@ -105,21 +105,22 @@ describe('one registration', () => {
   });
 });
 
-describe('a backend that is imported later', () => {
-  const NAMES = Object.keys(STOCK);
-  const withoutWasm = () => {
-    for (const name of NAMES) unregisterKernel(name, 'wasm');
+/** As if a backend had not been imported, until what is returned is called. */
+function without(backend: string): () => void {
+  const kernels = tf.getKernelsForBackend(backend);
+  for (const {kernelName} of kernels) unregisterKernel(kernelName, backend);
+  return () => {
+    for (const config of kernels) registerKernel(config);
   };
-  const importWasm = () => {
-    for (const name of NAMES) registerKernel(STOCK[name as keyof typeof STOCK]);
-  };
+}
 
+describe('a backend that is imported later', () => {
   test.each<[Im2win.Im2winOptions | undefined]>([
     [undefined],
     [{backends: ['wasm', 'cpu']}],
     [{backends: ['wasm']}],
   ])('is added to the one registration by a call with %j', async (options) => {
-    withoutWasm();
+    const importWasm = without('wasm');
     const registration = await registerIm2win();
     expect(registration).toMatchObject({backends: ['cpu'], simd: 'none'});
     importWasm();
@@ -135,7 +136,7 @@ describe('a backend that is imported later', () => {
   });
 
   test('by another copy of the module, with its own kernels', async () => {
-    withoutWasm();
+    const importWasm = without('wasm');
     const registration = await registerIm2win();
     importWasm();
     let copy: typeof Im2win | undefined;
@@ -150,7 +151,7 @@ describe('a backend that is imported later', () => {
   });
 
   test('has the options of the first call, and the algorithm of now', async () => {
-    withoutWasm();
+    const importWasm = without('wasm');
     const registration = await registerIm2win({simd: 'strict', winograd: false});
     registration.setAlgorithm('stock');
     importWasm();
@@ -174,7 +175,7 @@ describe('a backend that is imported later', () => {
   });
 
   test('is not served by what was unregistered while it was added', async () => {
-    withoutWasm();
+    const importWasm = without('wasm');
     const first = await registerIm2win();
     importWasm();
     const second = registerIm2win();
@@ -209,10 +210,9 @@ describe('where the host compiles no WebAssembly', () => {
   });
 
   test('it is an error if there is nothing else to serve', async () => {
-    const cpu = tf.getKernelsForBackend('cpu');
-    for (const {kernelName} of cpu) unregisterKernel(kernelName, 'cpu');
+    const importCpu = without('cpu');
     await expect(registerIm2win()).rejects.toThrow('this host forbids WebAssembly');
-    for (const config of cpu) registerKernel(config);
+    importCpu();
   });
 });
 
@@ -295,15 +295,26 @@ describe('refuses', () => {
   });
 
   test('to register where no backend was imported, and can be called again', async () => {
-    const names = Object.keys(STOCK);
-    for (const name of names) unregisterKernel(name, 'wasm');
+    const importWasm = without('wasm');
     await expect(registerIm2win({backends: ['wasm']})).rejects.toThrow(
       "Import '@tensorflow/tfjs-backend-wasm'",
     );
     expect((await registerIm2win()).backends).toEqual(['cpu']);
     (await registerIm2win()).unregister();
-    for (const name of names) registerKernel(STOCK[name as keyof typeof STOCK]);
+    importWasm();
     expect((await registerIm2win()).backends).toEqual(['wasm', 'cpu']);
+  });
+
+  test('a build of tfjs without convolutions, whose other kernels are ours all the same', async () => {
+    const importWasm = without('wasm');
+    registerKernel({...(getKernel('Slice', 'cpu') as KernelConfig), backendName: 'wasm'});
+    const registration = await registerIm2win();
+    expect(registration.backends).toEqual(['wasm', 'cpu']);
+    expect([...tf.slice(tf.tensor1d([1, 2, 3]), [1], [2]).dataSync()]).toEqual([2, 3]);
+    expect(registration.report({all: true})).toMatchObject([{kernelName: 'Slice', algorithm: 'copy'}]);
+    registration.unregister();
+    unregisterKernel('Slice', 'wasm');
+    importWasm();
   });
 
   test.each([

@@ -1,5 +1,4 @@
 import type {Backend, Im2winMemory, OpenBackend} from '../backend.ts';
-import {CONV_KERNELS} from '../convKernels.ts';
 import type {CallContext, Family, Kernel, Route} from '../family.ts';
 import type {Flavour, PlanWishes} from '../plan.ts';
 import {wasmConvolutions} from './convolution.ts';
@@ -12,10 +11,17 @@ import {WasmThreads} from './threads/threads.ts';
 
 const FAMILIES: readonly ((stateOf: StateOf) => Family)[] = [wasmConvolutions, wasmMoves];
 
+/** What there is before the backend is served. */
+const noState: StateOf = (_, kernel) => {
+  throw new Error(`im2win: ${kernel.name} is not served yet.`);
+};
+
 export const WASM: Backend = {
   name: 'wasm',
   package: '@tensorflow/tfjs-backend-wasm',
-  kernels: CONV_KERNELS,
+  get kernels() {
+    return FAMILIES.flatMap((make) => make(noState).kernels);
+  },
   // Until it first awaits something, it runs before the call of registerIm2win returns: tfjs may start the backend then.
   async open(source, options) {
     const threads = new WasmThreads(source, options);

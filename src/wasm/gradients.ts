@@ -2,10 +2,11 @@ import type {TensorInfo} from '@tensorflow/tfjs-core';
 import type {ConvGeometry} from '../geometry.ts';
 import type {GradientPlan, PhaseGroup, TransposedPlan} from '../plan.ts';
 import {FLOPS_PER_STEP} from '../tasks.ts';
-import {dataOffset, makeOutput, runConvTasks} from './conv2d.ts';
+import {runConvTasks} from './conv2d.ts';
 import {aligned, type Heap} from './heap.ts';
 import {ConvJob, geometryFields, Job} from './job.ts';
 import type {WasmState} from './state.ts';
+import {dataOffset, makeOutput} from './tensors.ts';
 
 // Gradients see a fresh filter each step, so that packed filters are scratch.
 

@@ -1,22 +1,17 @@
 import type {Flavour} from '../plan.ts';
+import type {TaskKernel} from './entries.generated.ts';
 
 /**
- * The exports of `kernels/`. All but the last compute tasks `first` to `last` (less one) of the job at a byte offset,
- * with a scratch of the caller's at another, which some do not read; what a task is, the entry's header says.
+ * Computes tasks `first` to `last` (less one) of the job at a byte offset, with a scratch of the caller's at another,
+ * which some do not read; what a task is, the entry's header says.
  */
-export interface KernelExports {
-  im2win_conv: Tasks;
-  im2win_pack: Tasks;
-  im2win_gradient_filter: Tasks;
-  im2win_depthwise_gradient_filter: Tasks;
-  im2win_depthwise_gradient_input: Tasks;
-  im2win_transposed: Tasks;
-  im2win_move: Tasks;
+type Tasks = (job: number, first: number, last: number, scratch: number) => void;
+
+/** The exports of `kernels/`. The build finds those that compute tasks. */
+export interface KernelExports extends Record<TaskKernel, Tasks> {
   /** Writes an image [pixels, channels] as planes [channels, pixels]. */
   im2win_spread(to: number, image: number, pixels: number, channels: number): void;
 }
-
-type Tasks = (job: number, first: number, last: number, scratch: number) => void;
 
 /** A flavour, compiled for both kinds of memory that tfjs's builds use. */
 export interface KernelModules {

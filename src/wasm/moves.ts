@@ -3,10 +3,10 @@ import type {Family} from '../family.ts';
 import type {MoveOutput} from '../move.ts';
 import {type MoveCall, type MoveKernel, sourcesOf} from '../moveKernels.ts';
 import {moves, type OwnMoveRoute} from '../moves.ts';
-import {allocateOutput, dataOffset, discard} from './conv2d.ts';
 import {isShared} from './heap.ts';
 import {MoveJob, moveBytes} from './moveJob.ts';
 import type {StateOf, WasmState} from './state.ts';
+import {allocateOutput, dataOffset, discard} from './tensors.ts';
 import type {TfjsWasmBackend} from './tfjs.ts';
 
 export function wasmMoves(stateOf: StateOf): Family {

@@ -45,19 +45,6 @@ export const MOST_THREADS = 16;
 
 export const CONTROL_BYTES = 4 * (CONTROL.threads + MOST_THREADS * THREAD_WORDS);
 
-/** The kernels that have tasks, by the number that the control block gives them. */
-export const TASK_KERNELS = [
-  'im2win_conv',
-  'im2win_pack',
-  'im2win_gradient_filter',
-  'im2win_depthwise_gradient_filter',
-  'im2win_depthwise_gradient_input',
-  'im2win_transposed',
-  'im2win_move',
-] as const;
-
-export type TaskKernel = (typeof TASK_KERNELS)[number];
-
 /**
  * How long a worker looks for more to do before it sleeps, in milliseconds: longer than most of what stands between two
  * convolutions of a network, since to be woken takes as long as a small convolution does.

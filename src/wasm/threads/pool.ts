@@ -1,15 +1,6 @@
+import {TASK_KERNELS, type TaskKernel} from '../entries.generated.ts';
 import type {KernelExports} from '../module.ts';
-import {
-  CALLER_SPIN_MS,
-  CONTROL,
-  CONTROL_BYTES,
-  SPIN_MS,
-  STATE,
-  TASK_KERNELS,
-  type TaskKernel,
-  THREAD,
-  THREAD_WORDS,
-} from './control.ts';
+import {CALLER_SPIN_MS, CONTROL, CONTROL_BYTES, SPIN_MS, STATE, THREAD, THREAD_WORDS} from './control.ts';
 import {type RunningWorker, startWorker, type WorkerUrl} from './worker.ts';
 
 /** Tasks that may run in any order, or at the same time. */

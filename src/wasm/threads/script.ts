@@ -1,4 +1,5 @@
-import {CONTROL, SPIN_MS, STATE, TASK_KERNELS, THREAD, THREAD_WORDS} from './control.ts';
+import {TASK_KERNELS} from '../entries.generated.ts';
+import {CONTROL, SPIN_MS, STATE, THREAD, THREAD_WORDS} from './control.ts';
 
 /** What a worker is given. */
 export interface WorkerData {
