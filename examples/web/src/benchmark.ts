@@ -7,18 +7,18 @@ import {barCell, byId, headerCell, make, Progress, RunButton, ratioCell, small, 
 import {NO_SIMD, type RunningWorker, startWorker} from './startWorker.ts';
 import {
   BENCHMARK_INPUTS,
+  type BenchmarkVersions,
   type Measured,
   type MeasuredLayer,
   type NetworkName,
-  type Versions,
+  type Threads,
 } from './types.ts';
 import type {Benchmark} from './workers/benchmark.ts';
 
 /** What the download holds. */
 export interface BenchmarkExport {
-  readonly environment: Versions & {
+  readonly environment: BenchmarkVersions & {
     readonly tfjsIm2win: string;
-    readonly threads: 1;
     readonly userAgent: string;
     readonly logicalCores: number;
     /** Whether the page is isolated, and so has a clock of 5 µs in place of 100 µs. */
@@ -37,6 +37,7 @@ const progress = new Progress();
 
 new RunButton(async (signal) => {
   const repetitions = Number(byId<HTMLSelectElement>('repetitions').value);
+  const threads = byId<HTMLSelectElement>('threads').value as Threads;
   const worker = startWorker<Benchmark>(
     new Worker(new URL('./workers/benchmark.ts', import.meta.url), {type: 'module'}),
     signal,
@@ -44,7 +45,7 @@ new RunButton(async (signal) => {
   clear();
   progress.announce('The benchmark has started.');
   try {
-    const result = await measure(worker, repetitions);
+    const result = await measure(worker, repetitions, threads);
     offer(result);
     progress.announce(`Done. ${byId('headline').textContent}`);
   } catch (error) {
@@ -60,9 +61,10 @@ new RunButton(async (signal) => {
 async function measure(
   {api, orEnd}: RunningWorker<Benchmark>,
   repetitions: number,
+  threads: Threads,
 ): Promise<BenchmarkExport> {
   progress.start('Starting…');
-  const versions = await orEnd(api.start());
+  const versions = await orEnd(api.start(threads));
   if (versions.simd === 'none') throw new Error(NO_SIMD);
   const parts = PAPER_LAYERS.length + NETWORKS.length;
   let part = 0;
@@ -98,7 +100,6 @@ async function measure(
     environment: {
       ...versions,
       tfjsIm2win: version,
-      threads: 1,
       userAgent: navigator.userAgent,
       logicalCores: navigator.hardwareConcurrency,
       isolated: crossOriginIsolated,
@@ -146,11 +147,17 @@ function offer(result: BenchmarkExport): void {
     `${slowest.name}. ${networks.map(({name, speedup}) => `${name}: ${times(speedup.median)}`).join('; ')}. ` +
     `Outputs differ by at most ${small(largest)} of the largest.`;
   byId('environment').textContent =
-    `tfjs ${environment.tfjs}, tfjs-im2win ${environment.tfjsIm2win}, wasm backend, one thread, ` +
+    `tfjs ${environment.tfjs}, tfjs-im2win ${environment.tfjsIm2win}, wasm backend, ` +
+    `${inWords(environment.threads)}, ` +
     `${environment.simd} SIMD, a clock of ${environment.isolated ? 5 : 100} µs. ${environment.userAgent}`;
   const json = `${JSON.stringify(result, undefined, 2)}\n`;
   byId('download').onclick = () => save(new Blob([json], {type: 'application/json'}));
   byId('finished').hidden = false;
+}
+
+function inWords({stock, im2win}: BenchmarkVersions['threads']): string {
+  if (stock === 1 && im2win === 1) return 'one thread';
+  return `threads: ${stock} of stock, ${im2win} of im2win`;
 }
 
 function save(file: Blob): void {

@@ -38,6 +38,15 @@ export interface Versions {
   readonly simd: string;
 }
 
+/** What the benchmark ran with. */
+export interface BenchmarkVersions extends Versions {
+  /** The threads that stock and im2win ran on. */
+  readonly threads: Each<number>;
+}
+
+/** One thread for stock and for im2win; or as many as each takes by itself, which is more than one on an isolated page alone. */
+export type Threads = 'one' | 'own';
+
 /** Times in milliseconds; `speedup` is the median of the pairs' ratios, stock's time over im2win's. */
 export interface Measured {
   readonly name: string;

@@ -392,6 +392,7 @@ test('the benchmark, and its JSON', async () => {
   assert.match(json.environment.userAgent, /Chrome/);
   assert.match(json.environment.tfjs, /^4\./);
   assert.equal(json.environment.simd, 'relaxed');
+  assert.deepEqual(json.environment.threads, {stock: 1, im2win: 1});
   assert.equal(json.repetitions, 5);
   assert.deepEqual(
     json.layers.map(({name, milliseconds, speedup, algorithm}) => [
@@ -410,4 +411,20 @@ test('the benchmark, and its JSON', async () => {
   await expectAccessible('the benchmark after a run');
   await expectNoSidewaysScrolling();
   assert.deepEqual(surprises, []);
+});
+
+test('the benchmark with as many threads as each takes', async () => {
+  await open('benchmark');
+  await page.getByLabel('Repetitions').selectOption('5, quick');
+  await page.getByLabel('Threads').selectOption('as many as each takes');
+  await run().click();
+  await finished();
+  const downloading = page.waitForEvent('download');
+  await page.getByRole('button', {name: 'Download JSON'}).click();
+  const download = await downloading;
+  const json: BenchmarkExport = JSON.parse(await readFile(await download.path(), 'utf8'));
+  const {threads, logicalCores} = json.environment;
+  assert.equal(threads.im2win > 1, logicalCores > 1);
+  assert.ok(threads.stock <= threads.im2win);
+  assert.equal(json.layers.length, 12);
 });

@@ -1,4 +1,5 @@
 // The benchmark: the paper's twelve layers and whole networks, stock and im2win in turn on one tfjs.
+import {getThreadsCount} from '@tensorflow/tfjs-backend-wasm';
 import * as tf from '@tensorflow/tfjs-core';
 import {expose} from 'comlink';
 import {registerIm2win} from 'tfjs-im2win';
@@ -9,12 +10,13 @@ import {type Interval, medianInterval} from '../../../../bench/statistics.ts';
 import {difference} from '../../../super-resolution/statistics.ts';
 import {
   BENCHMARK_INPUTS,
+  type BenchmarkVersions,
   CONTENDERS,
   type Each,
   type Measured,
   type MeasuredLayer,
   type NetworkName,
-  type Versions,
+  type Threads,
 } from '../types.ts';
 import {startBackend} from './backend.ts';
 import {loadNetwork} from './networks.ts';
@@ -24,12 +26,17 @@ const NETWORK_BOUND = 1e-3;
 // Where the clock has steps of 100 µs, a sample takes more calls.
 const SAMPLE_MS = crossOriginIsolated ? undefined : 10;
 
+/** Of im2win. */
+let numThreads = 1;
+
 const benchmark = {
-  async start(): Promise<Versions> {
-    await startBackend();
-    const registration = await registerIm2win();
+  async start(threads: Threads): Promise<BenchmarkVersions> {
+    await startBackend(threads);
+    const registration = await registerIm2win(threads === 'one' ? {numThreads: 1} : {});
+    ({numThreads} = registration);
+    const {simd} = registration;
     registration.unregister();
-    return {tfjs: tf.version_core, simd: registration.simd};
+    return {tfjs: tf.version_core, simd, threads: {stock: getThreadsCount(), im2win: numThreads}};
   },
 
   /**
@@ -37,7 +44,9 @@ const benchmark = {
    * @throws Error if the outputs differ by more than rounding.
    */
   async layer(index: number, repetitions: number, tick: () => void): Promise<MeasuredLayer> {
-    const contenders = registeredContenders('wasm', 'auto').filter(({name}) => /stock|auto/.test(name));
+    const contenders = registeredContenders('wasm', 'auto', [numThreads]).filter(({name}) =>
+      /stock|auto/.test(name),
+    );
     const {rows} = await measureLayer(PAPER_LAYERS[index], contenders, repetitions, tick, SAMPLE_MS);
     const [stock, auto] = rows;
     return {
@@ -56,7 +65,7 @@ const benchmark = {
   async network(name: NetworkName, repetitions: number, tick: () => void): Promise<Measured> {
     const {name: title, side} = BENCHMARK_INPUTS[name];
     const network = await loadNetwork(name);
-    const registration = await registerIm2win();
+    const registration = await registerIm2win({numThreads});
     const pixels = tf.randomUniform([side, side, 3], 0, 255, 'int32', 7) as tf.Tensor3D;
     const times: Each<number[]> = {stock: [], im2win: []};
     const outputs = {} as Each<Float32Array>;
