@@ -28,6 +28,8 @@ const COLOURS: Record<string, string> = {
   direct: '#8e6bbf',
 };
 
+const ON_THREADS = '#7f1d1d';
+
 export function htmlReport(result: BenchResult): string {
   const {machine, rows, peaks} = result;
   const layers = heaviest(rows);
@@ -177,7 +179,7 @@ function barChart(
     series: contenders.map((name, i) => ({
       name,
       type: 'bar',
-      itemStyle: {color: COLOURS[name]},
+      itemStyle: {color: name.startsWith('auto ×') ? ON_THREADS : COLOURS[name]},
       data: layers.map((layer) => round(value(name, layer))),
       label: {show: true, position: 'right', fontSize: 10},
       ...(i === 0 && lines.length > 0
