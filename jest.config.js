@@ -1,4 +1,21 @@
-export default {
+// Two projects: `npm test` runs both, `npm run test:quick` and `npm run test:sweeps` one of them.
+
+/** What goes through many cases, or starts many processes. */
+const SWEEPS = [
+  'accuracy',
+  'bench',
+  'depthwise',
+  'fuzz',
+  'gradients',
+  'kernel',
+  'moves',
+  'processes',
+  'specs',
+  'stock',
+  'winograd',
+].map((name) => `<rootDir>/test/${name}.test.ts`);
+
+const common = {
   testEnvironment: 'node',
   roots: ['<rootDir>/test'],
   transform: {
@@ -7,7 +24,14 @@ export default {
       {jsc: {parser: {syntax: 'typescript'}, target: 'es2022'}, module: {type: 'commonjs'}},
     ],
   },
-  testPathIgnorePatterns: ['/node_modules/', '<rootDir>/test/consumers/'],
+};
+const NONE_OF_OURS = ['/node_modules/', '<rootDir>/test/consumers/'];
+
+export default {
+  projects: [
+    {...common, displayName: 'quick', testPathIgnorePatterns: [...NONE_OF_OURS, ...SWEEPS]},
+    {...common, displayName: 'sweeps', testPathIgnorePatterns: NONE_OF_OURS, testMatch: SWEEPS},
+  ],
   // tfjs keeps one heap a process: two workers are two heaps.
   maxWorkers: 2,
   testTimeout: 120_000,

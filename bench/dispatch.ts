@@ -1,11 +1,13 @@
 // A layer's job on a pool of threads, and what handing it out takes.
 import {performance} from 'node:perf_hooks';
 import * as tf from '@tensorflow/tfjs-core';
+import {copyAll, planMove} from '../src/move.ts';
 import type {Flavour} from '../src/plan.ts';
 import {planOurs} from '../src/planner.ts';
 import type {SharedOut} from '../src/tasks.ts';
 import {runConv2d} from '../src/wasm/conv2d.ts';
 import {ConvJob} from '../src/wasm/job.ts';
+import {MoveJob, moveBytes} from '../src/wasm/moveJob.ts';
 import type {WasmState} from '../src/wasm/state.ts';
 import {geometryOf} from './geometry.ts';
 import {isDepthwise, type Layer, PAPER_LAYERS} from './layer.ts';
@@ -111,4 +113,35 @@ function busy(ms: number): void {
 export function poolOf({pool}: WasmState) {
   if (pool === undefined) throw new Error('There is no pool of threads on this machine.');
   return pool;
+}
+
+const COPIED_BYTES = 2 ** 26;
+
+/** Bytes that so many threads read and write in a millisecond, together, of a copy that no cache holds. */
+export function measureBandwidth(state: WasmState, threads: number, repetitions: number): Interval {
+  const {heap} = state;
+  poolOf(state).setThreads(threads);
+  const plan = planMove(copyAll(COPIED_BYTES), [{shape: [COPIED_BYTES / 4], dtype: 'float32'}]);
+  const record = heap.allocate(moveBytes(plan), 'a record');
+  const room = heap.allocate(2 * COPIED_BYTES, 'what is copied');
+  const job = new MoveJob(heap, record.offset, plan);
+  job.inputs[0] = room.offset;
+  job.outputs[0] = room.offset + COPIED_BYTES;
+  job.patch(heap.int32());
+  const stage = {
+    kernel: 'im2win_move',
+    job: record.offset,
+    first: 0,
+    last: plan.tasks,
+    cost: plan.cost,
+  } as const;
+  const rates: number[] = [];
+  for (let repetition = 0; repetition < repetitions; ++repetition) {
+    const start = performance.now();
+    state.run(threads, {...stage, scratch: 0, scratchBytes: 0});
+    rates.push((2 * COPIED_BYTES) / (performance.now() - start));
+  }
+  heap.free(room);
+  heap.free(record);
+  return medianInterval(rates);
 }

@@ -16,7 +16,8 @@ import {bestFlavour} from '../src/wasm/detect.ts';
 import type {WasmState} from '../src/wasm/state.ts';
 import {ARCHITECTURES, buildArchitecture} from './architectures.ts';
 import {describeMachine, startBackend} from './bench.ts';
-import {type LayerRunner, makeRunner, measureDispatch, poolOf} from './dispatch.ts';
+import {outputSize} from './contender.ts';
+import {type LayerRunner, makeRunner, measureBandwidth, measureDispatch, poolOf} from './dispatch.ts';
 import {type Layer, PAPER_LAYERS} from './layer.ts';
 import {readLayers} from './layers.ts';
 import {repetitions, threadCounts} from './program.ts';
@@ -59,6 +60,8 @@ interface ThreadsResult {
   readonly limit: Interval;
   /** Milliseconds until another thread has taken part in a job: one that spins, and one that sleeps. */
   readonly dispatch: {readonly spinning: Interval; readonly asleep: Interval};
+  /** Bytes a millisecond of a copy by one thread, and by all. */
+  readonly bandwidths: readonly Interval[];
   readonly rows: readonly ThreadRow[];
 }
 
@@ -97,9 +100,17 @@ async function measureLayer(
     threads,
     modelled,
     costs,
+    bandwidth,
     reps,
-  }: {threads: number[]; modelled: number[]; costs: DispatchCosts; reps: number},
+  }: {
+    threads: number[];
+    modelled: number[];
+    costs: DispatchCosts;
+    bandwidth: (threads: number) => number;
+    reps: number;
+  },
 ): Promise<ThreadRow> {
+  const bytes = bytesOf(layer);
   const pool = poolOf(state);
   pool.setThreads(1);
   const runner = makeRunner(state, flavour, layer);
@@ -127,7 +138,8 @@ async function measureLayer(
     release();
     const medians = alone[m][0].map((_, task) => medianInterval(alone[m].map((run) => run[task])).median);
     const parts = stages.map(([first, last]) => medians.slice(first, last));
-    return {count, tasks: medians.length, stages: parts.length, milliseconds: simulate(parts, count, costs)};
+    const milliseconds = Math.max(simulate(parts, count, costs), bytes / bandwidth(count));
+    return {count, tasks: medians.length, stages: parts.length, milliseconds};
   });
   runner.release();
   const [onOne] = models;
@@ -151,6 +163,13 @@ async function measureLayer(
         ]),
     ),
   };
+}
+
+/** The bytes of a layer's tensors, each of which is read or written at least once. */
+function bytesOf({xShape, filterShape, ...layer}: Layer): number {
+  const {outShape} = outputSize({xShape, filterShape, ...layer});
+  const floats = (shape: readonly number[]) => shape.reduce((a, b) => a * b, 1);
+  return 4 * (floats(xShape) + floats(filterShape) + floats(outShape));
 }
 
 /** Milliseconds of each task alone, as they are for so many threads. */
@@ -212,7 +231,7 @@ function ofNetwork(rows: readonly ThreadRow[], speedup: (row: ThreadRow) => numb
 }
 
 function print(
-  {limit, dispatch, rows, machine}: ThreadsResult,
+  {limit, dispatch, bandwidths, rows, machine}: ThreadsResult,
   threads: number[],
   modelled: number[],
 ): string {
@@ -256,7 +275,8 @@ function print(
     ...modelled.map((count) => summary(`model for ${count}:`, (row) => row.modelled[count].speedup)),
     `limit: two processes do ${limit.median.toFixed(2)} times what one does (${limit.low.toFixed(2)}–${limit.high.toFixed(2)})`,
     `dispatch: ${microseconds(dispatch.spinning)} to a thread that spins, ${microseconds(dispatch.asleep)} to one that sleeps`,
-    'The model takes each task as long as it was alone: it knows of no cache, memory or clock that cores share.',
+    `memory: ${bandwidths.map(({median}) => (median / 1e6).toFixed(1)).join(' GB/s of one thread, ')} GB/s of all`,
+    'The model takes each task as long as it was alone, and no layer less than its tensors take in memory: it knows of no cache or clock that cores share.',
     `${machine.cpu}, ${machine.engine}, tfjs ${machine.tfjs}, ${machine.date}`,
   ].join('\n');
 }
@@ -287,15 +307,19 @@ async function main({layers: source, threads, model, reps, rounds, json}: Option
   });
   const dispatch = await measureDispatch(state, flavour, 10 * reps);
   bar.increment();
+  const most = Math.max(...threads);
+  const bandwidths = [1, most].map((count) => measureBandwidth(state, count, reps));
+  // Cores beyond those that there are here are taken to add nothing.
+  const bandwidth = (count: number) => bandwidths[count === 1 ? 0 : 1].median;
   const costs = {start: Math.max(0, dispatch.spinning.median), claim: CLAIM_MS};
   const rows: ThreadRow[] = [];
   for (const one of counted) {
     bar.increment({what: one.layer.name});
-    rows.push(await measureLayer(state, one, {threads, modelled: model, costs, reps}));
+    rows.push(await measureLayer(state, one, {threads, modelled: model, costs, bandwidth, reps}));
   }
   bar.stop();
   state.release();
-  const result: ThreadsResult = {machine: describeMachine(), limit, dispatch, rows};
+  const result: ThreadsResult = {machine: describeMachine(), limit, dispatch, bandwidths, rows};
   const text = `${JSON.stringify(result, undefined, 2)}\n`;
   if (json === '-') process.stdout.write(text);
   else console.log(print(result, threads, model));
