@@ -59,15 +59,21 @@ export function registeredContenders(
 ): Contender[] {
   let registration: Im2winRegistration | undefined;
   const numThreads = Math.max(...threads);
+  // What is kept of one filter has a bound, within which each algorithm's packing would be in the others' way.
+  const own = new Map<Algorithm, tf.Tensor4D>();
+  let given: tf.Tensor4D | undefined;
   const kinds = [
     ...OWN_ALGORITHMS.filter((algorithm) => algorithm !== 'auto').map((algorithm) => ({algorithm, count: 1})),
     ...threads.map((count) => ({algorithm: 'auto' as const, count})),
   ];
   return kinds.map(({algorithm, count}) => ({
     name: threadedName(algorithm, count),
-    async start() {
+    async start(_, {filter}) {
       registration?.unregister();
       registration = await registerIm2win({simd, numThreads});
+      given = filter;
+      own.get(algorithm)?.dispose();
+      own.set(algorithm, tf.clone(filter));
     },
     async settle(layer, operands) {
       if (count === 1) return;
@@ -76,11 +82,14 @@ export function registeredContenders(
     },
     stop() {
       registration?.unregister();
+      for (const filter of own.values()) filter.dispose();
+      own.clear();
     },
     run(layer, operands) {
       registration?.setAlgorithm(algorithm);
       if (numThreads > 1) registration?.setNumThreads(count);
-      return runKernel(layer, operands);
+      const filter = operands.filter === given ? own.get(algorithm) : undefined;
+      return runKernel(layer, filter === undefined ? operands : {...operands, filter});
     },
     ownBytes({xShape, filterShape, ...layer}) {
       if (backend === 'cpu') return undefined;
