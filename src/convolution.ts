@@ -12,7 +12,7 @@ import {planOurs} from './planner.ts';
 import {type StockKernels, whyStock} from './policy.ts';
 import type {KernelRecord} from './routes.ts';
 import type {Signature} from './signature.ts';
-import {essential} from './taps.ts';
+import {asOnePixel, essential} from './taps.ts';
 
 /** The inputs of the convolution kernels. */
 export interface ConvInputs {
@@ -131,7 +131,7 @@ function makeRoute(
   const asked = convGeometry(xShape, filterShape, attrs, {depthwise: kernel.depthwise, xName});
   const {bias, preluActivationWeights: slope}: ConvInputs = kernel.fused ? inputs : {};
   const activation = checkActivation(kernel.fused ? attrs.activation : undefined, slope != null);
-  const geometry = isGradient ? asked : essential(asked);
+  const geometry = isGradient ? asked : asOnePixel(essential(asked));
   backend.checkLimits?.(geometry, {
     [ofInput ? 'an output' : 'x']: xShape,
     filter: filterShape,

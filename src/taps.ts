@@ -75,6 +75,34 @@ function withoutTaps({channelMultiplier: _, ...geometry}: ConvGeometry): ConvGeo
   };
 }
 
+/**
+ * A convolution whose filter is as large as its image, as one of a single tap: the image's values are the channels of one
+ * pixel, as they lie. Any other as it is.
+ */
+export function asOnePixel(geometry: ConvGeometry): ConvGeometry {
+  const {dataFormat, channelMultiplier, cut, inHeight, inWidth, filterHeight, filterWidth, inChannels} =
+    geometry;
+  const {outHeight, outWidth, padTop, padLeft, dilationHeight, dilationWidth} = geometry;
+  const isOne =
+    outHeight * outWidth === 1 &&
+    filterHeight === inHeight &&
+    filterWidth === inWidth &&
+    filterHeight * filterWidth > 1 &&
+    padTop === 0 &&
+    padLeft === 0 &&
+    dilationHeight * dilationWidth === 1;
+  if (!isOne || dataFormat !== 'NHWC' || channelMultiplier !== undefined || cut !== undefined)
+    return geometry;
+  return {
+    ...geometry,
+    inHeight: 1,
+    inWidth: 1,
+    filterHeight: 1,
+    filterWidth: 1,
+    inChannels: filterHeight * filterWidth * inChannels,
+  };
+}
+
 /** Where the filter of a geometry begins in tfjs's: values, and taps from one row to the next. */
 export function filterPlace({cut, filterWidth, inChannels, outChannels, channelMultiplier}: ConvGeometry) {
   const tapValues = channelMultiplier === undefined ? inChannels * outChannels : outChannels;

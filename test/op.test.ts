@@ -53,6 +53,38 @@ describe.each(['wasm', 'cpu'] as const)('on %s', (backend) => {
     expectClose(im2winConv2d(x.arraySync(), filter.arraySync(), options) as tf.Tensor3D, expected);
   });
 
+  test.each([
+    [2, 2, 5],
+    [1, 3, 4],
+    [3, 1, 7],
+  ])('a filter as large as its image: %i×%i of %i channels', (height, width, channels) => {
+    const x = tensorOf<tf.Rank.R4>([3, height, width, channels], 1);
+    const filter = tensorOf<tf.Rank.R4>([height, width, channels, 11], 2);
+    const bias = tensorOf<tf.Rank.R1>([11], 3);
+    // Each output is a sum over all of an image.
+    const values = x
+      .arraySync()
+      .map((image) =>
+        bias
+          .arraySync()
+          .map((start, n) =>
+            image.reduce(
+              (sum, row, h) =>
+                row.reduce(
+                  (own, pixel, w) =>
+                    pixel.reduce((total, value, c) => total + value * filter.arraySync()[h][w][c][n], own),
+                  sum,
+                ),
+              start,
+            ),
+          ),
+      );
+    const got = tf.fused.conv2d({x, filter, strides: 1, pad: 'valid', bias});
+    expectClose(tf.reshape(got, [3, 11]), tf.tensor2d(values));
+    const [record] = registration.report().slice(-1);
+    expect(record).toMatchObject({filterShape: [height, width, channels, 11], outShape: [3, 1, 1, 11]});
+  });
+
   test('leaves nothing behind in a tidy', () => {
     const x = tensorOf<tf.Rank.R3>([5, 6, 2], 1);
     const filter = tensorOf<tf.Rank.R4>([2, 2, 2, 3], 2);
