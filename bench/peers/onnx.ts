@@ -89,7 +89,12 @@ export function onnxContender(peer: string, threads: number, load: () => Promise
       const runtime = await load();
       session = await runtime.InferenceSession.create(
         convolutionModel(layer, operands.filter.dataSync<'float32'>()),
-        {intraOpNumThreads: threads, interOpNumThreads: 1, graphOptimizationLevel: 'all'},
+        {
+          executionProviders: [peer === 'ort-web' ? 'wasm' : 'cpu'],
+          intraOpNumThreads: threads,
+          interOpNumThreads: 1,
+          graphOptimizationLevel: 'all',
+        },
       );
       x = new runtime.Tensor(
         'float32',
