@@ -44,7 +44,7 @@ export interface BenchmarkVersions extends Versions {
   readonly threads: Each<number>;
 }
 
-/** One thread for stock and for im2win; or as many as each takes by itself, which is more than one on an isolated page alone. */
+/** How many threads im2win runs on: one, or as many as it takes by itself, which is more on an isolated page alone. Stock has one. */
 export type Threads = 'one' | 'own';
 
 /** Times in milliseconds; `speedup` is the median of the pairs' ratios, stock's time over im2win's. */

@@ -4,12 +4,11 @@ import plain from '@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm.wasm?url
 import simd from '@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm-simd.wasm?url';
 import threadedSimd from '@tensorflow/tfjs-backend-wasm/dist/tfjs-backend-wasm-threaded-simd.wasm?url';
 import * as tf from '@tensorflow/tfjs-core';
-import type {Threads} from '../types.ts';
 
 /** @throws Error if this browser cannot run it. */
-export async function startBackend(threads: Threads = 'one'): Promise<void> {
-  // On an isolated page tfjs would take its threaded build.
-  if (threads === 'one') tf.env().set('WASM_HAS_MULTITHREAD_SUPPORT', false);
+export async function startBackend(): Promise<void> {
+  // tfjs's build with threads takes the text of a function for its workers, which a bundler has changed.
+  tf.env().set('WASM_HAS_MULTITHREAD_SUPPORT', false);
   setWasmPaths({
     'tfjs-backend-wasm.wasm': plain,
     'tfjs-backend-wasm-simd.wasm': simd,
