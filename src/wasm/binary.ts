@@ -80,19 +80,20 @@ const MAX_PAGES = 65536;
  * flags are 3, and its limits name the most pages as well.
  */
 export function withSharedMemory(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
-  const result = [...PREAMBLE];
   for (const {id, start, body} of sections(bytes)) {
-    if (id !== IMPORT_SECTION) {
-      const end = body.byteOffset - bytes.byteOffset + body.length;
-      for (const byte of bytes.subarray(start, end)) result.push(byte);
-      continue;
-    }
+    if (id !== IMPORT_SECTION) continue;
     // Count, "env", "memory", and the kind, each string behind its length.
     const flags = 1 + 4 + 7 + 1;
     const shared = [...body.subarray(0, flags), 3, ...body.subarray(flags + 1), ...unsigned(MAX_PAGES)];
-    result.push(id, ...unsigned(shared.length), ...shared);
+    const section = [id, ...unsigned(shared.length), ...shared];
+    const end = body.byteOffset - bytes.byteOffset + body.length;
+    const result = new Uint8Array(start + section.length + bytes.length - end);
+    result.set(bytes.subarray(0, start));
+    result.set(section, start);
+    result.set(bytes.subarray(end), start + section.length);
+    return result;
   }
-  return Uint8Array.from(result);
+  throw new Error('im2win: a module without imports has no memory to share.');
 }
 
 /** A number in LEB128, section 5.2.2, and where it ends. */
