@@ -138,6 +138,10 @@ IM2WIN_INLINE void filterRow(const ConvJob* job, const ImageRows& rows,
   }
 }
 
+// Writes zeros: on a shared memory faster than JavaScript does.
+IM2WIN_EXPORT(im2win_clear)
+void im2win_clear(float* to, uint32_t count) { clear(to, count); }
+
 // Computes tasks `first` to `last` (less one) of the gradient with respect to
 // the filter, [filterHeight, filterWidth, inChannels, outChannels]: a task is
 // one filter row of `channelsPerTask` input channels. Its sums go through

@@ -1,5 +1,6 @@
 import type {TensorInfo} from '@tensorflow/tfjs-core';
 import type {ConvGeometry} from '../geometry.ts';
+import {floatBytes} from '../limits.ts';
 import type {GradientPlan, PhaseGroup, TransposedPlan} from '../plan.ts';
 import {FLOPS_PER_STEP} from '../tasks.ts';
 import {runConvTasks} from './conv2d.ts';
@@ -81,8 +82,6 @@ export function runTransposed(
   const image = panels + allPanelBytes;
   const scratch = image + imageBytes;
   const empty = batchSize * imageFloats === 0 || outChannels === 0 || geometry.outShape.includes(0);
-  const clear = (from: number, count: number) =>
-    state.heap.float32().fill(0, from >>> 2, (from >>> 2) + count);
   const pack = () => {
     let packed = panels;
     jobs.forEach((job, p) => {
@@ -110,7 +109,7 @@ export function runTransposed(
     });
   };
   return makeOutput(state, inputShape(ofConvolution), (offset) => {
-    if (empty || (zeros && !planar)) clear(offset, batchSize * imageFloats);
+    if (empty || (zeros && !planar)) state.kernels.im2win_clear(offset, batchSize * imageFloats);
     if (empty) return;
     pack();
     if (!planar) {
@@ -119,7 +118,7 @@ export function runTransposed(
     }
     // Image by image, each spread over its planes when all phases are there.
     for (let i = 0; i < batchSize; ++i) {
-      if (zeros) clear(image, imageFloats);
+      if (zeros) state.kernels.im2win_clear(image, imageFloats);
       runPhases(dy + 4 * i * outHeight * outWidth * outChannels, image);
       state.kernels.im2win_spread(offset + 4 * i * imageFloats, image, inHeight * inWidth, inChannels);
     }
@@ -197,7 +196,7 @@ export function runFilterGradient(
   tensors: {readonly x: TensorInfo; readonly dy: TensorInfo},
 ): TensorInfo {
   const {filterHeight, filterWidth, inChannels, outChannels, channelMultiplier} = geometry;
-  const {workspace, heap} = state;
+  const {workspace} = state;
   const x = dataOffset(state, 'x', tensors.x);
   const dy = dataOffset(state, 'dy', tensors.dy);
   const depthwise = channelMultiplier !== undefined;
@@ -209,7 +208,7 @@ export function runFilterGradient(
   const shape = [filterHeight, filterWidth, inChannels, channelMultiplier ?? outChannels];
   return makeOutput(state, shape, (output) => {
     if (geometry.outShape.includes(0) || geometry.inHeight * geometry.inWidth === 0) {
-      heap.float32().fill(0, output >>> 2, (output >>> 2) + shape.reduce((a, b) => a * b, 1));
+      state.kernels.im2win_clear(output, floatBytes(shape) / 4);
       return;
     }
     job.set('x', x);

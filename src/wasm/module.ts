@@ -11,6 +11,8 @@ type Tasks = (job: number, first: number, last: number, scratch: number) => void
 export interface KernelExports extends Record<TaskKernel, Tasks> {
   /** Writes an image [pixels, channels] as planes [channels, pixels]. */
   im2win_spread(to: number, image: number, pixels: number, channels: number): void;
+  /** Writes so many floats of zero. */
+  im2win_clear(to: number, count: number): void;
 }
 
 /** A flavour, compiled for both kinds of memory that tfjs's builds use. */

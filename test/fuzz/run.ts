@@ -2,17 +2,8 @@
 import {SingleBar} from 'cli-progress';
 import {InvalidArgumentError, Option, program} from 'commander';
 import fc from 'fast-check';
+import {wholeNumber} from '../wholeNumber.ts';
 import {type AnyFuzzRow, ROWS} from './rows.ts';
-
-function wholeNumber(least: number): (text: string) => number {
-  return (text) => {
-    const value = Number(text);
-    if (!Number.isSafeInteger(value) || value < least) {
-      throw new InvalidArgumentError(`It must be a whole number of at least ${least}.`);
-    }
-    return value;
-  };
-}
 
 function casePath(text: string): string {
   if (!/^\d+(:\d+)*$/.test(text))

@@ -4,18 +4,9 @@ import {setTimeout} from 'node:timers/promises';
 import {Worker} from 'node:worker_threads';
 import '@tensorflow/tfjs-backend-wasm';
 import {SingleBar} from 'cli-progress';
-import {InvalidArgumentError, program} from 'commander';
+import {program} from 'commander';
+import {wholeNumber} from '../wholeNumber.ts';
 import {type JobsOptions, type JobsResult, runJobs} from './jobs.ts';
-
-function wholeNumber(least: number): (text: string) => number {
-  return (text) => {
-    const value = Number(text);
-    if (!Number.isSafeInteger(value) || value < least) {
-      throw new InvalidArgumentError(`It must be a whole number of at least ${least}.`);
-    }
-    return value;
-  };
-}
 
 const {jobs, seed, threads, workers, json} = program
   .name('npm run test:threads --')
