@@ -1,13 +1,14 @@
 // A layer's job on a pool of threads, and what handing it out takes.
 import {performance} from 'node:perf_hooks';
 import * as tf from '@tensorflow/tfjs-core';
-import {copyAll, planMove} from '../src/move.ts';
+import {memoryTasks} from '../src/memoryTasks.ts';
+import {copyAll} from '../src/move.ts';
 import type {Flavour} from '../src/plan.ts';
 import {planOurs} from '../src/planner.ts';
 import type {SharedOut} from '../src/tasks.ts';
 import {runConv2d} from '../src/wasm/conv2d.ts';
 import {ConvJob} from '../src/wasm/job.ts';
-import {MoveJob, moveBytes} from '../src/wasm/moveJob.ts';
+import {MOVE_RECORD} from '../src/wasm/moveJob.ts';
 import type {WasmState} from '../src/wasm/state.ts';
 import {geometryOf} from './geometry.ts';
 import {isDepthwise, type Layer, PAPER_LAYERS} from './layer.ts';
@@ -121,19 +122,20 @@ const COPIED_BYTES = 2 ** 26;
 export function measureBandwidth(state: WasmState, threads: number, repetitions: number): Interval {
   const {heap} = state;
   poolOf(state).setThreads(threads);
-  const plan = planMove(copyAll(COPIED_BYTES), [{shape: [COPIED_BYTES / 4], dtype: 'float32'}]);
-  const record = heap.allocate(moveBytes(plan), 'a record');
+  const {tasks, cost} = memoryTasks(COPIED_BYTES);
+  const work = {record: 'move', move: copyAll(COPIED_BYTES)} as const;
+  const record = heap.allocate(MOVE_RECORD.bytes(work), 'a record');
   const room = heap.allocate(2 * COPIED_BYTES, 'what is copied');
-  const job = new MoveJob(heap, record.offset, plan);
+  const job = MOVE_RECORD.create(heap, record.offset, work, tasks);
   job.inputs[0] = room.offset;
   job.outputs[0] = room.offset + COPIED_BYTES;
   job.patch(heap.int32());
   const stage = {
-    kernel: 'im2win_move',
+    kernel: MOVE_RECORD.entry,
     job: record.offset,
     first: 0,
-    last: plan.tasks,
-    cost: plan.cost,
+    last: tasks,
+    cost,
   } as const;
   const rates: number[] = [];
   for (let repetition = 0; repetition < repetitions; ++repetition) {

@@ -60,7 +60,7 @@ export interface Family<K extends Kernel = Kernel, C extends Call = Call, R exte
   plan(kernel: K, call: C, context: CallContext): R;
   /**
    * What a record shows of a route, beside who computes it. The record must not refer to objects of the call. A field
-   * `xShape` is for convolutions, and `inputShapes` for moves: by these a user tells them from other records.
+   * `xShape` is for convolutions, and `inputShapes` for kernels around them: by these a user tells them from other records.
    */
   record(call: C, route: R): object;
   /**

@@ -1,8 +1,6 @@
-// What a plan is of a kernel that moves data.
-import {type Box, boxOf, type Dimension, sizeOf, stridesOf} from './box.ts';
-import {type MemoryTasks, memoryTasks} from './memoryTasks.ts';
-
-export type MoveDtype = 'float32' | 'int32' | 'bool';
+// How data moves.
+import {type Box, boxOf, type Dimension, stridesOf} from './box.ts';
+import type {Dtype} from './tensorSpec.ts';
 
 /** Rows of one input that come to lie in one output. In bytes. */
 export interface Stream {
@@ -36,7 +34,7 @@ export type Move =
       readonly outer: readonly Padding[];
     }
   | {readonly kind: 'transpose'; readonly plane: Plane; readonly outer: readonly Dimension[]}
-  | {readonly kind: 'cast'; readonly from: MoveDtype; readonly to: MoveDtype; readonly count: number};
+  | {readonly kind: 'cast'; readonly from: Dtype; readonly to: Dtype; readonly count: number};
 
 /** Values of four bytes: those side by side where they are read are `toAcross` apart where they are written. */
 export interface Plane {
@@ -47,38 +45,9 @@ export interface Plane {
   readonly fromDown: number;
 }
 
-export interface MoveOutput {
-  readonly shape: readonly number[];
-  readonly dtype: MoveDtype;
-}
-
-export interface MovePlan extends MemoryTasks {
-  readonly algorithm: 'copy' | 'fill' | 'pad' | 'transpose' | 'cast';
-  readonly outputs: readonly MoveOutput[];
-  readonly move: Move;
-}
-
 /** The dimensions that a record has room for. */
 const MOST_DIMENSIONS = 6;
 const TOO_MANY = `more than ${MOST_DIMENSIONS} dimensions`;
-
-export function bytesOf(dtype: MoveDtype): number {
-  return dtype === 'bool' ? 1 : 4;
-}
-
-const ALGORITHMS = {
-  streams: 'copy',
-  box: 'copy',
-  fill: 'fill',
-  pad: 'pad',
-  transpose: 'transpose',
-  cast: 'cast',
-} as const;
-
-export function planMove(move: Move, outputs: readonly MoveOutput[]): MovePlan {
-  const bytes = outputs.reduce((sum, {shape, dtype}) => sum + sizeOf(shape) * bytesOf(dtype), 0);
-  return {algorithm: ALGORITHMS[move.kind], outputs, move, ...memoryTasks(bytes)};
-}
 
 /** All of the first input, as it is. */
 export function copyAll(bytes: number, fromOffset = 0): Move {

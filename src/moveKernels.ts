@@ -11,26 +11,23 @@ import {
   SplitV,
   StridedSlice,
   slice_util,
-  type TensorInfo,
   Tile,
   Transpose,
   Unpack,
   ZerosLike,
 } from '@tensorflow/tfjs-core';
-import {sizeOf, stridesOf} from './box.ts';
-import type {Call, Kernel} from './family.ts';
 import {
-  bytesOf,
-  copyAll,
-  copyBox,
-  type Move,
-  type MoveDtype,
-  type MoveOutput,
-  padded,
-  type Stream,
-  transposed,
-} from './move.ts';
-import type {Signature} from './signature.ts';
+  type AroundCall,
+  type AroundKernel,
+  axisOf,
+  EMPTY,
+  INVALID,
+  inputOf,
+  isCount,
+} from './aroundKernel.ts';
+import {sizeOf, stridesOf} from './box.ts';
+import {copyAll, copyBox, type Move, padded, type Stream, transposed} from './move.ts';
+import {bytesOf, type TensorSpec} from './tensorSpec.ts';
 
 /** The attributes of all these kernels: of each a few, unchecked. */
 export interface MoveAttributes {
@@ -54,63 +51,61 @@ export interface MoveAttributes {
   readonly perm?: readonly number[];
 }
 
-/** One tensor, by the name that tfjs gives it, or a list of them. */
-export type MoveInputs =
-  | {readonly x?: TensorInfo; readonly value?: TensorInfo}
-  | (readonly TensorInfo[] & {readonly x?: undefined; readonly value?: undefined});
-
-export type MoveCall = Call<MoveInputs, MoveAttributes | undefined>;
+type MoveCall = AroundCall<MoveAttributes>;
+type MoveKernel = AroundKernel<MoveAttributes>;
 
 /** What a call moves, and to what outputs. */
-export interface Moved {
+interface Moved {
   readonly move: Move;
-  readonly outputs: readonly MoveOutput[];
+  readonly outputs: readonly TensorSpec[];
 }
 
-/** A tensor that is checked: it has values, and a dtype that is ours. */
-export interface Source {
-  readonly shape: readonly number[];
-  readonly dtype: MoveDtype;
-}
-
-export interface MoveKernel extends Kernel {
-  /** All that the route depends on but the tensors. */
-  sign?(signature: Signature, call: MoveCall): void;
-  /**
-   * @param sources The call's tensors.
-   * @returns What moves, or why the call is tfjs's: an argument that is not valid is for its kernel to refuse.
-   */
-  moved(sources: readonly Source[], attrs: MoveAttributes): Moved | string;
+/** What a kernel says of itself here. */
+interface Mover extends Omit<MoveKernel, 'inputs' | 'plan' | 'leaves'> {
+  /** `['x']` if missing. */
+  readonly inputs?: MoveKernel['inputs'];
+  /** @returns What moves, or why the call is tfjs's. */
+  moved(inputs: readonly TensorSpec[], attrs: MoveAttributes): Moved | string;
   /**
    * Asked of a kernel that tfjs computes by one call of a typed array, which is as fast as wasm unless the heap is
    * shared: whether even then it is done sooner than a route is found. `undefined` if a call is not computed so.
    */
   stockCopies?(call: MoveCall): boolean | undefined;
-  /** Where the first value is read, in bytes, where that differs from call to call. */
-  offset?(call: MoveCall): number;
-  /** It takes no tensor. */
-  readonly inputless?: true;
-  /** Its result is a list of tensors. */
-  readonly lists?: true;
-  /** What is written where nothing is copied. */
-  value?(call: MoveCall): unknown;
 }
 
-export const INVALID = 'an argument is not as it should be';
-export const EMPTY = 'there is nothing to move';
+const ALGORITHMS = {
+  streams: 'copy',
+  box: 'copy',
+  fill: 'fill',
+  pad: 'pad',
+  transpose: 'transpose',
+  cast: 'cast',
+} as const;
+
+/* @__NO_SIDE_EFFECTS__ */
+function kernelOf({moved, stockCopies, ...kernel}: Mover): MoveKernel {
+  return {
+    inputs: ['x'],
+    ...kernel,
+    plan(inputs, attrs) {
+      const own = moved(inputs as readonly TensorSpec[], attrs);
+      if (typeof own === 'string') return own;
+      const {move, outputs} = own;
+      return {algorithm: ALGORITHMS[move.kind], outputs, work: {record: 'move', move}};
+    },
+    leaves(call, sharedHeap) {
+      const few = stockCopies?.(call);
+      return few !== undefined && (few || !sharedHeap);
+    },
+  };
+}
+
 const SAME_DATA = 'tfjs makes a tensor of the same data';
 
-const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
+const shapeOf = ({inputs}: MoveCall) => inputOf(inputs, 'x')?.shape;
 
-/** An axis counted from the front, or `undefined` if it is none. */
-function axisOf(axis: unknown, rank: number): number | undefined {
-  if (!Number.isInteger(axis)) return undefined;
-  const own = (axis as number) < 0 ? (axis as number) + rank : (axis as number);
-  return own >= 0 && own < rank ? own : undefined;
-}
-
-const alike = ({shape, dtype}: Source): Moved['outputs'] => [{shape, dtype}];
-const bytesIn = ({shape, dtype}: Source): number => sizeOf(shape) * bytesOf(dtype);
+const alike = ({shape, dtype}: TensorSpec): Moved['outputs'] => [{shape, dtype}];
+const bytesIn = ({shape, dtype}: TensorSpec): number => sizeOf(shape) * bytesOf(dtype);
 
 // Values that tfjs copies or fills on a shared heap in the time that it takes to find a route; and that it converts.
 const FEW = 4096;
@@ -125,26 +120,27 @@ function isSmall(shape: readonly number[] | undefined, values: number): boolean 
 
 /** A kernel whose output is the input's like, all of one value. */
 function like(name: string, op: string, value: number): MoveKernel {
-  return {
+  return kernelOf({
     name,
     op,
     moved: ([x]) => ({move: {kind: 'fill', bytes: bytesIn(x)}, outputs: alike(x)}),
-    stockCopies: ({inputs}) => isSmall(inputs.x?.shape, FEW),
+    stockCopies: (call) => isSmall(shapeOf(call), FEW),
     value: () => value,
-  };
+  });
 }
 
-const identity: MoveKernel = {
+const identity = kernelOf({
   name: Identity,
   op: 'tf.clone',
-  stockCopies: ({inputs}) => isSmall(inputs.x?.shape, FEW),
+  stockCopies: (call) => isSmall(shapeOf(call), FEW),
   moved: ([x]) => ({move: copyAll(bytesIn(x)), outputs: alike(x)}),
-};
+});
 
-const cast: MoveKernel = {
+const cast = kernelOf({
   name: Cast,
   op: 'tf.cast',
-  stockCopies({inputs: {x}, attrs}) {
+  stockCopies({inputs, attrs}) {
+    const x = inputOf(inputs, 'x');
     // tfjs's booleans are the lowest bytes.
     if (attrs?.dtype === 'bool' && x?.dtype !== 'bool') return undefined;
     if (isSmall(x?.shape, FEW_CAST)) return true;
@@ -159,12 +155,12 @@ const cast: MoveKernel = {
         : {kind: 'cast', from: x.dtype, to: dtype, count: sizeOf(x.shape)};
     return {move, outputs: [{shape: x.shape, dtype}]};
   },
-};
+});
 
-const fill: MoveKernel = {
+const fill = kernelOf({
   name: Fill,
   op: 'tf.fill',
-  inputless: true,
+  inputs: [],
   stockCopies: ({attrs}) => isSmall(attrs?.shape, FEW),
   sign(signature, {attrs}) {
     signature.list(attrs?.shape);
@@ -179,7 +175,7 @@ const fill: MoveKernel = {
     return {move: {kind: 'fill', bytes: bytesIn(source)}, outputs: alike(source)};
   },
   value: ({attrs}) => attrs?.value,
-};
+});
 
 /** Tensors one after the other along an axis that has a row of each. */
 function joined(runs: readonly number[], rows: number): Move {
@@ -195,15 +191,16 @@ function joined(runs: readonly number[], rows: number): Move {
   return {kind: 'streams', rows, streams};
 }
 
-const concat: MoveKernel = {
+const concat = kernelOf({
   name: Concat,
   op: 'tf.concat',
+  inputs: 'list',
   sign: (signature, {attrs}) => signature.add(attrs?.axis),
   moved(sources, {axis: asked}) {
     const [{shape, dtype}] = sources;
     const axis = axisOf(asked, shape.length);
     if (axis === undefined) return INVALID;
-    const fits = (other: Source) =>
+    const fits = (other: TensorSpec) =>
       other.dtype === dtype &&
       other.shape.length === shape.length &&
       other.shape.every((size, i) => i === axis || size === shape[i]);
@@ -214,18 +211,19 @@ const concat: MoveKernel = {
     const runs = sources.map((one) => sizeOf(one.shape.slice(axis)) * bytesOf(dtype));
     return {move: joined(runs, sizeOf(shape.slice(0, axis))), outputs: [{shape: outShape, dtype}]};
   },
-};
+});
 
-const pack: MoveKernel = {
+const pack = kernelOf({
   name: Pack,
   op: 'tf.stack',
+  inputs: 'list',
   sign: (signature, {attrs}) => signature.add(attrs?.axis),
   moved(sources, {axis: asked}) {
     if (sources.length === 1) return SAME_DATA;
     const [{shape, dtype}] = sources;
     const axis = axisOf(asked, shape.length + 1);
     if (axis === undefined) return INVALID;
-    const fits = (other: Source) => other.dtype === dtype && other.shape.join() === shape.join();
+    const fits = (other: TensorSpec) => other.dtype === dtype && other.shape.join() === shape.join();
     if (!sources.every(fits)) return INVALID;
     const run = sizeOf(shape.slice(axis)) * bytesOf(dtype);
     return {
@@ -236,10 +234,10 @@ const pack: MoveKernel = {
       outputs: [{shape: [...shape.slice(0, axis), sources.length, ...shape.slice(axis)], dtype}],
     };
   },
-};
+});
 
 /** The parts of a tensor along an axis, an output each. */
-function parted({shape, dtype}: Source, axis: number, sizes: readonly number[]): Move {
+function parted({shape, dtype}: TensorSpec, axis: number, sizes: readonly number[]): Move {
   const step = sizeOf(shape.slice(axis + 1)) * bytesOf(dtype);
   let fromOffset = 0;
   const streams: Stream[] = [];
@@ -261,7 +259,7 @@ function parted({shape, dtype}: Source, axis: number, sizes: readonly number[]):
   return {kind: 'streams', rows: sizeOf(shape.slice(0, axis)), streams};
 }
 
-const splitV: MoveKernel = {
+const splitV = kernelOf({
   name: SplitV,
   op: 'tf.split',
   lists: true,
@@ -278,7 +276,7 @@ const splitV: MoveKernel = {
     const outputs = sizes.map((size) => ({shape: shape.map((all, i) => (i === axis ? size : all)), dtype}));
     return {move: parted(x, axis, sizes), outputs};
   },
-};
+});
 
 function splitSizes(splits: MoveAttributes['numOrSizeSplits'], size: number): number[] | undefined {
   if (typeof splits === 'number') {
@@ -293,9 +291,10 @@ function splitSizes(splits: MoveAttributes['numOrSizeSplits'], size: number): nu
   return splits.map((one) => (one === -1 ? size - given : one));
 }
 
-const unpack: MoveKernel = {
+const unpack = kernelOf({
   name: Unpack,
   op: 'tf.unstack',
+  inputs: ['value'],
   lists: true,
   sign: (signature, {attrs}) => signature.add(attrs?.axis),
   moved([value], {axis: asked}) {
@@ -306,7 +305,7 @@ const unpack: MoveKernel = {
     const output = {shape: shape.filter((_, i) => i !== axis), dtype};
     return {move: parted(value, axis, sizes), outputs: sizes.map(() => output)};
   },
-};
+});
 
 /** The first index of an axis. */
 function sliceBegin(begin: MoveAttributes['begin'], axis: number): number {
@@ -325,12 +324,13 @@ function sliceSize(attrs: MoveAttributes | undefined, axis: number, all: number)
 
 const isList = (value: unknown): value is readonly number[] => Array.isArray(value);
 
-const slice: MoveKernel = {
+const slice = kernelOf({
   name: Slice,
   op: 'tf.slice',
   // Where it begins is no part of it: of the many slices of a loop all but the first find their route.
-  sign(signature, {inputs, attrs}) {
-    const shape = inputs.x?.shape ?? [];
+  sign(signature, call) {
+    const {attrs} = call;
+    const shape = shapeOf(call) ?? [];
     const {begin, size} = attrs ?? {};
     signature.add(isList(begin) ? begin.length <= shape.length : typeof begin === 'number');
     signature.add(isList(size) ? size.length <= shape.length : size == null || typeof size === 'number');
@@ -358,7 +358,7 @@ const slice: MoveKernel = {
     return typeof move === 'string' ? move : {move, outputs: [{shape: sizes, dtype}]};
   },
   offset({inputs, attrs}) {
-    const {shape = [], dtype} = inputs.x ?? {};
+    const {shape = [], dtype} = inputOf(inputs, 'x') ?? {};
     let offset = 0;
     let stride = dtype === 'bool' ? 1 : 4;
     for (let axis = shape.length - 1; axis >= 0; --axis) {
@@ -367,11 +367,11 @@ const slice: MoveKernel = {
     }
     return offset;
   },
-};
+});
 
 const MASKS = ['beginMask', 'endMask', 'ellipsisMask', 'newAxisMask', 'shrinkAxisMask'] as const;
 
-const stridedSlice: MoveKernel = {
+const stridedSlice = kernelOf({
   name: StridedSlice,
   op: 'tf.stridedSlice',
   sign(signature, {attrs}) {
@@ -418,9 +418,9 @@ const stridedSlice: MoveKernel = {
     );
     return typeof move === 'string' ? move : {move, outputs: [{shape: info.finalShape, dtype}]};
   },
-};
+});
 
-const padV2: MoveKernel = {
+const padV2 = kernelOf({
   name: PadV2,
   op: 'tf.pad',
   sign(signature, {attrs}) {
@@ -443,9 +443,9 @@ const padV2: MoveKernel = {
     return typeof move === 'string' ? move : {move, outputs: [{shape: outShape, dtype}]};
   },
   value: ({attrs}) => attrs?.constantValue,
-};
+});
 
-const tile: MoveKernel = {
+const tile = kernelOf({
   name: Tile,
   op: 'tf.tile',
   sign: (signature, {attrs}) => signature.list(attrs?.reps),
@@ -464,13 +464,13 @@ const tile: MoveKernel = {
     );
     return typeof move === 'string' ? move : {move, outputs: [{shape: outShape, dtype}]};
   },
-};
+});
 
-const transpose: MoveKernel = {
+const transpose = kernelOf({
   name: Transpose,
   op: 'tf.transpose',
-  stockCopies: ({inputs: {x}, attrs}) =>
-    keepsOrder(x?.shape, attrs?.perm) ? isSmall(x?.shape, FEW) : undefined,
+  stockCopies: (call) =>
+    keepsOrder(shapeOf(call), call.attrs?.perm) ? isSmall(shapeOf(call), FEW) : undefined,
   sign: (signature, {attrs}) => signature.list(attrs?.perm),
   moved([{shape, dtype}], {perm}) {
     if (!isList(perm) || [...perm].sort((a, b) => a - b).join() !== [...shape.keys()].join()) return INVALID;
@@ -479,7 +479,7 @@ const transpose: MoveKernel = {
       ? move
       : {move, outputs: [{shape: perm.map((axis) => shape[axis]), dtype}]};
   },
-};
+});
 
 /** Whether only axes of one index come to lie elsewhere: tfjs copies then. */
 function keepsOrder(shape: readonly number[] = [], perm: readonly number[] = []): boolean {
@@ -492,7 +492,7 @@ function keepsOrder(shape: readonly number[] = [], perm: readonly number[] = [])
   return true;
 }
 
-export const MOVE_KERNELS: readonly MoveKernel[] = [
+export const MOVE_KERNELS: readonly AroundKernel[] = [
   identity,
   concat,
   slice,
@@ -508,11 +508,3 @@ export const MOVE_KERNELS: readonly MoveKernel[] = [
   tile,
   transpose,
 ];
-
-/** A call's tensors, in their order. */
-export function sourcesOf({inputs}: MoveCall): readonly (TensorInfo | null | undefined)[] {
-  if (Array.isArray(inputs)) return inputs;
-  const {x, value} = inputs as {x?: TensorInfo; value?: TensorInfo};
-  const one = x ?? value;
-  return one === undefined ? [] : [one];
-}

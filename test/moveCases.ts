@@ -1,99 +1,6 @@
-// Calls of the kernels that move data, and what they come to on tfjs's cpu backend, which is their definition.
-import type {OpenBackend} from '../src/backend.ts';
-import type {Flavour} from '../src/index.ts';
-import {ServedBackend} from '../src/served.ts';
-import {WASM} from '../src/wasm/backend.ts';
-import {EMBEDDED_KERNELS} from '../src/wasm/embedded.ts';
-import {floats, size, tf} from './tf.ts';
-
-export type Dtype = 'float32' | 'int32' | 'bool';
-
-export interface MoveCase {
-  readonly kernelName: string;
-  /** By tfjs's names, or a list. */
-  readonly inputs: Readonly<Record<string, Operand>> | readonly Operand[];
-  readonly attrs?: object;
-}
-
-export interface Operand {
-  readonly shape: readonly number[];
-  readonly dtype: Dtype;
-}
-
-/** What a call came to: all that a user can see of it. */
-export interface Outcome {
-  readonly shape: readonly number[];
-  readonly dtype: string;
-  /** As they lie in memory, so that no NaN and no zero passes for another. */
-  readonly bytes: string;
-}
-
-export const operand = (shape: readonly number[], dtype: Dtype = 'float32'): Operand => ({shape, dtype});
-
-/** Values of which no two neighbours are alike, with all that is odd about a float. */
-export function valuesOf({shape, dtype}: Operand, seed: number): Float32Array | Int32Array | Uint8Array {
-  const values = floats(size(shape), seed);
-  if (dtype === 'int32') return Int32Array.from(values, (value) => value * 2 ** 31);
-  if (dtype === 'bool') return Uint8Array.from(values, (value) => (value > 0 ? 1 : 0));
-  const odd = [Number.NaN, Number.POSITIVE_INFINITY, -0, 1e-42, -3e9, 2.5e9, 0.5, -1.75, 1e19, 255.5, 0];
-  return values.map((value, i) => (i % 5 === 3 ? odd[(i + seed) % odd.length] : value * 1000));
-}
-
-function outcomeOf(tensor: tf.Tensor): Outcome {
-  const data = tensor.dataSync();
-  // The cpu backend keeps the values that it casts from.
-  const values =
-    tensor.dtype === 'float32'
-      ? Float32Array.from(data)
-      : tensor.dtype === 'int32'
-        ? Int32Array.from(data)
-        : data;
-  const bytes = Buffer.from(values.buffer, values.byteOffset, values.byteLength).toString('hex');
-  return {shape: tensor.shape, dtype: tensor.dtype, bytes};
-}
-
-/** A case's operands in their order. */
-export const operandsOf = ({inputs}: MoveCase): readonly Operand[] => Object.values(inputs);
-
-/** Runs a kernel on the current backend. */
-export function run(one: MoveCase): Outcome[] {
-  const {kernelName, inputs, attrs} = one;
-  const outcomes: Outcome[] = [];
-  tf.tidy(() => {
-    const tensors = operandsOf(one).map((operand, i) =>
-      tf.tensor(valuesOf(operand, i), [...operand.shape], operand.dtype),
-    );
-    const named = Array.isArray(inputs)
-      ? tensors
-      : Object.fromEntries(Object.keys(inputs).map((name, i) => [name, tensors[i]]));
-    // tfjs writes into the sizes of a split.
-    const own = structuredClone(attrs) as tf.NamedAttrMap;
-    const result = tf.engine().runKernel(kernelName, named as tf.NamedTensorMap, own);
-    for (const tensor of Array.isArray(result) ? result : [result])
-      outcomes.push(outcomeOf(tensor as tf.Tensor));
-  });
-  return outcomes;
-}
-
-/** What tfjs's cpu backend makes of calls; it is the current one afterwards. */
-export async function expectedOf(cases: readonly MoveCase[]): Promise<Outcome[][]> {
-  await tf.setBackend('cpu');
-  return cases.map(run);
-}
-
-/** @throws Error that shows both, if they differ. */
-export function expectOutcome(one: MoveCase, got: readonly Outcome[], expected: readonly Outcome[]): void {
-  if (JSON.stringify(got) === JSON.stringify(expected)) return;
-  throw new Error(`${JSON.stringify(one)}:\n${JSON.stringify(got)}, not\n${JSON.stringify(expected)}`);
-}
-
-/** The wasm backend, served without leaving to tfjs what it copies as fast. */
-export async function serveAll(simd: Flavour): Promise<ServedBackend> {
-  const open = (await WASM.open(EMBEDDED_KERNELS, {simd, numThreads: 1})) as OpenBackend;
-  const families = open.families.map((family) => ({...family, leaves: undefined}));
-  const all: OpenBackend = Object.create(open, {families: {value: families}});
-  return new ServedBackend(WASM, all, () => ({algorithm: 'auto', winograd: true}));
-}
+// Calls of the kernels that move data.
+import type {Dtype} from '../src/tensorSpec.ts';
+import {type AroundCase, operand} from './aroundCases.ts';
 
 const DTYPES: readonly Dtype[] = ['float32', 'int32', 'bool'];
 const SHAPES = [[], [1], [7], [19], [5, 9], [3, 4, 5], [2, 3, 1, 17], [2, 1, 3, 2, 5], [2, 3, 2, 1, 2, 3]];
@@ -112,14 +19,14 @@ function orders(axes: readonly number[]): number[][] {
   );
 }
 
-const call = (kernelName: string, inputs: MoveCase['inputs'], attrs?: object): MoveCase => ({
+const call = (kernelName: string, inputs: AroundCase['inputs'], attrs?: object): AroundCase => ({
   kernelName,
   inputs,
   attrs,
 });
 
 /** By kernel: every rank, axis and dtype, and rows of every length modulo a vector's. */
-export const CASES: Record<string, readonly MoveCase[]> = {
+export const MOVE_CASES: Record<string, readonly AroundCase[]> = {
   Identity: each(DTYPES, (dtype) => each(SHAPES, (shape) => [call('Identity', x(shape, dtype))])),
   ZerosLike: each(DTYPES, (dtype) => each(SHAPES, (shape) => [call('ZerosLike', x(shape, dtype))])),
   OnesLike: each(DTYPES, (dtype) => each(SHAPES, (shape) => [call('OnesLike', x(shape, dtype))])),

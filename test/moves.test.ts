@@ -1,42 +1,36 @@
 // Kernels that move data: the bits, shapes and dtypes of tfjs's cpu backend.
 import {getKernel} from '@tensorflow/tfjs-core';
-import {kernelsOf} from '../bench/wasmState.ts';
+import type {AroundRecord} from '../src/around.ts';
+import type {AroundKernel} from '../src/aroundKernel.ts';
 import {type Flavour, type Im2winOptions, type Im2winRegistration, registerIm2win} from '../src/index.ts';
-import {bytesOf, planMove} from '../src/move.ts';
-import {MOVE_KERNELS, type MoveKernel} from '../src/moveKernels.ts';
-import type {MoveRecord} from '../src/moves.ts';
+import {MOVE_KERNELS} from '../src/moveKernels.ts';
 import type {ServedBackend} from '../src/served.ts';
-import {instantiateKernels, type KernelExports} from '../src/wasm/module.ts';
-import {MoveJob, moveBytes} from '../src/wasm/moveJob.ts';
-import {wasmMoves} from '../src/wasm/moves.ts';
-import {WasmState} from '../src/wasm/state.ts';
+import {wasmAround} from '../src/wasm/around.ts';
 import {
-  CASES,
+  type AroundCase,
   expectedOf,
   expectOutcome,
-  type MoveCase,
   type Outcome,
   operand,
-  operandsOf,
   run,
+  ShuffledTasks,
   serveAll,
-  valuesOf,
-} from './moveCases.ts';
-import {sharedBackend} from './sharedBackend.ts';
-import {currentWasm, freshWasm, size, tf} from './tf.ts';
+} from './aroundCases.ts';
+import {MOVE_CASES} from './moveCases.ts';
+import {currentWasm, freshWasm, tf} from './tf.ts';
 
 const known = new Map<string, Promise<Outcome[][]>>();
 
 /** What a kernel's cases come to, computed once. */
 function expectedOfAll(kernelName: string): Promise<Outcome[][]> {
-  const expected = known.get(kernelName) ?? expectedOf(CASES[kernelName]);
+  const expected = known.get(kernelName) ?? expectedOf(MOVE_CASES[kernelName]);
   known.set(kernelName, expected);
   return expected;
 }
 
 /** What may be left to tfjs of the cases. */
 const REASONS = [
-  'there is nothing to move',
+  'there is nothing to compute',
   'tfjs makes a tensor of the same data',
   'more than 6 dimensions',
 ];
@@ -49,7 +43,7 @@ describe.each(['strict', 'relaxed'] as Flavour[])('%s', (simd) => {
   });
   afterAll(() => served.unregister());
 
-  test.each(Object.entries(CASES))('%s has the bits of the cpu backend', async (kernelName, cases) => {
+  test.each(Object.entries(MOVE_CASES))('%s has the bits of the cpu backend', async (kernelName, cases) => {
     const expected = await expectedOfAll(kernelName);
     await tf.setBackend('wasm');
     const before = tf.memory();
@@ -62,7 +56,9 @@ describe.each(['strict', 'relaxed'] as Flavour[])('%s', (simd) => {
     }
     expect(tf.memory()).toEqual(before);
     expect((tf.backend() as tf.KernelBackend).numDataIds()).toBe(dataIds);
-    const records = served.report(true).filter((record) => record.kernelName === kernelName) as MoveRecord[];
+    const records = served
+      .report(true)
+      .filter((record) => record.kernelName === kernelName) as AroundRecord[];
     for (const {algorithm, reason, dtype, outputShapes} of records) {
       if (algorithm === 'stock') expect(REASONS).toContain(reason);
       else expect([dtype, outputShapes.length]).toEqual([expect.any(String), expect.any(Number)]);
@@ -70,58 +66,12 @@ describe.each(['strict', 'relaxed'] as Flavour[])('%s', (simd) => {
     expect(records.some(({algorithm}) => algorithm !== 'stock')).toBe(true);
   });
 
-  test.each(Object.entries(CASES))('tasks of %s run in any order', async (kernelName, cases) => {
+  test.each(Object.entries(MOVE_CASES))('tasks of %s run in any order', async (kernelName, cases) => {
     const expected = await expectedOfAll(kernelName);
-    const memory = new WebAssembly.Memory({initial: 256, maximum: 256, shared: true});
-    const modules = await kernelsOf(simd, true);
-    const state = WasmState.create(sharedBackend(memory), modules);
-    if (typeof state === 'string') throw new Error(state);
-    const instances = [0, 1].map(() => instantiateKernels(modules, memory, true) as KernelExports);
-    const kernel = MOVE_KERNELS.find(({name}) => name === kernelName);
-    const place = Buffer.from(memory.buffer);
+    const tasks = await ShuffledTasks.create(simd);
     for (const [i, one] of cases.entries()) {
-      const operands = operandsOf(one);
-      const moved = kernel?.moved(operands, one.attrs ?? {});
-      if (moved === undefined) throw new Error(`no kernel ${kernelName}`);
-      if (typeof moved === 'string' || moved.outputs.every(({shape}) => size(shape) === 0)) continue;
-      // More than its size asks for.
-      const plan = {...planMove(moved.move, moved.outputs), tasks: 5};
-      // The stand-in takes nothing back: from the bottom up, anew for each case.
-      let free = 2 ** 16;
-      const take = (bytes: number) => {
-        const at = free;
-        free += Math.ceil(bytes / 64) * 64 + 64;
-        return at;
-      };
-      const job = new MoveJob(state.heap, take(moveBytes(plan)), plan);
-      operands.forEach((own, n) => {
-        const values = valuesOf(own, n);
-        job.inputs[n] = take(values.byteLength);
-        place.set(new Uint8Array(values.buffer), job.inputs[n]);
-      });
-      const call = {
-        inputs: operands.length === 1 ? {x: operands[0]} : operands,
-        attrs: one.attrs,
-        backend: {},
-      };
-      job.inputs[0] += kernel?.offset?.(call as never) ?? 0;
-      const lengths = plan.outputs.map(({shape, dtype}) => size(shape) * bytesOf(dtype));
-      lengths.forEach((bytes, n) => {
-        job.outputs[n] = take(bytes);
-        place.fill(0xa5, job.outputs[n], job.outputs[n] + bytes + 64);
-      });
-      const value = Number(kernel?.value?.(call as never) ?? 0);
-      job.patch(state.heap.int32());
-      job.setValue(state.heap, value, moved.outputs[0].dtype);
-      for (let task = 4; task >= 0; --task) instances[task % 2].im2win_move(job.offset, task, task + 1, 0);
-      const got = plan.outputs.map(({shape, dtype}, n) => {
-        const at = job.outputs[n];
-        // Nothing behind it is written.
-        expect(place.subarray(at + lengths[n], at + lengths[n] + 64).every((byte) => byte === 0xa5)).toBe(
-          true,
-        );
-        return {shape, dtype, bytes: place.toString('hex', at, at + lengths[n])};
-      });
+      const got = tasks.run(one);
+      if (got === undefined) continue;
       expectOutcome(one, got, expected[i]);
     }
   });
@@ -197,7 +147,7 @@ describe('registered', () => {
     for (const one of report({all: true})) {
       // Its fields tell TypeScript which record it is.
       if (!('inputShapes' in one)) throw new Error(`${one.kernelName} is no move`);
-      const {inputShapes, dtype}: MoveRecord = one;
+      const {inputShapes, dtype}: AroundRecord = one;
       expect([inputShapes, dtype]).toEqual([[[2], [1]], 'float32']);
       expect('xShape' in one).toBe(false);
     }
@@ -239,10 +189,10 @@ describe('registered', () => {
   ] as [string, number[], object, boolean][])(
     '%s of [%s] %j on a shared memory',
     (name, shape, attrs, taken) => {
-      const family = wasmMoves(() => {
+      const family = wasmAround(() => {
         throw new Error('no state is needed');
       });
-      const kernel = MOVE_KERNELS.find((one) => one.name === name) as MoveKernel;
+      const kernel = MOVE_KERNELS.find((one) => one.name === name) as AroundKernel;
       const backend = {wasm: {HEAPU8: new Uint8Array(new SharedArrayBuffer(8))}};
       expect(family.leaves?.(kernel, {inputs: {x: operand(shape)}, attrs, backend}) ?? false).toBe(!taken);
     },
@@ -307,7 +257,7 @@ describe('registered', () => {
     ['Slice', {}, {begin: [0], size: [1]}],
     ['Concat', [], {axis: 0}],
     ['Tile', {x: operand([3])}, undefined],
-  ] as [string, MoveCase['inputs'], object | undefined][])(
+  ] as [string, AroundCase['inputs'], object | undefined][])(
     '%s %j %j fails as by tfjs',
     async (kernelName, inputs, attrs) => {
       const {setAlgorithm} = await register();

@@ -1,11 +1,13 @@
 import type {Dimension} from '../box.ts';
-import type {Move, MoveDtype, MovePlan, Padding} from '../move.ts';
+import type {Move, Padding} from '../move.ts';
+import type {Dtype} from '../tensorSpec.ts';
+import type {AroundJob, RecordKind} from './aroundJob.ts';
 import type {Heap} from './heap.ts';
 import {MOVE, MOVE_WORDS, STREAM, STREAM_WORDS} from './job.generated.ts';
 
 /** The numbers of kernels/move.cpp. */
 const MOVES = {streams: 0, box: 1, fill: 2, pad: 3, transpose: 4} as const;
-const CASTS: Partial<Record<`${MoveDtype}-${MoveDtype}`, number>> = {
+const CASTS: Partial<Record<`${Dtype}-${Dtype}`, number>> = {
   'float32-int32': 5,
   'int32-float32': 6,
   'bool-int32': 7,
@@ -20,27 +22,30 @@ const BLOCK_DOWN = 32;
 
 type Fields = Partial<Record<keyof typeof MOVE, number>>;
 
+export const MOVE_RECORD: RecordKind<{readonly record: 'move'; readonly move: Move}> = {
+  entry: 'im2win_move',
+  bytes: ({move}) => moveBytes(move),
+  create: (heap, at, {move}, tasks) => new MoveJob(heap, at, move, tasks),
+};
+
 /** What a record and its streams take, in bytes. */
-export function moveBytes({move}: MovePlan): number {
+function moveBytes(move: Move): number {
   return 4 * (MOVE_WORDS + (move.kind === 'streams' ? move.streams.length * STREAM_WORDS : 0));
 }
 
 /** A record in the heap, as kernels/move.def has it: written once, patched at each call. */
-export class MoveJob {
-  /** In bytes. */
+class MoveJob implements AroundJob {
   readonly offset: number;
-  /** Where a call's tensors lie, in bytes; written anew for each call. */
   readonly inputs: number[] = [];
   readonly outputs: number[] = [];
   private readonly word: number;
-  private readonly plan: MovePlan;
+  private readonly move: Move;
 
-  constructor(heap: Heap, offset: number, plan: MovePlan) {
+  constructor(heap: Heap, offset: number, move: Move, tasks: number) {
     this.offset = offset;
     this.word = offset >>> 2;
-    this.plan = plan;
-    const {move, tasks} = plan;
-    const words = new Int32Array(moveBytes(plan) / 4);
+    this.move = move;
+    const words = new Int32Array(moveBytes(move) / 4);
     const fields: Fields = {...EMPTY_DIMENSIONS, ...fieldsOf(move), tasks};
     for (const name in fields) {
       words[MOVE[name as keyof typeof MOVE]] = fields[name as keyof typeof MOVE] ?? 0;
@@ -56,10 +61,8 @@ export class MoveJob {
     heap.int32().set(words, this.word);
   }
 
-  /** Writes into the heap where a call's tensors lie. */
   patch(words: Int32Array): void {
-    const {word, plan, inputs, outputs} = this;
-    const {move} = plan;
+    const {word, move, inputs, outputs} = this;
     if (move.kind === 'streams') {
       const {streams} = move;
       let at = word + MOVE_WORDS;
@@ -74,8 +77,7 @@ export class MoveJob {
     words[word + MOVE.to] = outputs[0];
   }
 
-  /** Writes what is repeated where nothing is copied, as a typed array of its dtype would take it. */
-  setValue(heap: Heap, value: number, dtype: MoveDtype): void {
+  setValue(heap: Heap, value: number, dtype: Dtype): void {
     const at = this.word + MOVE.value;
     if (dtype === 'float32') heap.float32()[at] = value;
     else heap.int32()[at] = dtype === 'bool' ? (value & 0xff) * 0x01010101 : value;

@@ -2,7 +2,8 @@
 import fc from 'fast-check';
 import type {Flavour} from '../../src/index.ts';
 import type {ServedBackend} from '../../src/served.ts';
-import {type Dtype, expectedOf, expectOutcome, type MoveCase, operand, run, serveAll} from '../moveCases.ts';
+import type {Dtype} from '../../src/tensorSpec.ts';
+import {type AroundCase, expectedOf, expectOutcome, operand, run, serveAll} from '../aroundCases.ts';
 import {freshWasm, tf} from '../tf.ts';
 import type {FuzzRow} from './row.ts';
 
@@ -42,7 +43,7 @@ function shapeOf(drawn: readonly Axis[]): number[] {
   });
 }
 
-const KERNELS: readonly ((drawn: Drawn, shape: number[]) => MoveCase)[] = [
+const KERNELS: readonly ((drawn: Drawn, shape: number[]) => AroundCase)[] = [
   ({dtype}, shape) => ({kernelName: 'Identity', inputs: {x: operand(shape, dtype)}}),
   ({dtype, value}, shape) => ({kernelName: 'Fill', inputs: {}, attrs: {shape, value, dtype}}),
   ({dtype, pick}, shape) => ({
@@ -142,7 +143,7 @@ const cases = fc
   })
   .map(({kernel, ...drawn}) => KERNELS[kernel](drawn, shapeOf(drawn.axes)));
 
-export function movesRow(simd: Flavour): FuzzRow<MoveCase> {
+export function movesRow(simd: Flavour): FuzzRow<AroundCase> {
   let served: ServedBackend | undefined;
   return {
     name: `moves-${simd}`,

@@ -1,0 +1,101 @@
+// The family of kernels around a convolution.
+import type {TensorInfo} from '@tensorflow/tfjs-core';
+import {
+  type AroundCall,
+  type AroundKernel,
+  type AroundPlan,
+  EMPTY,
+  INVALID,
+  inputOf,
+  type Planned,
+  tensorsOf,
+} from './aroundKernel.ts';
+import {sizeOf} from './box.ts';
+import type {CallContext, Family, OwnRoute, Route} from './family.ts';
+import {HEAP_BYTES} from './limits.ts';
+import {memoryTasks} from './memoryTasks.ts';
+import {MOVE_KERNELS} from './moveKernels.ts';
+import {whyNothing} from './policy.ts';
+import type {KernelRecord} from './routes.ts';
+import type {Signature} from './signature.ts';
+import {bytesOf, isTensorSpec, type TensorSpec} from './tensorSpec.ts';
+
+/** One distinct call of a kernel around a convolution, and what became of it. */
+export interface AroundRecord extends KernelRecord {
+  /** As tfjs names it: `Concat`, `Slice`, `PadV2`, … */
+  readonly kernelName: string;
+  readonly inputShapes: readonly (readonly number[])[];
+  /** None where the stock kernel was used. */
+  readonly outputShapes: readonly (readonly number[])[];
+  /** Of the first tensor, or of what is filled. */
+  readonly dtype?: string;
+}
+
+export type AroundRoute = Route<AroundPlan>;
+export type OwnAroundRoute = OwnRoute<AroundRoute>;
+export type AroundFamily = Family<AroundKernel, AroundCall, AroundRoute>;
+
+export const AROUND_KERNELS: readonly AroundKernel[] = MOVE_KERNELS;
+
+/** @param isShared Whether the heap of an instance of tfjs's backend is a shared memory. */
+export function around(compute: AroundFamily['compute'], isShared: (instance: object) => boolean): Family {
+  const family: AroundFamily = {
+    kernels: AROUND_KERNELS,
+    secondary: true,
+    leaves: (kernel, call) => kernel.leaves?.(call, isShared(call.backend)) === true,
+    sign,
+    plan,
+    record,
+    compute,
+  };
+  return family;
+}
+
+function sign(signature: Signature, call: AroundCall, kernel: AroundKernel): void {
+  const {inputs} = call;
+  if (kernel.inputs === 'list') {
+    const list = inputs as readonly TensorInfo[];
+    signature.add(list.length);
+    for (const tensor of list) signature.tensor(tensor);
+  } else {
+    for (const name of kernel.inputs) signature.tensor(inputOf(inputs, name));
+  }
+  kernel.sign?.(signature, call);
+}
+
+function plan(kernel: AroundKernel, call: AroundCall, context: CallContext): AroundRoute {
+  const nothing = whyNothing(context);
+  if (nothing !== undefined) return {reason: nothing};
+  const tensors = tensorsOf(kernel, call);
+  const needed = tensors.length - (kernel.optional ?? 0);
+  const lacks = tensors.some((tensor, i) => tensor == null && i < needed);
+  if (lacks || (kernel.inputs === 'list' && tensors.length === 0)) return {reason: INVALID};
+  const other = tensors.find((tensor) => tensor != null && !isTensorSpec(tensor));
+  if (other !== undefined) return {reason: `a tensor has dtype ${other.dtype}`};
+  const inputs = tensors as readonly (TensorSpec | undefined)[];
+  const planned = kernel.plan(inputs, call.attrs ?? {});
+  if (typeof planned === 'string') return {reason: planned};
+  const {outputs} = planned;
+  const bytes = [...inputs, ...outputs].map((one) =>
+    one === undefined ? 0 : sizeOf(one.shape) * bytesOf(one.dtype),
+  );
+  if (bytes.some((own) => own >= HEAP_BYTES)) return {reason: 'a tensor is larger than any heap'};
+  if (outputs.every(({shape}) => sizeOf(shape) === 0)) return {reason: EMPTY};
+  return {plan: planAround(planned)};
+}
+
+/** The plan of what a call comes to. */
+export function planAround({load, scratchBytes = 0, ...planned}: Planned): AroundPlan {
+  const {outputs} = planned;
+  const bytes = outputs.reduce((sum, {shape, dtype}) => sum + sizeOf(shape) * bytesOf(dtype), 0);
+  return {...planned, scratchBytes, ...(load ?? memoryTasks(bytes))};
+}
+
+function record(call: AroundCall, {plan: own}: AroundRoute): Omit<AroundRecord, keyof KernelRecord> {
+  const tensors = Object.values(call.inputs).filter((tensor) => tensor != null);
+  return {
+    inputShapes: tensors.map(({shape}) => [...shape]),
+    outputShapes: (own?.outputs ?? []).map(({shape}) => [...shape]),
+    dtype: tensors[0]?.dtype ?? own?.outputs[0].dtype,
+  };
+}

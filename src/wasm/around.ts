@@ -1,0 +1,89 @@
+import type {TensorInfo} from '@tensorflow/tfjs-core';
+import {around, type OwnAroundRoute} from '../around.ts';
+import {type AroundCall, type AroundKernel, tensorsOf, type Work} from '../aroundKernel.ts';
+import type {Family} from '../family.ts';
+import type {TensorSpec} from '../tensorSpec.ts';
+import type {RecordKind} from './aroundJob.ts';
+import {isShared} from './heap.ts';
+import {MOVE_RECORD} from './moveJob.ts';
+import type {StateOf, WasmState} from './state.ts';
+import {allocateOutput, dataOffset, discard} from './tensors.ts';
+import type {TfjsWasmBackend} from './tfjs.ts';
+
+/** By the record that says a work to wasm. */
+export const RECORD_KINDS: {readonly [K in Work['record']]: RecordKind<Extract<Work, {record: K}>>} = {
+  move: MOVE_RECORD,
+};
+
+export function wasmAround(stateOf: StateOf): Family {
+  return around(
+    (kernel, call, route) => compute(stateOf(call.backend, kernel), kernel, call, route),
+    (instance) => isShared((instance as TfjsWasmBackend).wasm?.HEAPU8.buffer),
+  );
+}
+
+function compute(
+  state: WasmState,
+  kernel: AroundKernel,
+  call: AroundCall,
+  route: OwnAroundRoute,
+): TensorInfo | TensorInfo[] {
+  const {plan} = route;
+  const {work, tasks, cost, scratchBytes} = plan;
+  const kind = RECORD_KINDS[work.record];
+  const [job] = state.jobs.get(
+    route,
+    1,
+    (_, at) => kind.create(state.heap, at, work, tasks),
+    () => kind.bytes(work),
+  );
+  const {inputs, outputs} = job;
+  const sources = tensorsOf(kernel, call);
+  for (let i = 0; i < sources.length; ++i) {
+    const source = sources[i];
+    inputs[i] = source === undefined ? 0 : dataOffset(state, 'a tensor', source);
+  }
+  if (kernel.offset !== undefined) inputs[0] += kernel.offset(call);
+  const threads = state.threadsFor(tasks, cost);
+  const scratch =
+    scratchBytes === 0 ? 0 : state.workspace.reserve(scratchBytes * state.scratchesFor(threads));
+  const tensors = allocateOutputs(state, plan.outputs, outputs);
+  try {
+    job.patch(state.heap.int32());
+    if (kernel.value !== undefined) {
+      job.setValue?.(state.heap, Number(kernel.value(call)), plan.outputs[0].dtype);
+    }
+    state.run(threads, {
+      kernel: kind.entry,
+      job: job.offset,
+      first: 0,
+      last: tasks,
+      cost,
+      scratch,
+      scratchBytes,
+    });
+  } catch (error) {
+    for (const tensor of tensors) discard(state, tensor);
+    throw error;
+  }
+  return kernel.lists ? tensors : tensors[0];
+}
+
+/**
+ * @param offsets Where each output lies is written here.
+ * @throws Error if out of memory, with none of them kept.
+ */
+function allocateOutputs(state: WasmState, outputs: readonly TensorSpec[], offsets: number[]): TensorInfo[] {
+  const tensors: TensorInfo[] = [];
+  try {
+    for (const {shape, dtype} of outputs) {
+      const {tensor, offset} = allocateOutput(state, shape, dtype);
+      offsets[tensors.length] = offset;
+      tensors.push(tensor);
+    }
+  } catch (error) {
+    for (const tensor of tensors) discard(state, tensor);
+    throw error;
+  }
+  return tensors;
+}
