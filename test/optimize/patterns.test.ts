@@ -119,7 +119,7 @@ const FOLDED: readonly Case[] = [
   ['elu', SHAPE, (x) => tf.elu(conv(x)), ['FusedConv2D elu']],
   ['sigmoid', SHAPE, (x) => tf.sigmoid(conv(x)), ['FusedConv2D sigmoid']],
   ['leaky relu', SHAPE, (x) => tf.leakyRelu(conv(x), 0.3), ['FusedConv2D leakyrelu']],
-  ['prelu', SHAPE, (x) => tf.prelu(conv(x), WEIGHTS.scale[6]), ['FusedConv2D prelu']],
+  ['prelu', SHAPE, (x) => tf.prelu(conv(x) as tf.Tensor, WEIGHTS.scale[6]), ['FusedConv2D prelu']],
   [
     'prelu of each pixel stays',
     [1, 3, 2, 4],
@@ -271,6 +271,52 @@ const OWN: readonly Case[] = [
     ['Im2winConv2D silu'],
   ],
   ['tanh', SHAPE, (x) => tf.tanh(conv(x)), ['Im2winConv2D tanh']],
+  ['a clip', SHAPE, (x) => tf.clipByValue(conv(x), -0.5, 0.75), ['Im2winConv2D clip']],
+  [
+    'relu6 as a maximum of a minimum',
+    SHAPE,
+    (x) => tf.maximum(0, tf.minimum(conv(x), 6)),
+    ['FusedConv2D relu6'],
+  ],
+  [
+    "Keras's hard sigmoid",
+    SHAPE,
+    (x) => tf.clipByValue(tf.add(tf.mul(0.2, conv(x)), 0.5), 0, 1),
+    ['Im2winConv2D clip'],
+  ],
+  [
+    'hard sigmoid by relu6',
+    SHAPE,
+    (x) => tf.div(tf.relu6(tf.add(conv(x), 3)), 6),
+    ['Im2winConv2D hardsigmoid'],
+  ],
+  [
+    'hard-swish, the sixth at the gate',
+    SHAPE,
+    (x) => {
+      const y = batchNorm(conv(x));
+      return tf.mul(tf.mul(tf.relu6(tf.add(y, 3)), 1 / 6), y);
+    },
+    ['Im2winConv2D hardswish'],
+  ],
+  [
+    'hard-swish, the sixth at the end, of a depthwise convolution',
+    SHAPE,
+    (x) => {
+      const y = tf.depthwiseConv2d(x, WEIGHTS.depthwise, 1, 'same');
+      return tf.div(tf.mul(y, tf.clipByValue(tf.add(3, y), 0, 6)), 6);
+    },
+    ['Im2winDepthwiseConv2D hardswish'],
+  ],
+  [
+    'another factor than a sixth stays',
+    SHAPE,
+    (x) => {
+      const y = conv(x);
+      return tf.div(tf.mul(y, tf.relu6(tf.add(3, y))), 5);
+    },
+    ['Conv2D', 'Add', 'Relu6', 'Multiply', 'RealDiv'],
+  ],
   [
     'transposes around a convolution with channels first',
     SHAPE,

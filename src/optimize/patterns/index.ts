@@ -5,6 +5,7 @@ import {affineAfter} from './affineAfter.ts';
 import {affineBefore} from './affineBefore.ts';
 import {copies} from './copies.ts';
 import {dilation} from './dilation.ts';
+import {hardSwish} from './hardSwish.ts';
 import {padding} from './padding.ts';
 import {residual} from './residual.ts';
 import {silu} from './silu.ts';
@@ -18,6 +19,7 @@ export const PATTERNS: readonly Pattern[] = [
   affineAfter,
   affineBefore,
   silu,
+  hardSwish,
   activation,
-  ...(process.env.RES ? [residual] : []),
+  residual,
 ];
