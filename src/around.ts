@@ -10,6 +10,8 @@ import {
   type Planned,
   tensorsOf,
 } from './aroundKernel.ts';
+import {BATCH_NORM_KERNELS} from './batchNormKernels.ts';
+import {BINARY_KERNELS} from './binaryKernels.ts';
 import {sizeOf} from './box.ts';
 import type {CallContext, Family, OwnRoute, Route} from './family.ts';
 import {HEAP_BYTES} from './limits.ts';
@@ -19,6 +21,7 @@ import {whyNothing} from './policy.ts';
 import type {KernelRecord} from './routes.ts';
 import type {Signature} from './signature.ts';
 import {bytesOf, isTensorSpec, type TensorSpec} from './tensorSpec.ts';
+import {ZIP_KERNELS} from './zipKernels.ts';
 
 /** One distinct call of a kernel around a convolution, and what became of it. */
 export interface AroundRecord extends KernelRecord {
@@ -35,7 +38,12 @@ export type AroundRoute = Route<AroundPlan>;
 export type OwnAroundRoute = OwnRoute<AroundRoute>;
 export type AroundFamily = Family<AroundKernel, AroundCall, AroundRoute>;
 
-export const AROUND_KERNELS: readonly AroundKernel[] = MOVE_KERNELS;
+export const AROUND_KERNELS: readonly AroundKernel[] = [
+  ...MOVE_KERNELS,
+  ...BINARY_KERNELS,
+  ...ZIP_KERNELS,
+  ...BATCH_NORM_KERNELS,
+];
 
 /** @param isShared Whether the heap of an instance of tfjs's backend is a shared memory. */
 export function around(compute: AroundFamily['compute'], isShared: (instance: object) => boolean): Family {

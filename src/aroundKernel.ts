@@ -1,13 +1,20 @@
 // A kernel around a convolution: what the family in around.ts asks of each, and the plan that it makes.
 import type {NamedTensorInfoMap, TensorInfo} from '@tensorflow/tfjs-core';
+import type {BatchNorm} from './batchNorm.ts';
+import type {Binary} from './binary.ts';
 import type {Call, Kernel} from './family.ts';
 import type {MemoryTasks} from './memoryTasks.ts';
 import type {Move} from './move.ts';
 import type {Signature} from './signature.ts';
 import type {TensorSpec} from './tensorSpec.ts';
+import type {Zip} from './zip.ts';
 
 /** What is to be done, named after the record in kernels/ that says it to wasm. */
-export type Work = {readonly record: 'move'; readonly move: Move};
+export type Work =
+  | {readonly record: 'batchNorm'; readonly batchNorm: BatchNorm}
+  | {readonly record: 'binary'; readonly binary: Binary}
+  | {readonly record: 'move'; readonly move: Move}
+  | {readonly record: 'zip'; readonly zip: Zip};
 
 /** What a call comes to. */
 export interface Planned {

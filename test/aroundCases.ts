@@ -23,7 +23,11 @@ export interface AroundCase {
   readonly attrs?: object;
 }
 
-export type Operand = TensorSpec;
+export interface Operand extends TensorSpec {
+  /** What its values follow from: its place among the operands if missing. */
+  readonly seed?: number;
+  readonly nonNegative?: true;
+}
 
 /** What a call came to: all that a user can see of it. */
 export interface Outcome {
@@ -33,15 +37,21 @@ export interface Outcome {
   readonly bytes: string;
 }
 
-export const operand = (shape: readonly number[], dtype: Dtype = 'float32'): Operand => ({shape, dtype});
+export const operand = (
+  shape: readonly number[],
+  dtype: Dtype = 'float32',
+  more?: Omit<Operand, keyof TensorSpec>,
+): Operand => ({shape, dtype, ...more});
 
 /** Values of which no two neighbours are alike, with all that is odd about a float. */
-export function valuesOf({shape, dtype}: Operand, seed: number): Float32Array | Int32Array | Uint8Array {
+export function valuesOf(own: Operand, place: number): Float32Array | Int32Array | Uint8Array {
+  const {shape, dtype, seed = place, nonNegative} = own;
   const values = floats(size(shape), seed);
   if (dtype === 'int32') return Int32Array.from(values, (value) => value * 2 ** 31);
   if (dtype === 'bool') return Uint8Array.from(values, (value) => (value > 0 ? 1 : 0));
   const odd = [Number.NaN, Number.POSITIVE_INFINITY, -0, 1e-42, -3e9, 2.5e9, 0.5, -1.75, 1e19, 255.5, 0];
-  return values.map((value, i) => (i % 5 === 3 ? odd[(i + seed) % odd.length] : value * 1000));
+  const all = values.map((value, i) => (i % 5 === 3 ? odd[(i + seed) % odd.length] : value * 1000));
+  return nonNegative ? all.map(Math.abs) : all;
 }
 
 function outcomeOf(tensor: tf.Tensor): Outcome {
@@ -98,6 +108,37 @@ export function expectOutcome(one: AroundCase, got: readonly Outcome[], expected
   throw new Error(`${JSON.stringify(one)}:\n${JSON.stringify(got)}, not\n${JSON.stringify(expected)}`);
 }
 
+/** What a value may differ by from one that is expected; of infinities, zeros and others each only by itself if 0. */
+export type Tolerance = (expected: number, output: number, i: number) => number;
+
+/** The same but for the values of floats, where every NaN is like any other. @throws Error that shows the first. */
+export function expectNear(
+  one: AroundCase,
+  got: readonly Outcome[],
+  expected: readonly Outcome[],
+  tolerance: Tolerance,
+): void {
+  expectOutcome(
+    one,
+    got.map((own) => ({...own, bytes: ''})),
+    expected.map((own) => ({...own, bytes: ''})),
+  );
+  got.forEach((own, output) => {
+    const other = expected[output];
+    if (own.bytes === other.bytes) return;
+    if (own.dtype !== 'float32') expectOutcome(one, got, expected);
+    const values = floatsOf(own);
+    floatsOf(other).forEach((value, i) => {
+      if (Object.is(value, values[i]) || Math.abs(value - values[i]) <= tolerance(value, output, i)) return;
+      throw new Error(`${JSON.stringify(one)}: value ${i} of ${output} is ${values[i]}, not ${value}`);
+    });
+  });
+}
+
+function floatsOf({bytes}: Outcome): Float32Array {
+  return new Float32Array(Uint8Array.from(Buffer.from(bytes, 'hex')).buffer);
+}
+
 /** The wasm backend, served without leaving to tfjs what it copies as fast. */
 export async function serveAll(simd: Flavour): Promise<ServedBackend> {
   const open = (await WASM.open(EMBEDDED_KERNELS, {simd, numThreads: 1})) as OpenBackend;
@@ -136,7 +177,9 @@ export class ShuffledTasks {
   run(one: AroundCase): Outcome[] | undefined {
     const {heap} = this.state;
     const kernel = AROUND_KERNELS.find(({name}) => name === one.kernelName) as AroundKernel;
-    const operands = operandsOf(one);
+    const {inputs} = kernel;
+    const all = {...one.inputs} as Readonly<Record<string, Operand>>;
+    const operands = inputs === 'list' ? operandsOf(one) : inputs.map((name) => all[name]);
     const planned = kernel.plan(operands, one.attrs ?? {});
     if (typeof planned === 'string' || planned.outputs.every(({shape}) => size(shape) === 0)) return;
     const {outputs, work, scratchBytes} = planAround(planned);
@@ -151,7 +194,9 @@ export class ShuffledTasks {
     const place = Buffer.from(heap.memory.buffer);
     const kind = RECORD_KINDS[work.record] as RecordKind<Work>;
     const job = kind.create(heap, take(kind.bytes(work)), work, tasks);
-    operands.forEach((own, n) => {
+    operands.forEach((own: Operand | undefined, n) => {
+      job.inputs[n] = 0;
+      if (own === undefined) return;
       const values = valuesOf(own, n);
       job.inputs[n] = take(values.byteLength);
       place.set(new Uint8Array(values.buffer), job.inputs[n]);

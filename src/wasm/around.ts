@@ -4,15 +4,21 @@ import {type AroundCall, type AroundKernel, tensorsOf, type Work} from '../aroun
 import type {Family} from '../family.ts';
 import type {TensorSpec} from '../tensorSpec.ts';
 import type {RecordKind} from './aroundJob.ts';
+import {BATCH_NORM_RECORD} from './batchNormJob.ts';
+import {BINARY_RECORD} from './binaryJob.ts';
 import {isShared} from './heap.ts';
 import {MOVE_RECORD} from './moveJob.ts';
 import type {StateOf, WasmState} from './state.ts';
 import {allocateOutput, dataOffset, discard} from './tensors.ts';
 import type {TfjsWasmBackend} from './tfjs.ts';
+import {ZIP_RECORD} from './zipJob.ts';
 
 /** By the record that says a work to wasm. */
 export const RECORD_KINDS: {readonly [K in Work['record']]: RecordKind<Extract<Work, {record: K}>>} = {
+  batchNorm: BATCH_NORM_RECORD,
+  binary: BINARY_RECORD,
   move: MOVE_RECORD,
+  zip: ZIP_RECORD,
 };
 
 export function wasmAround(stateOf: StateOf): Family {
@@ -30,7 +36,8 @@ function compute(
 ): TensorInfo | TensorInfo[] {
   const {plan} = route;
   const {work, tasks, cost, scratchBytes} = plan;
-  const kind = RECORD_KINDS[work.record];
+  // The one that its works are of.
+  const kind = RECORD_KINDS[work.record] as RecordKind<Work>;
   const [job] = state.jobs.get(
     route,
     1,
