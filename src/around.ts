@@ -19,6 +19,7 @@ import {whyNothing} from './policy.ts';
 import type {KernelRecord} from './routes.ts';
 import type {Signature} from './signature.ts';
 import {bytesOf, isTensorSpec, type TensorSpec} from './tensorSpec.ts';
+import {UNARY_KERNELS} from './unaryKernels.ts';
 
 /** One distinct call of a kernel around a convolution, and what became of it. */
 export interface AroundRecord extends KernelRecord {
@@ -35,7 +36,7 @@ export type AroundRoute = Route<AroundPlan>;
 export type OwnAroundRoute = OwnRoute<AroundRoute>;
 export type AroundFamily = Family<AroundKernel, AroundCall, AroundRoute>;
 
-export const AROUND_KERNELS: readonly AroundKernel[] = MOVE_KERNELS;
+export const AROUND_KERNELS: readonly AroundKernel[] = [...MOVE_KERNELS, ...UNARY_KERNELS];
 
 /** @param isShared Whether the heap of an instance of tfjs's backend is a shared memory. */
 export function around(compute: AroundFamily['compute'], isShared: (instance: object) => boolean): Family {

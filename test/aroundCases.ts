@@ -98,6 +98,40 @@ export function expectOutcome(one: AroundCase, got: readonly Outcome[], expected
   throw new Error(`${JSON.stringify(one)}:\n${JSON.stringify(got)}, not\n${JSON.stringify(expected)}`);
 }
 
+/** How far values may be from those that are expected. */
+export interface Tolerance {
+  readonly relative: number;
+  readonly absolute: number;
+}
+
+/**
+ * A NaN is as good as another, and so are zeros.
+ *
+ * @throws Error that shows the first value that is too far from what is expected.
+ */
+export function expectNear(
+  one: AroundCase,
+  got: readonly Outcome[],
+  expected: readonly Outcome[],
+  {relative, absolute}: Tolerance,
+): void {
+  const plain = (outcomes: readonly Outcome[]) => outcomes.map(({shape, dtype}) => ({shape, dtype}));
+  expect(plain(got)).toEqual(plain(expected));
+  got.forEach((outcome, n) => {
+    const own = floatsOf(outcome);
+    floatsOf(expected[n]).forEach((value, i) => {
+      const near = Math.abs(own[i] - value) <= relative * Math.abs(value) + absolute;
+      if (near || own[i] === value || (Number.isNaN(own[i]) && Number.isNaN(value))) return;
+      throw new Error(`${JSON.stringify(one)}: value ${i} of output ${n} is ${own[i]}, not ${value}`);
+    });
+  });
+}
+
+function floatsOf({bytes}: Outcome): Float32Array {
+  const data = Uint8Array.from(Buffer.from(bytes, 'hex'));
+  return new Float32Array(data.buffer);
+}
+
 /** The wasm backend, served without leaving to tfjs what it copies as fast. */
 export async function serveAll(simd: Flavour): Promise<ServedBackend> {
   const open = (await WASM.open(EMBEDDED_KERNELS, {simd, numThreads: 1})) as OpenBackend;

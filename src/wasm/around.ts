@@ -9,10 +9,12 @@ import {MOVE_RECORD} from './moveJob.ts';
 import type {StateOf, WasmState} from './state.ts';
 import {allocateOutput, dataOffset, discard} from './tensors.ts';
 import type {TfjsWasmBackend} from './tfjs.ts';
+import {UNARY_RECORD} from './unaryJob.ts';
 
 /** By the record that says a work to wasm. */
 export const RECORD_KINDS: {readonly [K in Work['record']]: RecordKind<Extract<Work, {record: K}>>} = {
   move: MOVE_RECORD,
+  unary: UNARY_RECORD,
 };
 
 export function wasmAround(stateOf: StateOf): Family {
@@ -30,7 +32,7 @@ function compute(
 ): TensorInfo | TensorInfo[] {
   const {plan} = route;
   const {work, tasks, cost, scratchBytes} = plan;
-  const kind = RECORD_KINDS[work.record];
+  const kind: RecordKind<Work> = RECORD_KINDS[work.record];
   const [job] = state.jobs.get(
     route,
     1,
