@@ -21,6 +21,7 @@ import {whyNothing} from './policy.ts';
 import type {KernelRecord} from './routes.ts';
 import type {Signature} from './signature.ts';
 import {bytesOf, isTensorSpec, type TensorSpec} from './tensorSpec.ts';
+import {UNARY_KERNELS} from './unaryKernels.ts';
 import {ZIP_KERNELS} from './zipKernels.ts';
 
 /** One distinct call of a kernel around a convolution, and what became of it. */
@@ -43,6 +44,7 @@ export const AROUND_KERNELS: readonly AroundKernel[] = [
   ...BINARY_KERNELS,
   ...ZIP_KERNELS,
   ...BATCH_NORM_KERNELS,
+  ...UNARY_KERNELS,
 ];
 
 /** @param isShared Whether the heap of an instance of tfjs's backend is a shared memory. */
