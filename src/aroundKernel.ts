@@ -3,11 +3,18 @@ import type {NamedTensorInfoMap, TensorInfo} from '@tensorflow/tfjs-core';
 import type {Call, Kernel} from './family.ts';
 import type {MemoryTasks} from './memoryTasks.ts';
 import type {Move} from './move.ts';
+import type {Pooling} from './pooling.ts';
+import type {ReduceWork} from './reduction.ts';
+import type {Resizing} from './resizing.ts';
 import type {Signature} from './signature.ts';
 import type {TensorSpec} from './tensorSpec.ts';
 
 /** What is to be done, named after the record in kernels/ that says it to wasm. */
-export type Work = {readonly record: 'move'; readonly move: Move};
+export type Work =
+  | {readonly record: 'move'; readonly move: Move}
+  | {readonly record: 'pool'; readonly pooling: Pooling}
+  | ReduceWork
+  | {readonly record: 'resize'; readonly resizing: Resizing};
 
 /** What a call comes to. */
 export interface Planned {

@@ -21,6 +21,8 @@ export interface AroundCase {
   /** By tfjs's names, or a list. */
   readonly inputs: Readonly<Record<string, Operand>> | readonly Operand[];
   readonly attrs?: object;
+  /** Values from -1 to 1, none of them odd. */
+  readonly plain?: true;
 }
 
 export type Operand = TensorSpec;
@@ -36,10 +38,15 @@ export interface Outcome {
 export const operand = (shape: readonly number[], dtype: Dtype = 'float32'): Operand => ({shape, dtype});
 
 /** Values of which no two neighbours are alike, with all that is odd about a float. */
-export function valuesOf({shape, dtype}: Operand, seed: number): Float32Array | Int32Array | Uint8Array {
+export function valuesOf(
+  {shape, dtype}: Operand,
+  seed: number,
+  plain = false,
+): Float32Array | Int32Array | Uint8Array {
   const values = floats(size(shape), seed);
   if (dtype === 'int32') return Int32Array.from(values, (value) => value * 2 ** 31);
   if (dtype === 'bool') return Uint8Array.from(values, (value) => (value > 0 ? 1 : 0));
+  if (plain) return values;
   const odd = [Number.NaN, Number.POSITIVE_INFINITY, -0, 1e-42, -3e9, 2.5e9, 0.5, -1.75, 1e19, 255.5, 0];
   return values.map((value, i) => (i % 5 === 3 ? odd[(i + seed) % odd.length] : value * 1000));
 }
@@ -75,7 +82,7 @@ export function run(one: AroundCase): Outcome[] {
   const outcomes: Outcome[] = [];
   tf.tidy(() => {
     const tensors = operandsOf(one).map((operand, i) =>
-      tf.tensor(valuesOf(operand, i), [...operand.shape], operand.dtype),
+      tf.tensor(valuesOf(operand, i, one.plain), [...operand.shape], operand.dtype),
     );
     // tfjs writes into the sizes of a split.
     const own = structuredClone(attrs) as tf.NamedAttrMap;
@@ -96,6 +103,33 @@ export async function expectedOf(cases: readonly AroundCase[]): Promise<Outcome[
 export function expectOutcome(one: AroundCase, got: readonly Outcome[], expected: readonly Outcome[]): void {
   if (JSON.stringify(got) === JSON.stringify(expected)) return;
   throw new Error(`${JSON.stringify(one)}:\n${JSON.stringify(got)}, not\n${JSON.stringify(expected)}`);
+}
+
+/**
+ * Compares floats that are rounded on the way.
+ *
+ * @param tolerance By how much a value may differ.
+ * @throws Error that shows one that differs by more.
+ */
+export function expectNear(
+  one: AroundCase,
+  got: readonly Outcome[],
+  expected: readonly Outcome[],
+  tolerance: (expected: number) => number,
+): void {
+  const kindOf = (outcomes: readonly Outcome[]) =>
+    outcomes.map(({shape, dtype, bytes}) => ({shape, dtype, bytes: bytes.length}));
+  if (JSON.stringify(kindOf(got)) !== JSON.stringify(kindOf(expected))) expectOutcome(one, got, expected);
+  got.forEach(({bytes}, n) => {
+    const own = Buffer.from(bytes, 'hex');
+    const other = Buffer.from(expected[n].bytes, 'hex');
+    for (let at = 0; at < own.length; at += 4) {
+      const a = own.readFloatLE(at);
+      const b = other.readFloatLE(at);
+      if (Object.is(a, b) || Math.abs(a - b) <= tolerance(b)) continue;
+      throw new Error(`${JSON.stringify(one)}: value ${at / 4} of output ${n} is ${a}, not ${b}`);
+    }
+  });
 }
 
 /** The wasm backend, served without leaving to tfjs what it copies as fast. */
@@ -152,7 +186,7 @@ export class ShuffledTasks {
     const kind = RECORD_KINDS[work.record] as RecordKind<Work>;
     const job = kind.create(heap, take(kind.bytes(work)), work, tasks);
     operands.forEach((own, n) => {
-      const values = valuesOf(own, n);
+      const values = valuesOf(own, n, one.plain);
       job.inputs[n] = take(values.byteLength);
       place.set(new Uint8Array(values.buffer), job.inputs[n]);
     });

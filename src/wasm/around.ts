@@ -6,6 +6,9 @@ import type {TensorSpec} from '../tensorSpec.ts';
 import type {RecordKind} from './aroundJob.ts';
 import {isShared} from './heap.ts';
 import {MOVE_RECORD} from './moveJob.ts';
+import {POOL_RECORD} from './poolJob.ts';
+import {REDUCE_RECORD} from './reduceJob.ts';
+import {RESIZE_RECORD} from './resizeJob.ts';
 import type {StateOf, WasmState} from './state.ts';
 import {allocateOutput, dataOffset, discard} from './tensors.ts';
 import type {TfjsWasmBackend} from './tfjs.ts';
@@ -13,6 +16,9 @@ import type {TfjsWasmBackend} from './tfjs.ts';
 /** By the record that says a work to wasm. */
 export const RECORD_KINDS: {readonly [K in Work['record']]: RecordKind<Extract<Work, {record: K}>>} = {
   move: MOVE_RECORD,
+  pool: POOL_RECORD,
+  reduce: REDUCE_RECORD,
+  resize: RESIZE_RECORD,
 };
 
 export function wasmAround(stateOf: StateOf): Family {
@@ -30,7 +36,7 @@ function compute(
 ): TensorInfo | TensorInfo[] {
   const {plan} = route;
   const {work, tasks, cost, scratchBytes} = plan;
-  const kind = RECORD_KINDS[work.record];
+  const kind = RECORD_KINDS[work.record] as RecordKind<Work>;
   const [job] = state.jobs.get(
     route,
     1,

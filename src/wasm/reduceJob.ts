@@ -1,0 +1,43 @@
+import {type ReduceWork, type Repeat, reducedSize} from '../reduction.ts';
+import {FieldsJob, type RecordKind} from './aroundJob.ts';
+import {REDUCE, REDUCE_WORDS} from './job.generated.ts';
+
+/** The numbers of kernels/reduce.cpp. */
+const REDUCTIONS = {
+  float32: {sum: 0, mean: 0, max: 1, min: 1},
+  int32: {sum: 2, mean: 2, max: 3, min: 3},
+} as const;
+
+/** What makes the largest of values the smallest. */
+const FLIPS = {float32: 0x80000000, int32: 0xffffffff} as const;
+
+export const REDUCE_RECORD: RecordKind<ReduceWork> = {
+  entry: 'im2win_reduce',
+  bytes: () => 4 * REDUCE_WORDS,
+  create(heap, at, {reduction, dtype}, tasks) {
+    const {kind, rows, columns, lines, repeats} = reduction;
+    const of = (list: readonly Repeat[], i: number) => list[i] ?? {size: 1, step: 0};
+    return new FieldsJob(heap, at, REDUCE, {
+      words: {
+        reduction: REDUCTIONS[dtype][kind],
+        tasks,
+        divisor: kind === 'mean' ? reducedSize(reduction) : 1,
+        flip: kind === 'min' ? FLIPS[dtype] : 0,
+        rows,
+        columns,
+        lines0: of(lines, 0).size,
+        lines1: of(lines, 1).size,
+        lines2: of(lines, 2).size,
+        lineStep0: of(lines, 0).step,
+        lineStep1: of(lines, 1).step,
+        lineStep2: of(lines, 2).step,
+        repeats0: of(repeats, 0).size,
+        repeats1: of(repeats, 1).size,
+        repeatStep0: of(repeats, 0).step,
+        repeatStep1: of(repeats, 1).step,
+      },
+      inputs: ['x'],
+      outputs: ['output'],
+    });
+  },
+};
