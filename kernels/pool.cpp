@@ -60,7 +60,7 @@ IM2WIN_INLINE void reduceVectors(float* to, Window w, float divisor,
 }
 
 template <bool AVERAGES>
-IM2WIN_NOINLINE void reduceWindow(float* to, Window w, uint32_t channels,
+IM2WIN_INLINE void reduceChannels(float* to, Window w, uint32_t channels,
                                   float divisor) {
   for (; channels >= 16; channels -= 16, to += 16, w.from += 16) {
     reduceVectors<AVERAGES, 4>(to, w, divisor, 4);
@@ -69,6 +69,15 @@ IM2WIN_NOINLINE void reduceWindow(float* to, Window w, uint32_t channels,
     reduceVectors<AVERAGES, 1>(to, w, divisor, 4);
   }
   if (channels > 0) reduceVectors<AVERAGES, 1>(to, w, divisor, channels);
+}
+
+IM2WIN_NOINLINE void reduceWindow(const PoolJob* job, float* to, Window w,
+                                  uint32_t channels, float divisor) {
+  if (job->averages) {
+    reduceChannels<true>(to, w, channels, divisor);
+  } else {
+    reduceChannels<false>(to, w, channels, divisor);
+  }
 }
 
 // Of a window along an axis, what lies inside the image.
@@ -97,47 +106,52 @@ IM2WIN_INLINE Span columnsOf(const PoolJob* job, int32_t column) {
 }
 
 // A row of windows of so many rows, from this one on: what they come to, pixels
-// so far apart.
-template <bool AVERAGES>
+// so far apart. Neighbours that see as many columns, a column apart, are
+// reduced together where they lie together.
 IM2WIN_INLINE void reduceRow(const PoolJob* job, float* to, uint32_t toStep,
                              const float* from, uint32_t rows,
                              uint32_t channels, bool divides) {
   const uint32_t step = job->channels;
-  for (int32_t column = 0; column < job->outWidth; ++column, to += toStep) {
+  const bool joins = job->strideWidth == 1 && channels == step;
+  for (int32_t column = 0; column < job->outWidth;) {
     const Span columns = columnsOf(job, column);
-    reduceWindow<AVERAGES>(to,
-                           {from + columns.first * step, rows, columns.size,
-                            job->inWidth * step, step, ~0u, 0},
-                           channels, divides ? rows * columns.size : 1);
+    int32_t end = column + 1;
+    while (joins && end < job->outWidth &&
+           columnsOf(job, end).size == columns.size &&
+           columnsOf(job, end).first > columnsOf(job, end - 1).first) {
+      ++end;
+    }
+    reduceWindow(job, to + column * toStep,
+                 {from + columns.first * step, rows, columns.size,
+                  job->inWidth * step, step, ~0u, 0},
+                 (end - column) * channels, divides ? rows * columns.size : 1);
+    column = end;
   }
 }
 
 // The ring's rows in the order of the window's, as output row. Pixels with as
 // many columns in the image are reduced together where they lie together.
-template <bool AVERAGES>
 IM2WIN_INLINE void reduceRing(const PoolJob* job, float* to, const float* ring,
                               Span rows, uint32_t channels) {
   const uint32_t slots = job->filterHeight;
   const uint32_t rowStep = job->outWidth * channels;
   const uint32_t slot = uint32_t(rows.first) % slots;
-  const bool whole = channels == job->channels;
+  const bool joins = channels == job->channels;
   for (int32_t column = 0; column < job->outWidth;) {
     const uint32_t columns = columnsOf(job, column).size;
     int32_t end = column + 1;
-    while (whole && end < job->outWidth &&
-           (!AVERAGES || columnsOf(job, end).size == columns)) {
+    while (joins && end < job->outWidth &&
+           columnsOf(job, end).size == columns) {
       ++end;
     }
-    reduceWindow<AVERAGES>(
-        to + column * job->channels,
-        {ring + slot * rowStep + column * channels, rows.size, 1, rowStep, 0,
-         slots - slot, slots * rowStep},
-        (end - column) * channels, rows.size * columns);
+    reduceWindow(job, to + column * job->channels,
+                 {ring + slot * rowStep + column * channels, rows.size, 1,
+                  rowStep, 0, slots - slot, slots * rowStep},
+                 (end - column) * channels, rows.size * columns);
     column = end;
   }
 }
 
-template <bool AVERAGES>
 IM2WIN_NOINLINE void poolLines(const PoolJob* job, uint32_t line, uint32_t last,
                                float* ring) {
   const uint32_t blocks =
@@ -157,19 +171,23 @@ IM2WIN_NOINLINE void poolLines(const PoolJob* job, uint32_t line, uint32_t last,
                 (image * job->outHeight + row) * job->outWidth * job->channels +
                 channel;
     const Span rows = rowsOf(job, row);
-    if (!job->separable) {
-      reduceRow<AVERAGES>(job, to, job->channels, from + rows.first * rowStep,
-                          rows.size, channels, true);
-      continue;
-    }
-    if (begins || row == 0) next = 0;
+    if (begins || row == 0) next = rows.first;
     begins = false;
-    for (next = most(next, rows.first); next < rows.last; ++next) {
-      const uint32_t slot = uint32_t(next) % job->filterHeight;
-      reduceRow<AVERAGES>(job, ring + slot * job->outWidth * channels, channels,
-                          from + next * rowStep, 1, channels, false);
+    // The rows in the ring, or all at once.
+    int32_t first = job->separable ? most(next, rows.first) : rows.first;
+    const int32_t end = job->separable ? rows.last : first + 1;
+    for (; first < end; ++first) {
+      float* own = to;
+      if (job->separable) {
+        own = ring +
+              uint32_t(first) % job->filterHeight * job->outWidth * channels;
+      }
+      reduceRow(job, own, job->separable ? channels : job->channels,
+                from + first * rowStep, job->separable ? 1 : rows.size,
+                channels, !job->separable);
     }
-    reduceRing<AVERAGES>(job, to, ring, rows, channels);
+    next = first;
+    if (job->separable) reduceRing(job, to, ring, rows, channels);
   }
 }
 
@@ -180,10 +198,6 @@ void im2win_pool(const PoolJob* job, uint32_t first, uint32_t last,
                  float* scratch) {
   for (uint32_t task = first; task < last; ++task) {
     const Share lines = shareOf(job->lines, 1, task, job->tasks);
-    if (job->averages) {
-      poolLines<true>(job, lines.first, lines.last, scratch);
-    } else {
-      poolLines<false>(job, lines.first, lines.last, scratch);
-    }
+    poolLines(job, lines.first, lines.last, scratch);
   }
 }

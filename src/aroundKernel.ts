@@ -4,7 +4,7 @@ import type {Call, Kernel} from './family.ts';
 import type {MemoryTasks} from './memoryTasks.ts';
 import type {Move} from './move.ts';
 import type {Pooling} from './pooling.ts';
-import type {ReduceWork} from './reduction.ts';
+import type {Reduction} from './reduction.ts';
 import type {Resizing} from './resizing.ts';
 import type {Signature} from './signature.ts';
 import type {TensorSpec} from './tensorSpec.ts';
@@ -13,7 +13,7 @@ import type {TensorSpec} from './tensorSpec.ts';
 export type Work =
   | {readonly record: 'move'; readonly move: Move}
   | {readonly record: 'pool'; readonly pooling: Pooling}
-  | ReduceWork
+  | {readonly record: 'reduce'; readonly reduction: Reduction}
   | {readonly record: 'resize'; readonly resizing: Resizing};
 
 /** What a call comes to. */

@@ -9,7 +9,7 @@ import {
   reductionOf,
   reductionScratch,
 } from './reduction.ts';
-import type {Dtype, TensorSpec} from './tensorSpec.ts';
+import type {TensorSpec} from './tensorSpec.ts';
 
 /** Unchecked. */
 export interface ReduceAttributes {
@@ -30,12 +30,7 @@ function axesOf(asked: ReduceAttributes['axis'], rank: number): number[] | undef
 }
 
 /* @__NO_SIDE_EFFECTS__ */
-function kernelOf(
-  name: string,
-  op: string,
-  kind: ReductionKind,
-  dtypes: readonly Dtype[],
-): AroundKernel<ReduceAttributes> {
+function kernelOf(name: string, op: string, kind: ReductionKind): AroundKernel<ReduceAttributes> {
   return {
     name,
     op,
@@ -46,7 +41,7 @@ function kernelOf(
     },
     plan([x], attrs) {
       const {shape, dtype} = x as TensorSpec;
-      if (!dtypes.includes(dtype) || dtype === 'bool') return `x has dtype ${dtype}`;
+      if (dtype !== 'float32') return `x has dtype ${dtype}`;
       const axes = axesOf(axesIn(attrs), shape.length);
       if (axes === undefined) return INVALID;
       if (sizeOf(shape) === 0) return EMPTY;
@@ -61,22 +56,18 @@ function kernelOf(
 
 /** What a reduction comes to. */
 export function reduced(reduction: Reduction, outputs: readonly TensorSpec[]): Planned {
-  const dtype = outputs[0].dtype === 'int32' ? 'int32' : 'float32';
   return {
     algorithm: 'reduce',
     outputs,
-    work: {record: 'reduce', reduction, dtype},
+    work: {record: 'reduce', reduction},
     load: reductionLoad(reduction),
     scratchBytes: reductionScratch(reduction),
   };
 }
 
-const FLOATS: readonly Dtype[] = ['float32'];
-const NUMBERS: readonly Dtype[] = ['float32', 'int32'];
-
 export const REDUCE_KERNELS: readonly AroundKernel[] = [
-  /* @__PURE__ */ kernelOf(Mean, 'tf.mean', 'mean', FLOATS),
-  /* @__PURE__ */ kernelOf(Sum, 'tf.sum', 'sum', NUMBERS),
-  /* @__PURE__ */ kernelOf(Max, 'tf.max', 'max', NUMBERS),
-  /* @__PURE__ */ kernelOf(Min, 'tf.min', 'min', NUMBERS),
+  /* @__PURE__ */ kernelOf(Mean, 'tf.mean', 'mean'),
+  /* @__PURE__ */ kernelOf(Sum, 'tf.sum', 'sum'),
+  /* @__PURE__ */ kernelOf(Max, 'tf.max', 'max'),
+  /* @__PURE__ */ kernelOf(Min, 'tf.min', 'min'),
 ];

@@ -1,7 +1,6 @@
 // How some axes of a tensor are reduced.
 import {stridesOf} from './box.ts';
 import {type MemoryTasks, memoryTasks} from './memoryTasks.ts';
-import type {Dtype} from './tensorSpec.ts';
 
 export type ReductionKind = 'sum' | 'mean' | 'max' | 'min';
 
@@ -20,12 +19,6 @@ export interface Reduction {
   readonly lines: readonly Repeat[];
   /** And what has not. */
   readonly repeats: readonly Repeat[];
-}
-
-export interface ReduceWork {
-  readonly record: 'reduce';
-  readonly reduction: Reduction;
-  readonly dtype: Exclude<Dtype, 'bool'>;
 }
 
 /** What a record has room for. */
@@ -81,12 +74,14 @@ export function reductionLoad(reduction: Reduction): MemoryTasks {
   return {tasks: Math.min(tasks, most), cost};
 }
 
-/** Columns that kernels/reduce.cpp has in the scratch together, and those of fewer that it reads as one of more. */
+/** What kernels/reduce.cpp has in the scratch together; and fewer columns than this it reads as 16 times as many. */
 const COLUMNS = 2048;
 const FEW_COLUMNS = 16;
 
-export function reductionScratch({columns}: Reduction): number {
-  const together = columns < FEW_COLUMNS ? (16 + 1) * columns : Math.min(columns, COLUMNS);
+export function reductionScratch({columns, lines}: Reduction): number {
+  const outputs = columns === 1 ? sizeOfAll(lines) : columns;
+  const isFew = columns > 1 && columns < FEW_COLUMNS;
+  const together = isFew ? (16 + 1) * columns : Math.min(outputs, COLUMNS);
   // Doubles, and a last vector that is not whole.
   return 8 * (together + 4);
 }

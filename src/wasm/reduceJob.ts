@@ -1,28 +1,25 @@
-import {type ReduceWork, type Repeat, reducedSize} from '../reduction.ts';
+import {type Reduction, type Repeat, reducedSize} from '../reduction.ts';
 import {FieldsJob, type RecordKind} from './aroundJob.ts';
 import {REDUCE, REDUCE_WORDS} from './job.generated.ts';
 
 /** The numbers of kernels/reduce.cpp. */
-const REDUCTIONS = {
-  float32: {sum: 0, mean: 0, max: 1, min: 1},
-  int32: {sum: 2, mean: 2, max: 3, min: 3},
-} as const;
+const REDUCTIONS = {sum: 0, mean: 0, max: 1, min: 1} as const;
 
-/** What makes the largest of values the smallest. */
-const FLIPS = {float32: 0x80000000, int32: 0xffffffff} as const;
+/** What makes a value its opposite. */
+const SIGN = 0x80000000;
 
-export const REDUCE_RECORD: RecordKind<ReduceWork> = {
+export const REDUCE_RECORD: RecordKind<{readonly record: 'reduce'; readonly reduction: Reduction}> = {
   entry: 'im2win_reduce',
   bytes: () => 4 * REDUCE_WORDS,
-  create(heap, at, {reduction, dtype}, tasks) {
+  create(heap, at, {reduction}, tasks) {
     const {kind, rows, columns, lines, repeats} = reduction;
     const of = (list: readonly Repeat[], i: number) => list[i] ?? {size: 1, step: 0};
     return new FieldsJob(heap, at, REDUCE, {
       words: {
-        reduction: REDUCTIONS[dtype][kind],
+        reduction: REDUCTIONS[kind],
         tasks,
         divisor: kind === 'mean' ? reducedSize(reduction) : 1,
-        flip: kind === 'min' ? FLIPS[dtype] : 0,
+        flip: kind === 'min' ? SIGN : 0,
         rows,
         columns,
         lines0: of(lines, 0).size,
