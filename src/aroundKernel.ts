@@ -5,6 +5,9 @@ import type {Binary} from './binary.ts';
 import type {Call, Kernel} from './family.ts';
 import type {MemoryTasks} from './memoryTasks.ts';
 import type {Move} from './move.ts';
+import type {Pooling} from './pooling.ts';
+import type {Reduction} from './reduction.ts';
+import type {Resizing} from './resizing.ts';
 import type {Signature} from './signature.ts';
 import type {TensorSpec} from './tensorSpec.ts';
 import type {Unary} from './unary.ts';
@@ -15,6 +18,9 @@ export type Work =
   | {readonly record: 'batchNorm'; readonly batchNorm: BatchNorm}
   | {readonly record: 'binary'; readonly binary: Binary}
   | {readonly record: 'move'; readonly move: Move}
+  | {readonly record: 'pool'; readonly pooling: Pooling}
+  | {readonly record: 'reduce'; readonly reduction: Reduction}
+  | {readonly record: 'resize'; readonly resizing: Resizing}
   | {readonly record: 'unary'; readonly unary: Unary; readonly count: number}
   | {readonly record: 'zip'; readonly zip: Zip};
 

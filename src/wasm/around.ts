@@ -8,6 +8,9 @@ import {BATCH_NORM_RECORD} from './batchNormJob.ts';
 import {BINARY_RECORD} from './binaryJob.ts';
 import {isShared} from './heap.ts';
 import {MOVE_RECORD} from './moveJob.ts';
+import {POOL_RECORD} from './poolJob.ts';
+import {REDUCE_RECORD} from './reduceJob.ts';
+import {RESIZE_RECORD} from './resizeJob.ts';
 import type {StateOf, WasmState} from './state.ts';
 import {allocateOutput, dataOffset, discard} from './tensors.ts';
 import type {TfjsWasmBackend} from './tfjs.ts';
@@ -19,6 +22,9 @@ export const RECORD_KINDS: {readonly [K in Work['record']]: RecordKind<Extract<W
   batchNorm: BATCH_NORM_RECORD,
   binary: BINARY_RECORD,
   move: MOVE_RECORD,
+  pool: POOL_RECORD,
+  reduce: REDUCE_RECORD,
+  resize: RESIZE_RECORD,
   unary: UNARY_RECORD,
   zip: ZIP_RECORD,
 };
