@@ -14,8 +14,9 @@ export interface KernelSummary {
   readonly measured: number;
   /** Of the networks' time by stock: the mean over all networks, and the most. Missing where not all kernels were timed. */
   readonly share?: {readonly mean: number; readonly most: number; readonly network: string};
-  /** Stock's time over a copy's, geometric mean. */
+  /** Stock's time over a copy's, geometric mean: of all that were measured, and of those beyond the caches. */
   readonly stockOverCopy?: number;
+  readonly stockOverCopyBeyond?: number;
   readonly ours: Readonly<Record<string, OursSummary>>;
 }
 
@@ -37,13 +38,14 @@ export function summarize(rows: readonly AroundRow[], shares?: Recording['shares
     .map((kernel) => {
       const own = rows.filter((row) => row.kernel === kernel);
       const measured = own.flatMap(({measured: of, bytes}) => (of === undefined ? [] : [{...of, bytes}]));
-      const overCopy = measured.flatMap(({stockOverCopy}) => stockOverCopy?.median ?? []);
+      const beyond = measured.filter(({bytes}) => bytes > BEYOND_CACHES);
       return {
         kernel,
         calls: own.length,
         measured: measured.length,
         share: ofNetworks && shareOf(kernel, ofNetworks),
-        stockOverCopy: meanOf(overCopy),
+        stockOverCopy: overCopy(measured),
+        stockOverCopyBeyond: overCopy(beyond),
         ours: summarizeOurs(measured),
       };
     })
@@ -51,6 +53,10 @@ export function summarize(rows: readonly AroundRow[], shares?: Recording['shares
 }
 
 type Measured = NonNullable<AroundRow['measured']> & {readonly bytes: number};
+
+function overCopy(measured: readonly Measured[]): number | undefined {
+  return meanOf(measured.flatMap(({stockOverCopy}) => stockOverCopy?.median ?? []));
+}
 
 function summarizeOurs(measured: readonly Measured[]): Record<string, OursSummary> {
   const names = [...new Set(measured.flatMap(({ours}) => Object.keys(ours)))];
@@ -125,20 +131,22 @@ export function printSummary(
       'most',
       'in',
       'stock / copy',
+      `over ${BEYOND_CACHES / 2 ** 20} MiB`,
       ...names.flatMap((name) => [name, '× stock', 'least', 'of a copy']),
     ],
-    colAligns: ['left', 'right', 'right', 'right', 'left', ...Array(1 + 4 * names.length).fill('right')],
+    colAligns: ['left', 'right', 'right', 'right', 'left', ...Array(2 + 4 * names.length).fill('right')],
     style: {head: [], border: [], compact: true},
   });
   const percent = (share: number | undefined) => (share === undefined ? '' : `${(100 * share).toFixed(1)} %`);
-  for (const {kernel, calls, measured, share, stockOverCopy, ours} of summaries) {
+  for (const {kernel, calls, measured, share, ours, ...summary} of summaries) {
     table.push([
       kernel,
       `${measured} of ${calls}`,
       percent(share?.mean),
       percent(share?.most),
       share?.network ?? '',
-      stockOverCopy?.toFixed(2) ?? '',
+      summary.stockOverCopy?.toFixed(2) ?? '',
+      summary.stockOverCopyBeyond?.toFixed(2) ?? '',
       ...names.flatMap((name) => {
         const own = ours[name];
         if (own === undefined) return ['', '', '', ''];

@@ -172,6 +172,7 @@ describe('the summary', () => {
         measured: 3,
         share: undefined,
         stockOverCopy: expect.closeTo(4),
+        stockOverCopyBeyond: expect.closeTo(8),
         ours: {im2win: {taken: 2, overStock: expect.closeTo(6), least: 4, ofCopy: expect.closeTo(0.8)}},
       },
     ]);
