@@ -10,7 +10,6 @@ import type {LoadedNetwork} from './network.ts';
 import {NETWORKS} from './networks.ts';
 import {progressBar} from './progress.ts';
 import {formatRecording, formatTensor, type KernelCall, mapInputs, parseTensor} from './recording.ts';
-import {medianInterval} from './statistics.ts';
 
 const {out} = program
   .name('npm run record:kernels --')
@@ -20,8 +19,7 @@ const {out} = program
   .opts<{out: string}>();
 
 const CONVOLUTIONS: ReadonlySet<string> = new Set(CONV_KERNELS.map(({name}) => name));
-const WARM_RUNS = 3;
-const TIMED_RUNS = 5;
+const RUNS = 8;
 
 type Inputs = Readonly<Record<string, tf.TensorInfo | undefined>> | readonly tf.TensorInfo[];
 
@@ -55,17 +53,17 @@ class Recorder {
     }
   }
 
-  /** @returns The part of the time that is spent in these kernels. */
+  /** @returns The part of the time that is spent in these kernels, in the shortest run: in the least disturbed one. */
   async record(name: string, network: LoadedNetwork): Promise<number> {
     this.recording = name;
     await this.run(network);
     this.recording = undefined;
-    const shares: number[] = [];
-    for (let run = 0; run < WARM_RUNS + TIMED_RUNS; ++run) {
-      const share = await this.run(network);
-      if (run >= WARM_RUNS) shares.push(share);
+    let shortest = {milliseconds: Number.POSITIVE_INFINITY, around: 0};
+    for (let run = 0; run < RUNS; ++run) {
+      const milliseconds = await this.run(network);
+      if (milliseconds < shortest.milliseconds) shortest = {milliseconds, around: this.around};
     }
-    return medianInterval(shares).median;
+    return shortest.around / shortest.milliseconds;
   }
 
   /** By kernel, and the largest first. */
@@ -77,6 +75,7 @@ class Recorder {
       .sort((a, b) => (a.kernel === b.kernel ? size(b) - size(a) : a.kernel < b.kernel ? -1 : 1));
   }
 
+  /** @returns Its milliseconds. */
   private async run(network: LoadedNetwork): Promise<number> {
     this.around = 0;
     const start = performance.now();
@@ -84,7 +83,7 @@ class Recorder {
       output.dataSync();
       output.dispose();
     }
-    return this.around / (performance.now() - start);
+    return performance.now() - start;
   }
 
   private add(name: string, kernel: string, inputs: unknown, attrs: tf.NamedAttrMap | undefined): void {
