@@ -2,6 +2,7 @@ import type {Backend, Im2winMemory, OpenBackend} from '../backend.ts';
 import type {CallContext, Family, Kernel, Route} from '../family.ts';
 import type {Flavour, PlanWishes} from '../plan.ts';
 import {wasmConvolutions} from './convolution.ts';
+import {wasmMatMuls} from './matMul.ts';
 import type {KernelModules} from './module.ts';
 import {wasmMoves} from './moves.ts';
 import {openKernels} from './source.ts';
@@ -9,7 +10,7 @@ import {type StateOf, WasmState} from './state.ts';
 import type {TfjsWasmBackend} from './tfjs.ts';
 import {WasmThreads} from './threads/threads.ts';
 
-const FAMILIES: readonly ((stateOf: StateOf) => Family)[] = [wasmConvolutions, wasmMoves];
+const FAMILIES: readonly ((stateOf: StateOf) => Family)[] = [wasmConvolutions, wasmMatMuls, wasmMoves];
 
 /** What there is before the backend is served. */
 const noState: StateOf = (_, kernel) => {
