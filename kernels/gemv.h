@@ -12,7 +12,7 @@
 
 // Sums that stay in the first-level cache, in floats, and a row's of them.
 constexpr uint32_t kStripeFloats = 4096;
-constexpr uint32_t kMostStripe = 1024;
+constexpr uint32_t kMostStripe = 4096;
 constexpr uint32_t kLeastStripe = 256;
 // Values of a column that stay there while each row meets them.
 constexpr uint32_t kDepthAtATime = 1024;
@@ -81,7 +81,7 @@ IM2WIN_INLINE void addVectors(const FewRows& few, const f32x4 (&held)[R][U],
 // The same along all columns.
 template <int R, int U>
 IM2WIN_NOINLINE void addRows(FewRows few) {
-  constexpr int kVectors = R == 1 ? 4 : 2;
+  constexpr int kVectors = U == 1 ? 1 : R == 1 ? 4 : 2;
   f32x4 held[R][U];
   IM2WIN_UNROLL for (int r = 0; r < R; ++r) {
     IM2WIN_UNROLL for (int u = 0; u < U; ++u) {
@@ -94,8 +94,10 @@ IM2WIN_NOINLINE void addRows(FewRows few) {
     }
   }
   uint32_t j = 0;
-  for (; j + 4 * kVectors <= few.columns; j += 4 * kVectors) {
-    addVectors<R, U, kVectors>(few, held, j, 4);
+  if constexpr (kVectors > 1) {
+    for (; j + 4 * kVectors <= few.columns; j += 4 * kVectors) {
+      addVectors<R, U, kVectors>(few, held, j, 4);
+    }
   }
   for (; j < few.columns; j += 4) {
     addVectors<R, U, 1>(few, held, j, few.columns - j);
@@ -128,9 +130,6 @@ IM2WIN_NOINLINE void addByRows(FewRows few) {
     few.b += U * few.bStride;
     few.depth -= U;
   };
-  if (few.rows == 1) {
-    while (few.depth >= 8) add.template operator()<8>();
-  }
   while (few.depth >= 4) add.template operator()<4>();
   while (few.depth != 0) add.template operator()<1>();
 }

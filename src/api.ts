@@ -4,6 +4,7 @@ export type {Im2winBackend, Im2winMemory} from './backend.ts';
 export {IM2WIN_CONV_2D} from './convKernels.ts';
 export type {ConvInputs, ConvolutionRecord, FusedConvAttributes} from './convolution.ts';
 export type {ConvAttributes, ConvSteps} from './geometry.ts';
+export type {MatMulRecord} from './matMul.ts';
 export type {MoveRecord} from './moves.ts';
 export {type Im2winConv2dOptions, im2winConv2d} from './op.ts';
 export type {Im2winOptions} from './options.ts';

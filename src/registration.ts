@@ -3,6 +3,7 @@ import type {BackendThreads, Im2winBackend, Im2winMemory} from './backend.ts';
 import {BACKENDS} from './backends.ts';
 import type {ConvolutionRecord} from './convolution.ts';
 import {im2winGradient} from './gradient.ts';
+import type {MatMulRecord} from './matMul.ts';
 import type {MoveRecord} from './moves.ts';
 import {checkAlgorithm, checkReportOptions, checkThreads, DEFAULTS, type Im2winOptions} from './options.ts';
 import type {Algorithm, Flavour, PlanWishes} from './plan.ts';
@@ -11,10 +12,11 @@ import {isImported, type ServedBackend} from './served.ts';
 
 /**
  * A record of `report({all: true})`. Its `kernelName` tells which it is, and so do its fields: `'xShape' in record` is
- * true of convolutions, `'inputShapes' in record` of kernels that move data. Any other has at least the fields of
+ * true of convolutions, `'transposeA' in record` of matrix products, `'inputShapes' in record` of these and of kernels
+ * that move data. Any other has at least the fields of
  * {@link KernelRecord}.
  */
-export type Im2winRecord = ConvolutionRecord | MoveRecord | KernelRecord;
+export type Im2winRecord = ConvolutionRecord | MatMulRecord | MoveRecord | KernelRecord;
 
 /** What {@link registerIm2win} returns: one for all copies of this package. */
 export interface Im2winRegistration {
