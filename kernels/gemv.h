@@ -37,40 +37,41 @@ struct FewRows {
   float* values;
 };
 
-// R rows of `few` times U rows of b, added to NV vectors of sums from column j
-// on; of the last vector `lanes` count.
+// R rows of `few` times U rows of b, added to the sums from column j on: NV
+// vectors of them, or a single one where NV is 0.
 template <int R, int U, int NV>
 IM2WIN_INLINE void addVectors(const FewRows& few, const f32x4 (&held)[R][U],
-                              uint32_t j, uint32_t lanes) {
-  f32x4 sum[R][NV];
+                              uint32_t j) {
+  constexpr int kVectors = NV == 0 ? 1 : NV;
+  const auto read = [](const float* from) __attribute__((always_inline)) {
+    return NV == 0 ? wasm_v128_load32_zero(from) : load(from);
+  };
+  f32x4 sum[R][kVectors];
   float* c = few.c + j;
   IM2WIN_UNROLL for (int r = 0; r < R; ++r) {
-    IM2WIN_UNROLL for (int v = 0; v < NV; ++v) {
-      const float* from = c + r * few.cRow + 4 * v;
-      sum[r][v] = NV == 1 ? loadLanes(from, lanes) : load(from);
+    IM2WIN_UNROLL for (int v = 0; v < kVectors; ++v) {
+      sum[r][v] = read(c + r * few.cRow + 4 * v);
     }
   }
   const float* b = few.b + j;
   IM2WIN_UNROLL for (int u = 0; u < U; ++u) {
-    f32x4 y[NV];
-    IM2WIN_UNROLL for (int v = 0; v < NV; ++v) {
-      y[v] = NV == 1 ? loadLanes(b, lanes) : load(b + 4 * v);
-    }
+    f32x4 y[kVectors];
+    IM2WIN_UNROLL for (int v = 0; v < kVectors; ++v) y[v] = read(b + 4 * v);
     IM2WIN_UNROLL for (int r = 0; r < R; ++r) {
       const f32x4 x =
           R * U <= kHeld ? held[r][u] : loadSplat(few.values + r * U + u);
-      IM2WIN_UNROLL for (int v = 0; v < NV; ++v) {
+      IM2WIN_UNROLL for (int v = 0; v < kVectors; ++v) {
         sum[r][v] = mulAdd(x, y[v], sum[r][v]);
       }
-      IM2WIN_UNROLL for (int v = 0; v < NV; ++v) pin(sum[r][v]);
+      IM2WIN_UNROLL for (int v = 0; v < kVectors; ++v) pin(sum[r][v]);
     }
     b += few.bStride;
   }
   IM2WIN_UNROLL for (int r = 0; r < R; ++r) {
-    IM2WIN_UNROLL for (int v = 0; v < NV; ++v) {
+    IM2WIN_UNROLL for (int v = 0; v < kVectors; ++v) {
       float* to = c + r * few.cRow + 4 * v;
-      if (NV == 1) {
-        storeLanes(to, sum[r][v], lanes);
+      if (NV == 0) {
+        wasm_v128_store32_lane(to, sum[r][v], 0);
       } else {
         store(to, sum[r][v]);
       }
@@ -81,7 +82,7 @@ IM2WIN_INLINE void addVectors(const FewRows& few, const f32x4 (&held)[R][U],
 // The same along all columns.
 template <int R, int U>
 IM2WIN_NOINLINE void addRows(FewRows few) {
-  constexpr int kVectors = U == 1 ? 1 : R == 1 ? 4 : 2;
+  constexpr int kVectors = R == 1 ? 4 : 2;
   f32x4 held[R][U];
   IM2WIN_UNROLL for (int r = 0; r < R; ++r) {
     IM2WIN_UNROLL for (int u = 0; u < U; ++u) {
@@ -94,43 +95,43 @@ IM2WIN_NOINLINE void addRows(FewRows few) {
     }
   }
   uint32_t j = 0;
-  if constexpr (kVectors > 1) {
-    for (; j + 4 * kVectors <= few.columns; j += 4 * kVectors) {
-      addVectors<R, U, kVectors>(few, held, j, 4);
-    }
+  for (; j + 4 * kVectors <= few.columns; j += 4 * kVectors) {
+    addVectors<R, U, kVectors>(few, held, j);
   }
-  for (; j < few.columns; j += 4) {
-    addVectors<R, U, 1>(few, held, j, few.columns - j);
-  }
+  for (; j + 4 <= few.columns; j += 4) addVectors<R, U, 1>(few, held, j);
+  for (; j < few.columns; ++j) addVectors<R, U, 0>(few, held, j);
 }
 
-// U rows of b times all rows of a.
-template <int U>
-IM2WIN_INLINE void addToAll(FewRows few) {
-  while (few.rows >= 4) {
-    addRows<4, U>(few);
-    few.a += 4 * few.aRow;
-    few.c += 4 * few.cRow;
-    few.rows -= 4;
-  }
-  if (few.rows == 3) {
-    addRows<3, U>(few);
-  } else if (few.rows == 2) {
-    addRows<2, U>(few);
-  } else if (few.rows == 1) {
-    addRows<1, U>(few);
-  }
-}
-
-// Adds the products to c. b lies row by row.
+// Adds the products to c. b lies row by row: of a single row of a each value is
+// used once, and four rows of b are as many runs of memory as are read at a
+// time. With more rows of a it counts what it takes to load their sums and to
+// store them, so that eight are.
 IM2WIN_NOINLINE void addByRows(FewRows few) {
   const auto add = [&]<int U>() __attribute__((always_inline)) {
-    addToAll<U>(few);
+    FewRows part = few;
+    if constexpr (U != 4) {
+      for (; part.rows >= 4; part.rows -= 4) {
+        addRows<4, U>(part);
+        part.a += 4 * part.aRow;
+        part.c += 4 * part.cRow;
+      }
+    }
+    if (part.rows >= 2) {
+      addRows<2, U>(part);
+      part.a += 2 * part.aRow;
+      part.c += 2 * part.cRow;
+      part.rows -= 2;
+    }
+    if (part.rows != 0) addRows<1, U>(part);
     few.a += U * few.aDepth;
     few.b += U * few.bStride;
     few.depth -= U;
   };
-  while (few.depth >= 4) add.template operator()<4>();
+  if (few.rows < 4) {
+    while (few.depth >= 4) add.template operator()<4>();
+  } else {
+    while (few.depth >= 8) add.template operator()<8>();
+  }
   while (few.depth != 0) add.template operator()<1>();
 }
 

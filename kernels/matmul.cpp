@@ -219,7 +219,7 @@ void im2win_matmul_pack(const MatMulJob* job, uint32_t first, uint32_t last) {
 }
 
 // Multiplies tasks `first` to `last` (less one) of a slice: of each batch,
-// shares of its columns, and of each of them shares of the rows. `at` is a
+// shares of its rows, and of each of them shares of the columns. `at` is a
 // scratch of the thread's own, of one call descriptor.
 IM2WIN_EXPORT(im2win_gemm)
 void im2win_gemm(const MatMulJob* job, uint32_t first, uint32_t last,
@@ -227,15 +227,16 @@ void im2win_gemm(const MatMulJob* job, uint32_t first, uint32_t last,
   ConvCall* call = reinterpret_cast<ConvCall*>(at);
   const Share all = gatheredRows(job);
   for (uint32_t task = first; task < last; ++task) {
-    const uint32_t share = task / job->rowTasks;
-    const uint32_t own = share / job->columnTasks;
-    const uint32_t columnTask = share - own * job->columnTasks;
+    const uint32_t share = task / job->columnTasks;
+    const uint32_t own = share / job->rowTasks;
+    const uint32_t rowTask = share - own * job->rowTasks;
+    const uint32_t columnTask = task - share * job->columnTasks;
     const uint32_t number = job->firstBatch + own;
     const Batch batch = batchAt(job, number);
-    const Part part = {shareAt(job->firstRowTask + task - share * job->rowTasks,
-                               job->rowsPerTask, job->rows),
-                       shareAt(job->firstColumnTask + columnTask,
-                               job->columnsPerTask, job->columns)};
+    const Part part = {
+        shareAt(job->firstRowTask + rowTask, job->rowsPerTask, job->rows),
+        shareAt(job->firstColumnTask + columnTask, job->columnsPerTask,
+                job->columns)};
     describe(call, job, batch, part);
     call->panels = job->panels + own * job->batchPanels +
                    columnTask * job->columnsPerTask * job->depth;

@@ -202,11 +202,12 @@ export interface MatMulPlan {
   readonly keptBytes: number;
 }
 
-/** A single task of many windows, whose rows stay in the second-level cache beside a panel. */
-const CACHE_LINE = 16;
+/** Floats of a cache line. */
+const LINE = 16;
 /** Of b, read by a task. */
 const TASK_BYTES = 2 ** 18;
 const MOST_TASKS = 16;
+/** Shares of the rows that are enough for all threads. */
 const ENOUGH_TASKS = 24;
 /** What is read from memory in about the time in which four products are added up. */
 const BYTES_PER_STEP = 4;
@@ -238,7 +239,7 @@ export function planMatMul(
   if (rows <= target.fewRows || products === 0) {
     const bytes = 4 * depth * columns;
     const wanted = Math.max(1, Math.min(MOST_TASKS, Math.floor((batches * bytes) / TASK_BYTES)));
-    const columnsPerTask = sharedOut(columns, Math.ceil(wanted / Math.max(1, batches)), CACHE_LINE);
+    const columnsPerTask = sharedOut(columns, Math.ceil(wanted / Math.max(1, batches)), LINE);
     return {
       ...common,
       algorithm: 'gemv',

@@ -38,54 +38,38 @@ function compute(state: WasmState, {inputs, attrs}: MatMulCall, route: OwnMatMul
   const slopeBytes = integers === undefined ? 0 : aligned(floatBytes(integers.shape));
   const kept = keptPanels(state, job, plan, second.dataId, b);
   const slices = slicesOf(plan, kept !== undefined);
-  const {columnsPerTask, rowsPerTask} = plan;
-  const {columns, depth, rows} = product;
-  const most = slices[0];
-  const gatheredBytes = plan.gathers
-    ? aligned(4 * most.batches * Math.min(rows, most.rowTasks * rowsPerTask) * depth)
-    : 0;
-  const {nr} = plan.target.tile;
-  const slicePanels = (slice: Slice) =>
-    depth *
-    nr *
-    Math.ceil(
-      Math.min(columns - slice.firstColumnTask * columnsPerTask, slice.columnTasks * columnsPerTask) / nr,
-    );
   const packs = plan.algorithm === 'gemm' && kept === undefined;
-  const panelBytes = packs ? aligned(4 * slicePanels(most) * (plan.sharesPanels ? 1 : most.batches)) : 0;
-  const threads = state.threadsFor(most.batches * most.rowTasks * most.columnTasks, plan.cost);
+  // None is larger than the first.
+  const [{batches, rowTasks, columnTasks}] = slices;
+  const gatheredBytes = plan.gathers ? aligned(4 * batches * gatheredFloats(plan, slices[0])) : 0;
+  const packed = plan.sharesPanels ? 1 : batches;
+  const panelBytes = packs ? aligned(4 * packed * panelFloats(plan, slices[0])) : 0;
+  const threads = state.threadsFor(batches * rowTasks * columnTasks, plan.cost);
   const scratches = state.scratchesFor(threads) * CALL_BYTES;
-  const workspace = state.workspace.reserve(scratches + gatheredBytes + panelBytes + slopeBytes);
-  const gathered = workspace + scratches;
+  const scratch = state.workspace.reserve(scratches + gatheredBytes + panelBytes + slopeBytes);
+  const gathered = scratch + scratches;
   const panels = gathered + gatheredBytes;
   const floats = panels + panelBytes;
 
   return makeOutput(state, outShape, (output) => {
     if (integers !== undefined) writeFloats(state.heap, integers, slopeData, floats);
+    const slopes = integers === undefined ? slopeData : floats;
     job.set({
       a,
       b,
       bias,
-      slope: plan.activation === 'leakyrelu' ? job.at('alpha') : integers === undefined ? slopeData : floats,
+      slope: plan.activation === 'leakyrelu' ? job.at('alpha') : slopes,
       output,
       gathered: plan.gathers ? gathered : 0,
       panels: kept ?? panels,
     });
     if (plan.activation === 'leakyrelu') job.setFloat('alpha', attrs?.leakyreluAlpha ?? 0.2);
     for (const slice of slices) {
-      const batchPanels = plan.sharesPanels ? 0 : slicePanels(slice);
-      job.setSlice(slice, batchPanels);
-      const {batches, rowTasks, columnTasks} = slice;
-      if (plan.gathers)
-        run(
-          state,
-          'im2win_matmul_rows',
-          job,
-          batches * rowTasks,
-          4 * batches * rowTasks * rowsPerTask * depth,
-        );
-      if (packs) pack(state, job, plan, slice, slicePanels(slice));
-      const tasks = batches * rowTasks * columnTasks;
+      job.setSlice(slice, plan.sharesPanels ? 0 : panelFloats(plan, slice));
+      // Slices that differ in their columns alone follow each other.
+      if (plan.gathers && slice.firstColumnTask === 0) gather(state, job, plan, slice);
+      if (packs) pack(state, job, plan, slice);
+      const tasks = slice.batches * slice.rowTasks * slice.columnTasks;
       state.run(threads, {
         kernel: plan.algorithm === 'gemm' ? 'im2win_gemm' : 'im2win_gemv',
         job: job.offset,
@@ -93,11 +77,29 @@ function compute(state: WasmState, {inputs, attrs}: MatMulCall, route: OwnMatMul
         last: tasks,
         grain: Math.ceil(tasks / MOST_CLAIMS),
         cost: plan.cost / slices.length,
-        scratch: workspace,
+        scratch,
         scratchBytes: CALL_BYTES,
       });
     }
   });
+}
+
+/** Floats of a slice's rows that are gathered, of a batch. */
+function gatheredFloats(
+  {rowsPerTask, product: {rows, depth}}: MatMulPlan,
+  {firstRowTask, rowTasks}: Slice,
+): number {
+  return depth * Math.min(rows - firstRowTask * rowsPerTask, rowTasks * rowsPerTask);
+}
+
+/** Floats of a slice's panels, of a batch. */
+function panelFloats(
+  {columnsPerTask, target, product}: MatMulPlan,
+  {firstColumnTask, columnTasks}: Slice,
+): number {
+  const columns = Math.min(product.columns - firstColumnTask * columnsPerTask, columnTasks * columnsPerTask);
+  const {nr} = target.tile;
+  return product.depth * nr * Math.ceil(columns / nr);
 }
 
 /** A claim takes time; beyond so many of them nothing is shared out better. */
@@ -107,18 +109,32 @@ const PANELS_PACKED = 4;
 /** What is copied in about the time in which four products are added up. */
 const BYTES_PER_STEP = 4;
 
+/** Turns the rows of a slice around, where a lies column by column. */
+function gather(state: WasmState, job: MatMulJob, plan: MatMulPlan, slice: Slice): void {
+  const {batches, rowTasks} = slice;
+  copy(state, job, 'im2win_matmul_rows', batches * rowTasks, 4 * batches * gatheredFloats(plan, slice));
+}
+
+/** Packs the panels of a slice. */
+function pack(state: WasmState, job: MatMulJob, plan: MatMulPlan, slice: Slice): void {
+  const floats = panelFloats(plan, slice);
+  const perBatch = Math.ceil(floats / plan.product.depth / (PANELS_PACKED * plan.target.tile.nr));
+  const count = plan.sharesPanels ? 1 : slice.batches;
+  copy(state, job, 'im2win_matmul_pack', count * perBatch, 4 * count * floats);
+}
+
 /** Runs tasks that copy so many bytes. */
-function run(
+function copy(
   state: WasmState,
+  {offset}: MatMulJob,
   kernel: 'im2win_matmul_rows' | 'im2win_matmul_pack',
-  job: MatMulJob,
   tasks: number,
   bytes: number,
 ): void {
   const cost = bytes / BYTES_PER_STEP;
   state.run(state.threadsFor(tasks, cost), {
     kernel,
-    job: job.offset,
+    job: offset,
     first: 0,
     last: tasks,
     grain: Math.ceil(tasks / MOST_CLAIMS),
@@ -126,14 +142,6 @@ function run(
     scratch: 0,
     scratchBytes: 0,
   });
-}
-
-/** Packs what a slice needs, which is so many floats for each batch. */
-function pack(state: WasmState, job: MatMulJob, plan: MatMulPlan, {batches}: Slice, floats: number): void {
-  const {nr} = plan.target.tile;
-  const perBatch = Math.ceil(floats / Math.max(1, plan.product.depth) / (PANELS_PACKED * nr));
-  const count = plan.sharesPanels ? 1 : batches;
-  run(state, 'im2win_matmul_pack', job, count * perBatch, 4 * count * floats);
 }
 
 /** The packed b that is kept, or undefined where the call packs it, or none. */
@@ -145,7 +153,7 @@ function keptPanels(
   b: number,
 ): number | undefined {
   if (!plan.keeps) return undefined;
-  const {packing, keptBytes, panelFloats} = plan;
+  const {packing, keptBytes} = plan;
   const before = used.get(dataId) ?? new Set();
   if (!before.has(packing)) {
     used.set(dataId, before.add(packing));
@@ -153,13 +161,13 @@ function keptPanels(
   }
   return state.filters.get(dataId, {
     packing,
-    bytes: 4 * panelFloats,
+    bytes: 4 * plan.panelFloats,
     keptBytes,
     pack(panels) {
       const all = wholeOf(plan);
       job.set({b, panels});
       job.setSlice(all, 0);
-      pack(state, job, plan, all, panelFloats);
+      pack(state, job, plan, all);
     },
   });
 }
@@ -168,29 +176,29 @@ function wholeOf({batches, rowTasks, columnTasks}: MatMulPlan): Slice {
   return {firstBatch: 0, batches, firstRowTask: 0, rowTasks, firstColumnTask: 0, columnTasks};
 }
 
-/** What is computed at a time: all of it, or as much as can be packed and gathered within SLICE_BYTES. */
+/** What is computed at a time: all of it, or what can be packed and gathered in SLICE_BYTES. */
 function slicesOf(plan: MatMulPlan, kept: boolean): readonly Slice[] {
   const {batches, rowTasks, columnTasks, rowsPerTask, columnsPerTask, sharesPanels, gathers, product} = plan;
   const {depth, rows} = product;
-  const whole = wholeOf(plan);
-  const packs = plan.algorithm === 'gemm' && !kept;
   const rowBytes = gathers ? 4 * rows * depth : 0;
-  const panelBytes = packs ? 4 * plan.panelFloats : 0;
-  const batchBytes = rowBytes + (sharesPanels ? 0 : panelBytes);
-  if (batchBytes * batches + (sharesPanels ? panelBytes : 0) <= 2 * SLICE_BYTES) return [whole];
-  const slices: Slice[] = [];
-  const perSlice = (bytes: number, most: number) =>
+  const panelBytes = plan.algorithm === 'gemm' && !kept ? 4 * plan.panelFloats : 0;
+  const shared = sharesPanels ? panelBytes : 0;
+  const own = rowBytes + panelBytes - shared;
+  if (shared + batches * own <= 2 * SLICE_BYTES) return [wholeOf(plan)];
+  const within = (bytes: number, most: number) =>
     bytes === 0 ? most : Math.max(1, Math.min(most, Math.floor(SLICE_BYTES / bytes)));
-  const batchesPerSlice = rowBytes + panelBytes <= 2 * SLICE_BYTES ? perSlice(batchBytes, batches) : 1;
-  const single = rowBytes + panelBytes > 2 * SLICE_BYTES;
-  const rowStep = single && gathers ? perSlice(4 * rowsPerTask * depth, rowTasks) : rowTasks;
-  const columnStep = single && packs ? perSlice(4 * columnsPerTask * depth, columnTasks) : columnTasks;
-  for (let batch = 0; batch < batches; batch += batchesPerSlice) {
+  // A batch that is too much by itself is cut along its rows and columns.
+  const cut = shared + own > 2 * SLICE_BYTES;
+  const batchStep = cut ? 1 : within(own, batches);
+  const rowStep = cut && rowBytes > 0 ? within(4 * rowsPerTask * depth, rowTasks) : rowTasks;
+  const columnStep = cut && panelBytes > 0 ? within(4 * columnsPerTask * depth, columnTasks) : columnTasks;
+  const slices: Slice[] = [];
+  for (let batch = 0; batch < batches; batch += batchStep) {
     for (let row = 0; row < rowTasks; row += rowStep) {
       for (let column = 0; column < columnTasks; column += columnStep) {
         slices.push({
           firstBatch: batch,
-          batches: Math.min(batchesPerSlice, batches - batch),
+          batches: Math.min(batchStep, batches - batch),
           firstRowTask: row,
           rowTasks: Math.min(rowStep, rowTasks - row),
           firstColumnTask: column,
