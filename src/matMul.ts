@@ -2,7 +2,7 @@
 import {_FusedMatMul, BatchMatMul, type TensorInfo} from '@tensorflow/tfjs-core';
 import {ACTIVATIONS, type Activation} from './activation.ts';
 import type {Call, CallContext, Family, Kernel, OwnRoute, Route} from './family.ts';
-import {floatBytes, HEAP_BYTES} from './limits.ts';
+import {checkBytes} from './limits.ts';
 import {type MatMulPlan, matMulOf, planMatMul} from './matMulPlan.ts';
 import {whyNothing} from './policy.ts';
 import type {KernelRecord} from './routes.ts';
@@ -73,33 +73,28 @@ export function matMuls(compute: MatMulFamily['compute']): Family {
   return family;
 }
 
+/** @throws InvalidArgument if a tensor is larger than any heap: stock would write beyond it. */
 function plan(kernel: MatMulKernel, {inputs, attrs}: MatMulCall, context: CallContext): MatMulRoute {
+  const {a, b} = inputs;
+  const {bias, preluActivationWeights}: Partial<MatMulInputs> = kernel.fused ? inputs : {};
+  const activation = (kernel.fused && attrs?.activation) || 'linear';
+  const slope = activation === 'prelu' ? preluActivationWeights : undefined;
+  const known = matMulOf(
+    {a: a?.shape ?? [], b: b?.shape ?? [], bias: bias?.shape, slope: slope?.shape},
+    {transposeA: !!attrs?.transposeA, transposeB: !!attrs?.transposeB},
+  );
+  if (known !== undefined) checkBytes({a: a.shape, b: b.shape, 'an output': known.outShape});
   const nothing = whyNothing(context);
   if (nothing !== undefined) return {reason: nothing};
-  const {a, b} = inputs;
-  const {bias, preluActivationWeights: slope}: Partial<MatMulInputs> = kernel.fused ? inputs : {};
   for (const [name, tensor] of Object.entries({a, b, bias})) {
     if (tensor != null && tensor.dtype !== 'float32') return {reason: `${name} has dtype ${tensor.dtype}`};
   }
-  const activation = (kernel.fused && attrs?.activation) || 'linear';
   if (!ACTIVATIONS.includes(activation as Activation)) return {reason: `activation is ${activation}`};
-  const sloped = activation === 'prelu';
-  if (sloped && !SLOPE_DTYPES.includes(slope?.dtype)) {
+  if (activation === 'prelu' && !SLOPE_DTYPES.includes(slope?.dtype)) {
     return {reason: `preluActivationWeights has dtype ${slope?.dtype}`};
   }
-  const shapes = {
-    a: a?.shape ?? [],
-    b: b?.shape ?? [],
-    bias: bias?.shape,
-    slope: sloped ? slope?.shape : undefined,
-  };
-  const known = matMulOf(shapes, {transposeA: !!attrs?.transposeA, transposeB: !!attrs?.transposeB});
   if (known === undefined) return {reason: 'the shapes are not those of a product'};
-  const {product, outShape} = known;
-  if ([shapes.a, shapes.b, outShape].some((shape) => floatBytes(shape) >= HEAP_BYTES)) {
-    return {reason: 'a tensor is larger than any heap'};
-  }
-  return {plan: planMatMul(product, outShape, activation as Activation, context)};
+  return {plan: planMatMul(known.product, known.outShape, activation as Activation, context)};
 }
 
 const SLOPE_DTYPES: readonly (string | undefined)[] = ['float32', 'int32', 'bool'];

@@ -406,6 +406,16 @@ describe('ours or stock', () => {
     expect([output.shape, [...output.dataSync()]]).toEqual([shape, []]);
   });
 
+  test('what fits in no heap is refused, whoever was to compute it', async () => {
+    await register();
+    for (const algorithm of ['auto', 'stock'] as const) {
+      registration?.setAlgorithm(algorithm);
+      expect(() => tf.matMul(tf.ones([2 ** 16, 1]), tf.ones([1, 2 ** 16]))).toThrow(
+        'im2win: tf.matMul: an output of shape [65536,65536] takes 17179869184 bytes; allowed: less than 4294967296',
+      );
+    }
+  });
+
   test('a product of nothing is its epilogue', async () => {
     await register();
     for (const rows of [2, 30]) {
