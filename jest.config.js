@@ -8,6 +8,7 @@ const SWEEPS = [
   'fuzz',
   'gradients',
   'kernel',
+  'matMul',
   'moves',
   'processes',
   'specs',

@@ -14,7 +14,7 @@ export const CALL_BYTES = Math.max(TARGETS.relaxed.callBytes, TARGETS.strict.cal
 const ALGORITHMS = {im2win: 0, winograd: 1, depthwise: 2} as const;
 const SOURCES = {input: 0, rows: 1, strips: 2} as const;
 /** The numbers of kernels/activation.h. */
-const ACTIVATIONS: Record<Activation, number> = {
+export const ACTIVATIONS: Record<Activation, number> = {
   linear: 0,
   relu: 0,
   relu6: 0,
@@ -248,7 +248,10 @@ export class ConvJob extends Job {
     this.set('outPlanes', output === undefined && dataFormat === 'NCHW' ? 1 : 0);
   }
 
-  private setOperand(name: 'bias' | 'slope' | 'residual', {batch, row, pixel, channel}: OperandStrides): void {
+  private setOperand(
+    name: 'bias' | 'slope' | 'residual',
+    {batch, row, pixel, channel}: OperandStrides,
+  ): void {
     this.set(`${name}Batch`, batch);
     this.set(`${name}Row`, row);
     this.set(`${name}Pixel`, pixel);

@@ -1,6 +1,7 @@
 // What is fuzzed.
 import {conv2dRow} from './conv2d.ts';
 import {depthwiseRow, gradientRow} from './family.ts';
+import {matMulRow} from './matMul.ts';
 import {movesRow} from './moves.ts';
 import type {FuzzRow} from './row.ts';
 
@@ -26,4 +27,5 @@ export const ROWS: readonly AnyFuzzRow[] = [
   ),
   gradientRow('cpu', 'auto', false),
   ...(['strict', 'relaxed'] as const).map(movesRow),
+  ...(['strict', 'relaxed'] as const).map(matMulRow),
 ];
