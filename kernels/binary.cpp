@@ -32,7 +32,9 @@ enum Form : int32_t {
   // Short rows one after the other in `a`, each with the same values of b:
   // these are repeated in the scratch, and many rows are one.
   kRepeat = 1,
-  // Short rows of any kind: both operands are laid out in the scratch.
+  // Short rows of any kind: both operands are laid out in the scratch, unless
+  // `a`
+  // lies as the output does.
   kExpand = 2,
 };
 
@@ -147,6 +149,8 @@ IM2WIN_NOINLINE void computeRows(Rows own) {
       b = own.value;
       mask = 0;
     }
+    // Or there were two loops.
+    pin(mask);
     for (uint32_t i = 0;;) {
       const float* ownB = b + (i & mask);
       f32x4 v[4];
@@ -210,6 +214,17 @@ IM2WIN_NOINLINE void compute(int32_t op, Rows rows, Scratch* scratch) {
   for (uint32_t i = 0; i < bytes; ++i) rows.to[i] = output[i];
 }
 
+// `count` values, which are the first `run` ones again and again.
+IM2WIN_NOINLINE void repeatRow(float* to, const float* from, uint32_t run,
+                               uint32_t count) {
+  layOut(to, from, run, false);
+  // Twice as many each time. What is read behind them is written over.
+  for (uint32_t there = run; there < count; there *= 2) {
+    const uint32_t next = least(there, count - there);
+    for (uint32_t i = 0; i < next; i += 4) store(to + there + i, load(to + i));
+  }
+}
+
 // Where both operands of a row lie.
 struct Place {
   const float* a;
@@ -265,9 +280,7 @@ IM2WIN_INLINE uint32_t repeatAt(const BinaryJob* job, Scratch* scratch,
   const uint32_t patternRows = least(rows, job->patternRows);
   const uint32_t run = patternRows * job->run;
   const Place place = placeOf(job, lines);
-  for (uint32_t n = 0; n < patternRows; ++n) {
-    layOut(scratch->b + n * job->run, place.b, job->run, false);
-  }
+  repeatRow(scratch->b, place.b, job->run, run);
   const uint32_t patterns = rows / patternRows;
   const uint32_t whole = patterns * patternRows;
   char* to = job->output + row * job->run * outputBytes(job->op);
@@ -283,26 +296,44 @@ IM2WIN_INLINE uint32_t repeatAt(const BinaryJob* job, Scratch* scratch,
   return rows;
 }
 
+// Rows of an operand one after the other. The last vector of each is written
+// over by the next one.
+IM2WIN_NOINLINE void layOutRows(float* to, const float* from, uint32_t rows,
+                                uint32_t run, uint32_t step, bool scalar) {
+  if (scalar && run <= 4) {
+    for (; rows > 0; --rows, to += run, from = moved(from, step)) {
+      store(to, loadSplat(from));
+    }
+  }
+  for (; rows > 0; --rows, to += run, from = moved(from, step)) {
+    layOut(to, from, run, scalar);
+  }
+}
+
 // From row `row` on: as many rows as the scratch has room for.
 IM2WIN_INLINE uint32_t expandAt(const BinaryJob* job, Scratch* scratch,
                                 uint32_t row, uint32_t last) {
   const uint32_t run = job->run;
   const uint32_t rows = least(job->patternRows, last - row);
-  uint32_t lines = row / job->size0;
-  uint32_t index = row - lines * job->size0;
-  Place place = placeOf(job, lines);
-  for (uint32_t n = 0; n < rows; ++n) {
-    layOut(scratch->a + n * run, moved(place.a, index * job->a0), run, false);
-    layOut(scratch->b + n * run, moved(place.b, index * job->b0), run,
-           job->scalar != 0);
-    if (++index == job->size0) {
-      index = 0;
-      place = placeOf(job, ++lines);
+  const uint32_t end = row + rows;
+  for (uint32_t at = row; at < end;) {
+    const uint32_t lines = at / job->size0;
+    const uint32_t index = at - lines * job->size0;
+    const uint32_t next = least(job->size0 - index, end - at);
+    const Place place = placeOf(job, lines);
+    const uint32_t offset = (at - row) * run;
+    if (job->whole == 0) {
+      layOutRows(scratch->a + offset, moved(place.a, index * job->a0), next,
+                 run, job->a0, false);
     }
+    layOutRows(scratch->b + offset, moved(place.b, index * job->b0), next, run,
+               job->b0, job->scalar != 0);
+    at += next;
   }
   compute(job->op,
-          {job->output + row * run * outputBytes(job->op), scratch->a,
-           scratch->b, 1, rows * run, 0, 0, nullptr},
+          {job->output + row * run * outputBytes(job->op),
+           job->whole == 0 ? scratch->a : job->a + row * run, scratch->b, 1,
+           rows * run, 0, 0, nullptr},
           scratch);
   return rows;
 }

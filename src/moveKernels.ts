@@ -24,6 +24,7 @@ import {
   INVALID,
   inputOf,
   isCount,
+  isSmall,
 } from './aroundKernel.ts';
 import {sizeOf, stridesOf} from './box.ts';
 import {copyAll, copyBox, type Move, padded, type Stream, transposed} from './move.ts';
@@ -110,13 +111,6 @@ const bytesIn = ({shape, dtype}: TensorSpec): number => sizeOf(shape) * bytesOf(
 // Values that tfjs copies or fills on a shared heap in the time that it takes to find a route; and that it converts.
 const FEW = 4096;
 const FEW_CAST = 512;
-
-function isSmall(shape: readonly number[] | undefined, values: number): boolean {
-  if (!Array.isArray(shape)) return false;
-  let count = 1;
-  for (const size of shape) count *= size;
-  return count <= values;
-}
 
 /** A kernel whose output is the input's like, all of one value. */
 function like(name: string, op: string, value: number): MoveKernel {

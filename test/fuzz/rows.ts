@@ -1,4 +1,5 @@
 // What is fuzzed.
+import {binaryRow} from './binary.ts';
 import {conv2dRow} from './conv2d.ts';
 import {depthwiseRow, gradientRow} from './family.ts';
 import {movesRow} from './moves.ts';
@@ -26,4 +27,5 @@ export const ROWS: readonly AnyFuzzRow[] = [
   ),
   gradientRow('cpu', 'auto', false),
   ...(['strict', 'relaxed'] as const).map(movesRow),
+  ...(['strict', 'relaxed'] as const).map(binaryRow),
 ];
