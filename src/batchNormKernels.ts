@@ -11,7 +11,7 @@ interface BatchNormAttributes {
 const DEFAULT_EPSILON = 0.001;
 
 /** Values that tfjs normalizes in the time that it takes to find a route. */
-const FEW = 64;
+const FEW = 192;
 
 const fusedBatchNorm: AroundKernel<BatchNormAttributes> = {
   name: FusedBatchNorm,

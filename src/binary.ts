@@ -66,7 +66,7 @@ const LEAST_REPEATED = 64;
 const PATTERN = 1024;
 const USUAL_PATTERN = 512;
 /** All of that scratch, in bytes. */
-export const BINARY_SCRATCH_BYTES = 4 * (2 * (PATTERN + 16) + 2 * 16);
+export const BINARY_SCRATCH_BYTES = 4 * (2 * (PATTERN + 16) + 16);
 
 /** @returns The shape that two are broadcast to, or `undefined` if they do not fit. */
 export function broadcastShape(a: readonly number[], b: readonly number[]): number[] | undefined {

@@ -27,7 +27,7 @@ const addN: AroundKernel = {
 };
 
 /** Values that tfjs selects in the time that it takes to find a route. */
-const FEW = 64;
+const FEW = 192;
 
 const select: AroundKernel = {
   name: Select,
