@@ -4,6 +4,7 @@
 const SWEEPS = [
   'accuracy',
   'bench',
+  'binary',
   'depthwise',
   'fuzz',
   'gradients',

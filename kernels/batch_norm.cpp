@@ -3,6 +3,7 @@
 // (batch_norm.def).
 //
 // The factor is computed for a segment of a row, once for all of a task's rows.
+#include "repeat.h"
 #include "task.h"
 
 struct BatchNormJob {
@@ -15,11 +16,12 @@ struct BatchNormJob {
 constexpr uint32_t kSegment = 2048;
 
 // A thread's scratch: parameters that do not lie side by side, and the factor.
+// Up to a vector is written behind each.
 struct Scratch {
-  float mean[kSegment];
-  float factor[kSegment];
-  float offset[kSegment];
-  float scale[kSegment];
+  float mean[kSegment + 4];
+  float factor[kSegment + 4];
+  float offset[kSegment + 4];
+  float scale[kSegment + 4];
 };
 
 // `count` values of a parameter from `first` on: where they lie, or in `to`.
@@ -28,9 +30,13 @@ IM2WIN_NOINLINE const float* valuesFrom(const float* values, uint32_t size,
                                         float* to) {
   uint32_t at = first % size;
   if (at + count <= size) return values + at;
-  for (uint32_t i = 0; i < count; ++i) {
-    to[i] = values[at];
-    if (++at == size) at = 0;
+  if (at == 0) {
+    repeatRow(to, values, size, count);
+  } else {
+    for (uint32_t i = 0; i < count; ++i) {
+      to[i] = values[at];
+      if (++at == size) at = 0;
+    }
   }
   return to;
 }

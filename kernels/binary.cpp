@@ -1,5 +1,6 @@
 // Two operands, value by value, with broadcasting. A job is a record
 // (binary.def). What is written shares no byte with what is read.
+#include "repeat.h"
 #include "task.h"
 
 // The numbers are shared with src/wasm/binaryJob.ts. An op whose operands have
@@ -32,7 +33,9 @@ enum Form : int32_t {
   // Short rows one after the other in `a`, each with the same values of b:
   // these are repeated in the scratch, and many rows are one.
   kRepeat = 1,
-  // Short rows of any kind: both operands are laid out in the scratch.
+  // Short rows of any kind: both operands are laid out in the scratch, unless
+  // `a`
+  // lies as the output does.
   kExpand = 2,
 };
 
@@ -50,8 +53,6 @@ constexpr uint32_t kPattern = 1024;
 
 // A thread's scratch. Vectors may be written up to a block behind a pattern.
 struct Scratch {
-  // A value of b, again and again.
-  float value[kBlock];
   float a[kPattern + kBlock];
   float b[kPattern + kBlock];
   float output[kBlock];
@@ -66,9 +67,8 @@ struct Rows {
   // From one row to the next, in bytes.
   uint32_t aStep;
   uint32_t bStep;
-  // Where a value of b is repeated that a row has in common; null if it has
-  // none.
-  float* value;
+  // Whether b has one value for a row.
+  bool scalar;
 };
 
 template <Op op>
@@ -130,33 +130,33 @@ IM2WIN_INLINE void storeBlock(char* to, const f32x4* v) {
   }
 }
 
-// Rows of a block and more. The last block of a row may be one with the values
-// before it.
+// A row of a block and more. The last block may be one with the values before
+// it.
+template <Op op, bool scalar>
+IM2WIN_INLINE void computeRow(char* to, const float* a, const float* b,
+                              uint32_t run) {
+  const f32x4 one = loadSplat(b);
+  const uint32_t last = run - kBlock;
+  for (uint32_t i = 0;;) {
+    f32x4 v[4];
+    IM2WIN_UNROLL
+    for (uint32_t n = 0; n < 4; ++n) {
+      const uint32_t at = i + 4 * n;
+      v[n] = valueOf<op>(load(a + at), scalar ? one : load(b + at));
+    }
+    storeBlock<op>(to + i * outputBytes(op), v);
+    if (i >= last) break;
+    i = least(i + kBlock, last);
+  }
+}
+
 template <Op op>
 IM2WIN_NOINLINE void computeRows(Rows own) {
-  const uint32_t last = own.run - kBlock;
   for (; own.rows > 0; --own.rows) {
-    const float* b = own.b;
-    // Of a block's place in b: one value is always there.
-    uint32_t mask = ~0u;
-    if (own.value != nullptr) {
-      IM2WIN_UNROLL
-      for (uint32_t n = 0; n < kBlock; n += 4) {
-        store(own.value + n, loadSplat(own.b));
-      }
-      b = own.value;
-      mask = 0;
-    }
-    for (uint32_t i = 0;;) {
-      const float* ownB = b + (i & mask);
-      f32x4 v[4];
-      IM2WIN_UNROLL
-      for (uint32_t n = 0; n < 4; ++n) {
-        v[n] = valueOf<op>(load(own.a + i + 4 * n), load(ownB + 4 * n));
-      }
-      storeBlock<op>(own.to + i * outputBytes(op), v);
-      if (i >= last) break;
-      i = least(i + kBlock, last);
+    if (own.scalar) {
+      computeRow<op, true>(own.to, own.a, own.b, own.run);
+    } else {
+      computeRow<op, false>(own.to, own.a, own.b, own.run);
     }
     own.to += own.run * outputBytes(op);
     own.a = moved(own.a, own.aStep);
@@ -190,22 +190,13 @@ IM2WIN_INLINE void computeRows(int32_t op, Rows rows) {
   }
 }
 
-// Writes `count` values, or one value so often. Reads no further, but may write
-// up to three values more.
-IM2WIN_INLINE void layOut(float* to, const float* from, uint32_t count,
-                          bool scalar) {
-  for (uint32_t i = 0; i < count; i += 4) {
-    store(to + i, scalar ? loadSplat(from) : loadLanes(from + i, count - i));
-  }
-}
-
 IM2WIN_NOINLINE void compute(int32_t op, Rows rows, Scratch* scratch) {
   if (rows.run >= kBlock) return computeRows(op, rows);
   // It is one row. Its values may be in the scratch already.
   layOut(scratch->a, rows.a, rows.run, false);
-  layOut(scratch->b, rows.b, rows.run, rows.value != nullptr);
+  layOut(scratch->b, rows.b, rows.run, rows.scalar);
   char* output = (char*)scratch->output;
-  computeRows(op, {output, scratch->a, scratch->b, 1, kBlock, 0, 0, nullptr});
+  computeRows(op, {output, scratch->a, scratch->b, 1, kBlock, 0, 0, false});
   const uint32_t bytes = rows.run * outputBytes(op);
   for (uint32_t i = 0; i < bytes; ++i) rows.to[i] = output[i];
 }
@@ -250,8 +241,7 @@ IM2WIN_INLINE uint32_t rowsAt(const BinaryJob* job, Scratch* scratch,
           {job->output + (row * job->run + first) * outputBytes(job->op),
            moved(place.a, index * job->a0) + first,
            moved(place.b, index * job->b0) + (scalar ? 0 : first), rows,
-           least(job->run - first, job->segment), job->a0, job->b0,
-           scalar ? scratch->value : nullptr},
+           least(job->run - first, job->segment), job->a0, job->b0, scalar},
           scratch);
   return rows;
 }
@@ -265,22 +255,34 @@ IM2WIN_INLINE uint32_t repeatAt(const BinaryJob* job, Scratch* scratch,
   const uint32_t patternRows = least(rows, job->patternRows);
   const uint32_t run = patternRows * job->run;
   const Place place = placeOf(job, lines);
-  for (uint32_t n = 0; n < patternRows; ++n) {
-    layOut(scratch->b + n * job->run, place.b, job->run, false);
-  }
+  repeatRow(scratch->b, place.b, job->run, run);
   const uint32_t patterns = rows / patternRows;
   const uint32_t whole = patterns * patternRows;
   char* to = job->output + row * job->run * outputBytes(job->op);
   const float* a = moved(place.a, index * job->a0);
-  compute(job->op, {to, a, scratch->b, patterns, run, run * 4, 0, nullptr},
+  compute(job->op, {to, a, scratch->b, patterns, run, run * 4, 0, false},
           scratch);
   if (whole < rows) {
     compute(job->op,
             {to + whole * job->run * outputBytes(job->op), a + whole * job->run,
-             scratch->b, 1, (rows - whole) * job->run, 0, 0, nullptr},
+             scratch->b, 1, (rows - whole) * job->run, 0, 0, false},
             scratch);
   }
   return rows;
+}
+
+// Rows of an operand one after the other. The last vector of each is written
+// over by the next one.
+IM2WIN_NOINLINE void layOutRows(float* to, const float* from, uint32_t rows,
+                                uint32_t run, uint32_t step, bool scalar) {
+  if (scalar && run <= 4) {
+    for (; rows > 0; --rows, to += run, from = moved(from, step)) {
+      store(to, loadSplat(from));
+    }
+  }
+  for (; rows > 0; --rows, to += run, from = moved(from, step)) {
+    layOut(to, from, run, scalar);
+  }
 }
 
 // From row `row` on: as many rows as the scratch has room for.
@@ -288,21 +290,25 @@ IM2WIN_INLINE uint32_t expandAt(const BinaryJob* job, Scratch* scratch,
                                 uint32_t row, uint32_t last) {
   const uint32_t run = job->run;
   const uint32_t rows = least(job->patternRows, last - row);
-  uint32_t lines = row / job->size0;
-  uint32_t index = row - lines * job->size0;
-  Place place = placeOf(job, lines);
-  for (uint32_t n = 0; n < rows; ++n) {
-    layOut(scratch->a + n * run, moved(place.a, index * job->a0), run, false);
-    layOut(scratch->b + n * run, moved(place.b, index * job->b0), run,
-           job->scalar != 0);
-    if (++index == job->size0) {
-      index = 0;
-      place = placeOf(job, ++lines);
+  const uint32_t end = row + rows;
+  for (uint32_t at = row; at < end;) {
+    const uint32_t lines = at / job->size0;
+    const uint32_t index = at - lines * job->size0;
+    const uint32_t next = least(job->size0 - index, end - at);
+    const Place place = placeOf(job, lines);
+    const uint32_t offset = (at - row) * run;
+    if (job->whole == 0) {
+      layOutRows(scratch->a + offset, moved(place.a, index * job->a0), next,
+                 run, job->a0, false);
     }
+    layOutRows(scratch->b + offset, moved(place.b, index * job->b0), next, run,
+               job->b0, job->scalar != 0);
+    at += next;
   }
   compute(job->op,
-          {job->output + row * run * outputBytes(job->op), scratch->a,
-           scratch->b, 1, rows * run, 0, 0, nullptr},
+          {job->output + row * run * outputBytes(job->op),
+           job->whole == 0 ? scratch->a : job->a + row * run, scratch->b, 1,
+           rows * run, 0, 0, false},
           scratch);
   return rows;
 }

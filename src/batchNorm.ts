@@ -13,7 +13,7 @@ export interface BatchNorm {
 /** Values of a row that kernels/batch_norm.cpp computes at a time. */
 const SEGMENT = 2048;
 /** Mean, factor, offset and scale of so many, in bytes. */
-export const BATCH_NORM_SCRATCH_BYTES = 4 * 4 * SEGMENT;
+export const BATCH_NORM_SCRATCH_BYTES = 4 * 4 * (SEGMENT + 4);
 
 /** Short rows are computed many at a time: so many values, in whole vectors. */
 const SHORT = 256;

@@ -1,6 +1,6 @@
 // Batch normalization: what is valid.
 import {FusedBatchNorm} from '@tensorflow/tfjs-core';
-import {type AroundKernel, EMPTY, INVALID} from './aroundKernel.ts';
+import {type AroundKernel, EMPTY, INVALID, inputOf, isSmall} from './aroundKernel.ts';
 import {BATCH_NORM_SCRATCH_BYTES, batchNormOf} from './batchNorm.ts';
 import {sizeOf} from './box.ts';
 
@@ -10,11 +10,17 @@ interface BatchNormAttributes {
 
 const DEFAULT_EPSILON = 0.001;
 
+/** Values that tfjs normalizes in the time that it takes to find a route. */
+const FEW = 192;
+
 const fusedBatchNorm: AroundKernel<BatchNormAttributes> = {
   name: FusedBatchNorm,
   op: 'tf.batchNorm',
   inputs: ['x', 'mean', 'variance', 'offset', 'scale'],
   optional: 2,
+  // tfjs's kernel knows no other epsilon than one that is given.
+  leaves: ({inputs, attrs}) =>
+    typeof attrs?.varianceEpsilon === 'number' && isSmall(inputOf(inputs, 'x')?.shape, FEW),
   sign: (signature, {attrs}) => signature.add(attrs?.varianceEpsilon),
   plan([x, ...parameters], {varianceEpsilon}) {
     const epsilon = varianceEpsilon ?? DEFAULT_EPSILON;

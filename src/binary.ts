@@ -1,5 +1,5 @@
 // Two operands value by value, with broadcasting: which rows there are, and how they are computed.
-import {boxOf, type Dimension, stridesOf} from './box.ts';
+import {boxOf, type Dimension, sizeOf, stridesOf} from './box.ts';
 
 /** What is computed of values a and b; of ops that are not commutative also with both in each other's place. */
 export type BinaryOp =
@@ -44,6 +44,8 @@ export interface Binary {
   readonly segment: number;
   /** `b` has one value for a row. */
   readonly scalar: boolean;
+  /** `a` has as many values as the output. */
+  readonly whole: boolean;
   /** How many rows are computed as one, unless each is by itself. */
   readonly patternRows: number;
   /** Outside a row, the innermost one first, in bytes: `from` is a's, `to` is b's. */
@@ -64,7 +66,7 @@ const LEAST_REPEATED = 64;
 const PATTERN = 1024;
 const USUAL_PATTERN = 512;
 /** All of that scratch, in bytes. */
-export const BINARY_SCRATCH_BYTES = 4 * (2 * (PATTERN + 16) + 2 * 16);
+export const BINARY_SCRATCH_BYTES = 4 * (2 * (PATTERN + 16) + 16);
 
 /** @returns The shape that two are broadcast to, or `undefined` if they do not fit. */
 export function broadcastShape(a: readonly number[], b: readonly number[]): number[] | undefined {
@@ -104,8 +106,8 @@ export function broadcast(
     4,
   );
   // A run goes on in both; else the innermost dimension is a row of one of them.
-  const whole = box.run > 4 || box.outer.length === 0;
-  const [inner, ...rest] = whole ? [{size: box.run / 4, from: 4, to: 4}, ...box.outer] : box.outer;
+  const goesOn = box.run > 4 || box.outer.length === 0;
+  const [inner, ...rest] = goesOn ? [{size: box.run / 4, from: 4, to: 4}, ...box.outer] : box.outer;
   const run = inner.size;
   const scalar = inner.from !== inner.to;
   // Rows that lie one after the other are a's, so that b is what is repeated.
@@ -120,6 +122,7 @@ export function broadcast(
     run,
     segment: form === 'rows' && run >= 2 * SEGMENT ? SEGMENT : run,
     scalar,
+    whole: sizeOf(swapped ? b : a) === sizeOf(shape),
     patternRows,
     outer,
   };

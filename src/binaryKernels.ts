@@ -15,7 +15,7 @@ import {
   SquaredDifference,
   Sub,
 } from '@tensorflow/tfjs-core';
-import {type AroundKernel, EMPTY, INVALID} from './aroundKernel.ts';
+import {type AroundCall, type AroundKernel, EMPTY, INVALID, inputOf, isSmall} from './aroundKernel.ts';
 import {BINARY_SCRATCH_BYTES, type BinaryOp, broadcast, broadcastShape} from './binary.ts';
 import {sizeOf} from './box.ts';
 import {memoryTasks} from './memoryTasks.ts';
@@ -54,6 +54,29 @@ function binary(
   };
 }
 
+// From so many values on several threads are worth it.
+const MANY = 2 ** 17;
+
+const prelu: AroundKernel = {
+  ...binary(Prelu, 'tf.prelu', 'prelu', 'float32', ['x', 'alpha']),
+  // tfjs is as fast as memory where alpha's values lie as those of x's last axes do, and wrong elsewhere.
+  leaves: (call, sharedHeap) =>
+    !(sharedHeap && isSmall(inputOf(call.inputs, 'x')?.shape, MANY) === false) && isOfLastAxes(call),
+};
+
+function isOfLastAxes({inputs}: AroundCall): boolean {
+  const shape = inputOf(inputs, 'x')?.shape;
+  const slopes = inputOf(inputs, 'alpha')?.shape;
+  if (!Array.isArray(shape) || !Array.isArray(slopes) || slopes.length > shape.length) return false;
+  const before = shape.length - slopes.length;
+  let axis = 0;
+  while (slopes[axis] === 1) ++axis;
+  for (; axis < slopes.length; ++axis) {
+    if (slopes[axis] !== shape[before + axis]) return false;
+  }
+  return true;
+}
+
 export const BINARY_KERNELS: readonly AroundKernel[] = [
   /* @__PURE__ */ binary(Add, 'tf.add', 'add'),
   /* @__PURE__ */ binary(Sub, 'tf.sub', 'sub'),
@@ -62,7 +85,7 @@ export const BINARY_KERNELS: readonly AroundKernel[] = [
   /* @__PURE__ */ binary(Maximum, 'tf.maximum', 'max'),
   /* @__PURE__ */ binary(Minimum, 'tf.minimum', 'min'),
   /* @__PURE__ */ binary(SquaredDifference, 'tf.squaredDifference', 'squaredDifference'),
-  /* @__PURE__ */ binary(Prelu, 'tf.prelu', 'prelu', 'float32', ['x', 'alpha']),
+  prelu,
   /* @__PURE__ */ binary(Equal, 'tf.equal', 'equal', 'bool'),
   /* @__PURE__ */ binary(NotEqual, 'tf.notEqual', 'notEqual', 'bool'),
   /* @__PURE__ */ binary(Less, 'tf.less', 'less', 'bool'),

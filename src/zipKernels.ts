@@ -1,6 +1,6 @@
 // The kernels that take tensors of one shape: what is valid.
 import {AddN, Select} from '@tensorflow/tfjs-core';
-import {type AroundKernel, INVALID} from './aroundKernel.ts';
+import {type AroundKernel, INVALID, inputOf, isSmall} from './aroundKernel.ts';
 import {sizeOf} from './box.ts';
 import {bytesOf, type TensorSpec} from './tensorSpec.ts';
 
@@ -26,10 +26,18 @@ const addN: AroundKernel = {
   },
 };
 
+/** Values that tfjs selects in the time that it takes to find a route. */
+const FEW = 192;
+
 const select: AroundKernel = {
   name: Select,
   op: 'tf.where',
   inputs: ['condition', 't', 'e'],
+  leaves({inputs}) {
+    const t = inputOf(inputs, 't');
+    // tfjs's kernel writes four bytes for each boolean, beyond its output.
+    return t?.dtype !== 'bool' && isSmall(t?.shape, FEW);
+  },
   plan(operands) {
     const [condition, t, e] = operands as readonly TensorSpec[];
     if (condition.dtype !== 'bool' || t.dtype !== e.dtype) return INVALID;

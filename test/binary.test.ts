@@ -1,10 +1,12 @@
 // Kernels that compute values one by one: shapes, dtypes and values of tfjs's cpu backend.
 import {getKernel} from '@tensorflow/tfjs-core';
-import type {AroundRecord} from '../src/around.ts';
+import {AROUND_KERNELS, type AroundRecord} from '../src/around.ts';
+import type {AroundKernel} from '../src/aroundKernel.ts';
 import {BATCH_NORM_KERNELS} from '../src/batchNormKernels.ts';
 import {BINARY_KERNELS} from '../src/binaryKernels.ts';
 import {type Flavour, type Im2winOptions, type Im2winRegistration, registerIm2win} from '../src/index.ts';
 import type {ServedBackend} from '../src/served.ts';
+import {wasmAround} from '../src/wasm/around.ts';
 import {ZIP_KERNELS} from '../src/zipKernels.ts';
 import {
   type AroundCase,
@@ -102,21 +104,21 @@ describe('registered', () => {
 
   test('report({all: true}) shows them', async () => {
     const {report} = await register();
-    const x = tf.ones([2, 3]);
+    const x = tf.ones([2, 99]);
     tf.less(x, 2);
     tf.addN([x, x]);
     tf.where(tf.cast(x, 'bool'), x, x);
-    tf.batchNorm(x as tf.Tensor2D, tf.tensor1d([1, 2, 3]), tf.tensor1d([1, 2, 3]));
-    const record = {backend: 'wasm', outputShapes: [[2, 3]], calls: 1};
+    tf.batchNorm(x as tf.Tensor2D, tf.ones([99]), tf.ones([99]));
+    const record = {backend: 'wasm', outputShapes: [[2, 99]], calls: 1};
     expect(report({all: true}).filter(({kernelName}) => kernelName !== 'Cast')).toEqual([
-      {...record, kernelName: 'Less', algorithm: 'binary', inputShapes: [[2, 3], []], dtype: 'float32'},
+      {...record, kernelName: 'Less', algorithm: 'binary', inputShapes: [[2, 99], []], dtype: 'float32'},
       {
         ...record,
         kernelName: 'AddN',
         algorithm: 'sum',
         inputShapes: [
-          [2, 3],
-          [2, 3],
+          [2, 99],
+          [2, 99],
         ],
         dtype: 'float32',
       },
@@ -125,9 +127,9 @@ describe('registered', () => {
         kernelName: 'Select',
         algorithm: 'select',
         inputShapes: [
-          [2, 3],
-          [2, 3],
-          [2, 3],
+          [2, 99],
+          [2, 99],
+          [2, 99],
         ],
         dtype: 'bool',
       },
@@ -135,11 +137,76 @@ describe('registered', () => {
         ...record,
         kernelName: 'FusedBatchNorm',
         algorithm: 'batchNorm',
-        inputShapes: [[1, 1, 2, 3], [3], [3]],
-        outputShapes: [[1, 1, 2, 3]],
+        inputShapes: [[1, 1, 2, 99], [99], [99]],
+        outputShapes: [[1, 1, 2, 99]],
         dtype: 'float32',
       },
     ]);
+  });
+
+  const leaves = (name: string, inputs: AroundCase['inputs'], shared: boolean) => {
+    const family = wasmAround(() => {
+      throw new Error('no state is needed');
+    });
+    const kernel = AROUND_KERNELS.find((one) => one.name === name) as AroundKernel;
+    const buffer = shared ? new SharedArrayBuffer(8) : new ArrayBuffer(8);
+    const backend = {wasm: {HEAPU8: new Uint8Array(buffer)}};
+    return family.leaves?.(kernel, {inputs, attrs: {varianceEpsilon: 0.1}, backend}) ?? false;
+  };
+  const prelu = (x: number[], alpha: number[]) => ({x: operand(x), alpha: operand(alpha)});
+  const select = (shape: number[], dtype?: 'bool') => ({
+    condition: operand(shape, 'bool'),
+    t: operand(shape, dtype),
+    e: operand(shape, dtype),
+  });
+  const batchNorm = (shape: number[]) => ({x: operand(shape), mean: operand([1]), variance: operand([1])});
+
+  test.each([
+    ['Add', {a: operand([]), b: operand([])}, false, false],
+    ['Select', select([192]), true, true],
+    ['Select', select([193]), false, false],
+    ['Select', select([1], 'bool'), false, false],
+    ['FusedBatchNorm', batchNorm([4, 48]), true, true],
+    ['FusedBatchNorm', batchNorm([1, 193]), false, false],
+    ['Prelu', prelu([9, 5], [5]), true, true],
+    ['Prelu', prelu([9, 5], [1, 5]), true, true],
+    ['Prelu', prelu([9, 5], [1, 1]), true, true],
+    ['Prelu', prelu([9, 5], [9, 5]), true, true],
+    ['Prelu', prelu([512, 257], [257]), true, false],
+    ['Prelu', prelu([9, 5], [9, 1]), false, false],
+    ['Prelu', prelu([9, 5], [1, 1, 5]), false, false],
+    ['Prelu', prelu([9, 1], [9, 5]), false, false],
+    ['Prelu', {}, false, false],
+  ] as [string, AroundCase['inputs'], boolean, boolean][])(
+    '%s %j is left to tfjs: %p, on a shared memory %p',
+    (name, inputs, plain, shared) => {
+      expect([leaves(name, inputs, false), leaves(name, inputs, true)]).toEqual([plain, shared]);
+    },
+  );
+
+  test.each(['Select', 'FusedBatchNorm'])('%s that is left is right, too', async (kernelName) => {
+    const cases = BINARY_CASES[kernelName];
+    const expected = await expectedOfAll(kernelName);
+    await tf.setBackend('wasm');
+    await register();
+    cases.forEach((one, i) => {
+      expectNear(one, run(one), expected[i], toleranceOf(one));
+    });
+  });
+
+  test('Prelu that is left is right for slopes that are numbers', async () => {
+    const {report} = await register();
+    const x = tf.tensor1d([Number.NaN, -1, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 2]);
+    const y = tf.prelu(x, tf.tensor1d([0.5, 0.5, -1, 0.5, 0]));
+    expect([...y.dataSync()]).toEqual([
+      Number.NaN,
+      -0.5,
+      Number.POSITIVE_INFINITY,
+      Number.NEGATIVE_INFINITY,
+      2,
+    ]);
+    expect(report({all: true})).toEqual([]);
+    expect([...tf.prelu(tf.tensor2d([[-1], [2]]), tf.tensor2d([[3], [4]])).dataSync()]).toEqual([-3, 2]);
   });
 
   test('other dtypes are left to tfjs', async () => {

@@ -25,7 +25,9 @@ function batchNormTolerance(one: AroundCase): Tolerance {
   const epsilon = (one.attrs as {varianceEpsilon?: number}).varianceEpsilon ?? 0.001;
   return (value, _, i) => {
     const factor = parameterAt('scale', 1, i) / Math.sqrt(parameterAt('variance', 0, i) + epsilon);
-    const scaled = Math.abs((parameterAt('x', 0, i) - parameterAt('mean', 0, i)) * factor);
-    return UNIT_ROUNDOFF * (5.01 * scaled + 2 * Math.abs(value)) + LEAST;
+    const difference = Math.abs(parameterAt('x', 0, i) - parameterAt('mean', 0, i));
+    // A factor may be too small for a normal float.
+    const least = LEAST * (1 + difference);
+    return UNIT_ROUNDOFF * (5.01 * difference * Math.abs(factor) + 2 * Math.abs(value)) + least;
   };
 }

@@ -36,7 +36,7 @@ export const BINARY_RECORD: RecordKind<{readonly record: 'binary'; readonly bina
 };
 
 function fieldsOf(binary: Binary, tasks: number): Partial<Record<keyof typeof BINARY, number>> {
-  const {op, form, run, segment, scalar, patternRows, outer} = binary;
+  const {op, form, run, segment, scalar, whole, patternRows, outer} = binary;
   const sizes = Object.fromEntries([0, 1, 2, 3, 4].map((i) => [`size${i}`, outer[i]?.size ?? 1]));
   const strides = outer.flatMap(({from, to}, i) => [
     [`a${i}`, from],
@@ -50,6 +50,7 @@ function fieldsOf(binary: Binary, tasks: number): Partial<Record<keyof typeof BI
     run,
     segment,
     scalar: Number(scalar),
+    whole: Number(whole),
     patternRows,
     ...sizes,
     ...Object.fromEntries(strides),

@@ -1,4 +1,5 @@
 // What is fuzzed.
+import {binaryRow} from './binary.ts';
 import {conv2dRow} from './conv2d.ts';
 import {depthwiseRow, gradientRow} from './family.ts';
 import {matMulRow} from './matMul.ts';
@@ -28,4 +29,5 @@ export const ROWS: readonly AnyFuzzRow[] = [
   gradientRow('cpu', 'auto', false),
   ...(['strict', 'relaxed'] as const).map(movesRow),
   ...(['strict', 'relaxed'] as const).map(matMulRow),
+  ...(['strict', 'relaxed'] as const).map(binaryRow),
 ];
