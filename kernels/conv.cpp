@@ -297,6 +297,8 @@ IM2WIN_INLINE void multiplyPart(const ConvJob* job, const Scratch& scratch,
   product->high = __builtin_inff();
   product->bias = {nullptr, 0, 0, 0};
   product->slope = {nullptr, 0, 0, 0};
+  product->residual = {nullptr, 0, 0, 0};
+  writeFinal(product);
 
   ConvCall* call = scratch.call;
   call->outChannels = channels.count;

@@ -18,9 +18,13 @@ import {HEAP_BYTES} from './limits.ts';
 import {memoryTasks} from './memoryTasks.ts';
 import {MOVE_KERNELS} from './moveKernels.ts';
 import {whyNothing} from './policy.ts';
+import {POOL_KERNELS} from './poolKernels.ts';
+import {REDUCE_KERNELS} from './reduceKernels.ts';
+import {RESIZE_KERNELS} from './resizeKernels.ts';
 import type {KernelRecord} from './routes.ts';
 import type {Signature} from './signature.ts';
 import {bytesOf, isTensorSpec, type TensorSpec} from './tensorSpec.ts';
+import {UNARY_KERNELS} from './unaryKernels.ts';
 import {ZIP_KERNELS} from './zipKernels.ts';
 
 /** One distinct call of a kernel around a convolution, and what became of it. */
@@ -43,6 +47,10 @@ export const AROUND_KERNELS: readonly AroundKernel[] = [
   ...BINARY_KERNELS,
   ...ZIP_KERNELS,
   ...BATCH_NORM_KERNELS,
+  ...UNARY_KERNELS,
+  ...POOL_KERNELS,
+  ...REDUCE_KERNELS,
+  ...RESIZE_KERNELS,
 ];
 
 /** @param isShared Whether the heap of an instance of tfjs's backend is a shared memory. */

@@ -3,7 +3,7 @@ import type {AroundRecord} from './around.ts';
 import type {BackendThreads, Im2winBackend, Im2winMemory} from './backend.ts';
 import {BACKENDS} from './backends.ts';
 import type {ConvolutionRecord} from './convolution.ts';
-import {im2winGradient} from './gradient.ts';
+import {OWN_GRADIENTS} from './gradient.ts';
 import {checkAlgorithm, checkReportOptions, checkThreads, DEFAULTS, type Im2winOptions} from './options.ts';
 import type {Algorithm, Flavour, PlanWishes} from './plan.ts';
 import type {KernelRecord} from './routes.ts';
@@ -113,7 +113,7 @@ export class Registration {
   }
 
   add(backend: ServedBackend): void {
-    if (this.served.size === 0) registerGradient(im2winGradient);
+    if (this.served.size === 0) OWN_GRADIENTS.forEach(registerGradient);
     this.served.set(backend.name, backend);
     this.reasons.delete(backend.name);
   }
@@ -127,7 +127,9 @@ export class Registration {
     if (this.over) return;
     this.over = true;
     for (const backend of this.served.values()) backend.unregister();
-    if (this.served.size > 0) unregisterGradient(im2winGradient.kernelName);
+    if (this.served.size > 0) {
+      for (const {kernelName} of OWN_GRADIENTS) unregisterGradient(kernelName);
+    }
     this.onEnd();
   }
 

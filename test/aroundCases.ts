@@ -21,6 +21,8 @@ export interface AroundCase {
   /** By tfjs's names, or a list. */
   readonly inputs: Readonly<Record<string, Operand>> | readonly Operand[];
   readonly attrs?: object;
+  /** Values from -1 to 1, none of them odd. */
+  readonly plain?: true;
 }
 
 export interface Operand extends TensorSpec {
@@ -44,11 +46,12 @@ export const operand = (
 ): Operand => ({shape, dtype, ...more});
 
 /** Values of which no two neighbours are alike, with all that is odd about a float. */
-export function valuesOf(own: Operand, place: number): Float32Array | Int32Array | Uint8Array {
+export function valuesOf(own: Operand, place: number, plain = false): Float32Array | Int32Array | Uint8Array {
   const {shape, dtype, seed = place, nonNegative} = own;
   const values = floats(size(shape), seed);
   if (dtype === 'int32') return Int32Array.from(values, (value) => value * 2 ** 31);
   if (dtype === 'bool') return Uint8Array.from(values, (value) => (value > 0 ? 1 : 0));
+  if (plain) return values;
   const odd = [Number.NaN, Number.POSITIVE_INFINITY, -0, 1e-42, -3e9, 2.5e9, 0.5, -1.75, 1e19, 255.5, 0];
   const all = values.map((value, i) => (i % 5 === 3 ? odd[(i + seed) % odd.length] : value * 1000));
   return nonNegative ? all.map(Math.abs) : all;
@@ -85,7 +88,7 @@ export function run(one: AroundCase): Outcome[] {
   const outcomes: Outcome[] = [];
   tf.tidy(() => {
     const tensors = operandsOf(one).map((operand, i) =>
-      tf.tensor(valuesOf(operand, i), [...operand.shape], operand.dtype),
+      tf.tensor(valuesOf(operand, i, one.plain), [...operand.shape], operand.dtype),
     );
     // tfjs writes into the sizes of a split.
     const own = structuredClone(attrs) as tf.NamedAttrMap;
@@ -197,7 +200,7 @@ export class ShuffledTasks {
     operands.forEach((own: Operand | undefined, n) => {
       job.inputs[n] = 0;
       if (own === undefined) return;
-      const values = valuesOf(own, n);
+      const values = valuesOf(own, n, one.plain);
       job.inputs[n] = take(values.byteLength);
       place.set(new Uint8Array(values.buffer), job.inputs[n]);
     });

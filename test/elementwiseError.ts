@@ -17,7 +17,7 @@ export function toleranceOf(one: AroundCase): Tolerance {
  */
 function batchNormTolerance(one: AroundCase): Tolerance {
   const names = Object.keys(one.inputs);
-  const operands = operandsOf(one).map(valuesOf);
+  const operands = operandsOf(one).map((own, i) => valuesOf(own, i));
   const parameterAt = (name: string, missing: number, i: number) => {
     const values = operands[names.indexOf(name)];
     return values === undefined ? missing : values[i % values.length];

@@ -1,4 +1,4 @@
-import type {Activation} from '../activation.ts';
+import {type Activation, type ActivationConstants, activationConstants} from '../activation.ts';
 import type {ConvGeometry} from '../geometry.ts';
 import type {OperandStrides} from '../operand.ts';
 import type {ConvPlan, Im2winPlan, WinogradPlan} from '../plan.ts';
@@ -22,6 +22,11 @@ const ACTIVATIONS: Record<Activation, number> = {
   leakyrelu: 1,
   sigmoid: 2,
   elu: 3,
+  tanh: 4,
+  silu: 5,
+  hardsigmoid: 6,
+  hardswish: 7,
+  clip: 0,
 };
 
 type Field = keyof typeof JOB;
@@ -39,8 +44,12 @@ export interface JobSpec {
   readonly geometry: ConvGeometry;
   readonly plan: ConvPlan;
   readonly activation: Activation;
+  /** The activation's own if missing. */
+  readonly constants?: ActivationConstants;
   readonly bias?: OperandStrides;
   readonly slope?: OperandStrides;
+  readonly residual?: OperandStrides;
+  readonly residualAfterActivation?: boolean;
   /** Where output pixels lie; missing for a tensor of their own. */
   readonly output?: OutputStrides;
   /** Convolutions that differ in their filter, and in the place of their output by so many floats. */
@@ -95,6 +104,7 @@ export class ConvJob extends Job {
   readonly activation: Activation;
   readonly hasBias: boolean;
   readonly hasSlope: boolean;
+  readonly hasResidual: boolean;
   /** Where the first tap is in tfjs's filter, in bytes. */
   readonly filterOffset: number;
   /** The tasks, for the threads that `shareOut` was called with last. */
@@ -104,7 +114,7 @@ export class ConvJob extends Job {
   private threads = 1;
 
   constructor(heap: Heap, offset: number, spec: JobSpec) {
-    const {geometry, plan, activation, bias, slope} = spec;
+    const {geometry, plan, activation, bias, slope, residual} = spec;
     const tasks = convTasks(geometry, plan, {
       imagesGoOn: imagesGoOn(spec),
       repeats: spec.repeats?.count ?? 1,
@@ -116,14 +126,19 @@ export class ConvJob extends Job {
       ...outputFields(spec),
       ...operandFields('bias', bias),
       ...operandFields('slope', slope),
+      ...operandFields('residual', residual),
+      residualAfterActivation: spec.residualAfterActivation ? 1 : 0,
       ...flipFields(spec.flip),
       activation: ACTIVATIONS[activation],
       repeats: spec.repeats?.count ?? 1,
       repeatOutputFloats: spec.repeats?.outputFloats ?? 0,
       repeatPanelFloats: plan.algorithm === 'depthwise' ? 0 : plan.panelBytes / 4,
     });
-    this.setFloat('low', activation === 'linear' ? Number.NEGATIVE_INFINITY : 0);
-    this.setFloat('high', activation === 'relu6' ? 6 : Number.POSITIVE_INFINITY);
+    const {low, high, alpha, beta} = spec.constants ?? activationConstants(activation);
+    this.setFloat('low', low);
+    this.setFloat('high', high);
+    this.setFloat('alpha', alpha);
+    this.setFloat('beta', beta);
     // A leakyrelu is a prelu of one slope.
     if (activation === 'leakyrelu') this.set('slope', this.at('alpha'));
     this.geometry = geometry;
@@ -133,6 +148,7 @@ export class ConvJob extends Job {
     this.filterOffset = 4 * filterPlace(geometry).offset;
     this.hasBias = bias !== undefined;
     this.hasSlope = slope !== undefined && activation !== 'leakyrelu';
+    this.hasResidual = residual !== undefined;
     this.shared = this.writeShares(1);
     this.scratchBytes = 2 * CALL_BYTES + scratchBytes(tasks, this.shared.ownBytes);
   }
@@ -153,12 +169,14 @@ export class ConvJob extends Job {
   }
 }
 
-/** Whether output rows, bias and slopes of all images can be counted through as if they were one image's. */
-function imagesGoOn({geometry, bias, slope, output}: JobSpec): boolean {
+/** Whether output rows and what is added to them of all images can be counted through as if they were one image's. */
+function imagesGoOn({geometry, bias, slope, residual, output}: JobSpec): boolean {
   const {outHeight} = geometry;
   return (
     (output === undefined || output.image === outHeight * output.row) &&
-    [bias, slope].every((strides) => strides === undefined || strides.batch === outHeight * strides.row)
+    [bias, slope, residual].every(
+      (strides) => strides === undefined || strides.batch === outHeight * strides.row,
+    )
   );
 }
 
@@ -254,7 +272,7 @@ function outputFields({geometry, output}: JobSpec): Fields {
   };
 }
 
-function operandFields(name: 'bias' | 'slope', strides: OperandStrides | undefined): Fields {
+function operandFields(name: 'bias' | 'slope' | 'residual', strides: OperandStrides | undefined): Fields {
   if (strides === undefined) return {};
   const {batch, row, pixel, channel} = strides;
   return {
