@@ -80,14 +80,6 @@ export const EMPTY = 'there is nothing to compute';
 export const isCount = (value: unknown): value is number =>
   Number.isSafeInteger(value) && (value as number) >= 0;
 
-/** Whether a tensor has at most so many values. */
-export function isSmall(shape: readonly number[] | undefined, values: number): boolean {
-  if (!Array.isArray(shape)) return false;
-  let count = 1;
-  for (const size of shape) count *= size;
-  return count <= values;
-}
-
 /** An axis counted from the front, or `undefined` if it is none. */
 export function axisOf(axis: unknown, rank: number): number | undefined {
   if (!Number.isInteger(axis)) return undefined;
