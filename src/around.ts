@@ -10,6 +10,7 @@ import {
   type Planned,
   tensorsOf,
 } from './aroundKernel.ts';
+import {BLOCK_KERNELS} from './blockKernels.ts';
 import {sizeOf} from './box.ts';
 import type {CallContext, Family, OwnRoute, Route} from './family.ts';
 import {HEAP_BYTES} from './limits.ts';
@@ -36,7 +37,7 @@ export type AroundRoute = Route<AroundPlan>;
 export type OwnAroundRoute = OwnRoute<AroundRoute>;
 export type AroundFamily = Family<AroundKernel, AroundCall, AroundRoute>;
 
-export const AROUND_KERNELS: readonly AroundKernel[] = [...MOVE_KERNELS, ...UNARY_KERNELS];
+export const AROUND_KERNELS: readonly AroundKernel[] = [...MOVE_KERNELS, ...BLOCK_KERNELS, ...UNARY_KERNELS];
 
 /** @param isShared Whether the heap of an instance of tfjs's backend is a shared memory. */
 export function around(compute: AroundFamily['compute'], isShared: (instance: object) => boolean): Family {

@@ -3,6 +3,7 @@ import type {NamedTensorInfoMap, TensorInfo} from '@tensorflow/tfjs-core';
 import type {Call, Kernel} from './family.ts';
 import type {MemoryTasks} from './memoryTasks.ts';
 import type {Move} from './move.ts';
+import type {Pieces} from './pieces.ts';
 import type {Signature} from './signature.ts';
 import type {TensorSpec} from './tensorSpec.ts';
 import type {Unary} from './unary.ts';
@@ -10,6 +11,7 @@ import type {Unary} from './unary.ts';
 /** What is to be done, named after the record in kernels/ that says it to wasm. */
 export type Work =
   | {readonly record: 'move'; readonly move: Move}
+  | {readonly record: 'pieces'; readonly pieces: Pieces}
   | {readonly record: 'unary'; readonly unary: Unary; readonly count: number};
 
 /** What a call comes to. */
@@ -67,6 +69,18 @@ export const EMPTY = 'there is nothing to compute';
 
 export const isCount = (value: unknown): value is number =>
   Number.isSafeInteger(value) && (value as number) >= 0;
+
+export const isList = (value: unknown): value is readonly number[] => Array.isArray(value);
+
+/** What an axis has, or loses, in front and behind. */
+export const isPair = (value: unknown): value is readonly number[] =>
+  isList(value) && value.length === 2 && value.every(isCount);
+
+/** Adds a pair for each of some axes. */
+export function signPairs(signature: Signature, pairs: readonly (readonly number[])[] | undefined): void {
+  signature.add(pairs?.length);
+  for (const pair of pairs ?? []) signature.list(pair);
+}
 
 /** An axis counted from the front, or `undefined` if it is none. */
 export function axisOf(axis: unknown, rank: number): number | undefined {

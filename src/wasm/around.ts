@@ -6,6 +6,7 @@ import type {TensorSpec} from '../tensorSpec.ts';
 import type {RecordKind} from './aroundJob.ts';
 import {isShared} from './heap.ts';
 import {MOVE_RECORD} from './moveJob.ts';
+import {PIECES_RECORD} from './piecesJob.ts';
 import type {StateOf, WasmState} from './state.ts';
 import {allocateOutput, dataOffset, discard} from './tensors.ts';
 import type {TfjsWasmBackend} from './tfjs.ts';
@@ -14,6 +15,7 @@ import {UNARY_RECORD} from './unaryJob.ts';
 /** By the record that says a work to wasm. */
 export const RECORD_KINDS: {readonly [K in Work['record']]: RecordKind<Extract<Work, {record: K}>>} = {
   move: MOVE_RECORD,
+  pieces: PIECES_RECORD,
   unary: UNARY_RECORD,
 };
 
