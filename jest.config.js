@@ -4,10 +4,12 @@
 const SWEEPS = [
   'accuracy',
   'bench',
+  'binary',
   'depthwise',
   'fuzz',
   'gradients',
   'kernel',
+  'matMul',
   'moves',
   'processes',
   'specs',

@@ -1,17 +1,21 @@
-// The activations of tfjs's FusedConv2D, four values at a time, in registers.
-// A NaN stays a NaN in each of them.
+// Activations, four values at a time, in registers. A NaN stays a NaN in each
+// of them.
 #pragma once
 
 #include "simd.h"
 
-// linear, relu and relu6 are one clamp with different bounds; leakyrelu is a
-// prelu whose slope is the same everywhere. The numbers are shared with
+// linear, relu, relu6 and clip are one clamp with different bounds; leakyrelu
+// is a prelu whose slope is the same everywhere. The numbers are shared with
 // src/wasm/job.ts.
 enum Activation : int32_t {
   kClamp = 0,
   kPrelu = 1,
   kSigmoid = 2,
   kElu = 3,
+  kTanh = 4,
+  kSilu = 5,
+  kHardsigmoid = 6,
+  kHardswish = 7,
 };
 
 // Below this, exp(x) is under the smallest normal float.
@@ -78,16 +82,33 @@ IM2WIN_INLINE f32x4 prelu(f32x4 v, f32x4 slope) {
   return wasm_v128_bitselect(wasm_f32x4_mul(v, slope), v, negative);
 }
 
-// 1 / (1 + exp(-v)), by exp(-|v|), which never overflows.
-IM2WIN_INLINE f32x4 sigmoid(f32x4 v) {
-  const f32x4 t = wasm_f32x4_neg(wasm_f32x4_abs(v));
+// The activations that exp is a part of: of -|v|, or twice that, which never
+// overflows.
+IM2WIN_INLINE f32x4 exponential(int32_t activation, f32x4 v) {
+  f32x4 t = wasm_f32x4_neg(wasm_f32x4_abs(v));
+  if (activation == kTanh) t = wasm_f32x4_add(t, t);
   const ExpParts parts = expParts(atLeast(t, splat(kExpFloor)));
+  const v128_t negative = wasm_f32x4_lt(v, splat(0.0f));
+  const f32x4 one = splat(1.0f);
+  if (activation == kElu || activation == kTanh) {
+    // Accurate near 0, where exp(t) - 1 is not.
+    const f32x4 expm1 =
+        mulAdd(parts.scale, parts.q, wasm_f32x4_sub(parts.scale, one));
+    if (activation == kElu) return wasm_v128_bitselect(expm1, v, negative);
+    // -expm1(-2|v|) / (2 + expm1(-2|v|)), with the sign of v.
+    const f32x4 y = wasm_f32x4_div(expm1, wasm_f32x4_add(splat(2.0f), expm1));
+    return wasm_v128_bitselect(v, y, splat(-0.0f));
+  }
   f32x4 e = mulAdd(parts.scale, parts.q, parts.scale);
   e = wasm_v128_andnot(e, wasm_f32x4_lt(t, splat(kExpFloor)));
-  const f32x4 one = splat(1.0f);
-  const v128_t negative = wasm_f32x4_lt(v, splat(0.0f));
   const f32x4 numerator = wasm_v128_bitselect(e, one, negative);
-  return wasm_f32x4_div(numerator, wasm_f32x4_add(one, e));
+  const f32x4 y = wasm_f32x4_div(numerator, wasm_f32x4_add(one, e));
+  return activation == kSilu ? wasm_f32x4_mul(v, y) : y;
+}
+
+// A line of slope `alpha` through `beta`, from 0 to 1.
+IM2WIN_INLINE f32x4 hardsigmoid(f32x4 v, f32x4 alpha, f32x4 beta) {
+  return clamp(mulAdd(v, alpha, beta), splat(0.0f), splat(1.0f));
 }
 
 // expm1(v) where v < 0, and 0 elsewhere.
@@ -95,10 +116,4 @@ IM2WIN_INLINE f32x4 expm1Below0(f32x4 v, const ExpTerms& terms = ExpTerms()) {
   const f32x4 t = atLeast(atMost(v, terms.zero), terms.floor);
   const ExpParts parts = expParts(t, terms);
   return mulAdd(parts.scale, parts.q, wasm_f32x4_sub(parts.scale, terms.one));
-}
-
-// v where v >= 0, expm1(v) elsewhere; accurate near 0, where exp(v) - 1 is not.
-IM2WIN_INLINE f32x4 elu(f32x4 v) {
-  const v128_t negative = wasm_f32x4_lt(v, splat(0.0f));
-  return wasm_v128_bitselect(expm1Below0(v), v, negative);
 }

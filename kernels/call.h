@@ -5,7 +5,7 @@
 #include "activation.h"
 #include "panel.h"
 
-// A bias or a prelu slope that is added or applied to the output by
+// A bias, a prelu slope or a residual that is added or applied to the output by
 // broadcasting: its value for output channel n of pixel j in output row r is
 // data[r * rowStride + j * pixelStride + n * channelStride]. Strides are in
 // floats; data is null where there is none.
@@ -35,6 +35,13 @@ struct OutputRows {
   uint32_t count;
 };
 
+// What becomes of sums on their way out of the registers.
+enum Final : uint32_t {
+  kAsTheyAre = 0,
+  kClamped = 1,
+  kSloped = 2,  // prelu with a slope for each channel, or one for all
+};
+
 struct ConvCall {
   // The matrices: `rowLength` windows for each output row. A window is
   // `segments` runs of `segmentLength` floats, each starting `segmentStride`
@@ -54,8 +61,15 @@ struct ConvCall {
   int32_t activation;
   float low;
   float high;
+  float alpha;
+  float beta;
   Operand bias;
   Operand slope;
+  Operand residual;
+  int32_t residualAfterActivation;
+  // What the tiles do of it, and whether that is all.
+  Final final;
+  int32_t finishesInRegisters;
   // A tile's own, where it is not whole.
   const float* scratchWindows[kMR > kNarrowMR ? kMR : kNarrowMR];
   float scratchSums[kMR * kNR > kNarrowMR * 4 ? kMR * kNR : kNarrowMR * 4];

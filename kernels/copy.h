@@ -57,12 +57,6 @@ IM2WIN_INLINE void copyRun(char* to, const char* from, uint32_t bytes) {
   }
 }
 
-// Offsets wrap: a heap has up to 4 GiB, and a stride may be negative.
-template <typename T>
-IM2WIN_INLINE T* moved(T* at, uint32_t bytes) {
-  return (T*)(uintptr_t(at) + bytes);
-}
-
 // Rows of so many bytes, `fromStep` apart where they are read, and `toStep`
 // where they are written.
 IM2WIN_NOINLINE void copyRows(char* to, const char* from, uint32_t rows,

@@ -10,30 +10,29 @@ IM2WIN_INLINE bool biasComesFirst(const ConvCall* call) {
          (bias.channelStride == 1 && (bias.rowStride | bias.pixelStride) == 0);
 }
 
-// What becomes of sums on their way out of the registers.
-enum Final : uint32_t {
-  kAsTheyAre = 0,
-  kClamped = 1,
-  kSloped = 2,  // prelu with a slope for each channel, or one for all
-};
-
 // The usual epilogues, such a bias and then a clamp or a prelu by channel, are
 // computed in registers. In all other cases the sums are stored as they are,
-// and finished in place while they are still in the first-level cache.
-IM2WIN_INLINE bool finishesInRegisters(const ConvCall* call) {
+// and finished in place while they are still in the first-level cache. Written
+// once a block: tiles read it where they begin.
+IM2WIN_INLINE void writeFinal(ConvCall* call) {
   const Operand& slope = call->slope;
-  return biasComesFirst(call) && (call->activation == kClamp ||
-                                  (call->activation == kPrelu &&
-                                   (slope.rowStride | slope.pixelStride) == 0));
-}
-
-IM2WIN_INLINE Final finalOf(const ConvCall* call) {
-  if (!finishesInRegisters(call)) return kAsTheyAre;
-  if (call->activation == kPrelu) return kSloped;
+  const bool sloped =
+      call->activation == kPrelu && (slope.rowStride | slope.pixelStride) == 0;
+  call->finishesInRegisters = biasComesFirst(call) && !call->residual.data &&
+                              (call->activation == kClamp || sloped);
   const float infinity = __builtin_inff();
   const bool bounded = call->low != -infinity || call->high != infinity;
-  return bounded ? kClamped : kAsTheyAre;
+  call->final = !call->finishesInRegisters ? kAsTheyAre
+                : sloped                   ? kSloped
+                : bounded                  ? kClamped
+                                           : kAsTheyAre;
 }
+
+IM2WIN_INLINE bool finishesInRegisters(const ConvCall* call) {
+  return call->finishesInRegisters;
+}
+
+IM2WIN_INLINE Final finalOf(const ConvCall* call) { return call->final; }
 
 // The bias that the sums from channel n on begin with; null if with zeros.
 IM2WIN_INLINE const float* firstBias(const ConvCall* call, uint32_t n) {
@@ -106,7 +105,13 @@ IM2WIN_INLINE Bounds boundsOf(const ConvCall* call, Final final) {
 // stored, from the first channel of the first pixel on, at first.c.
 IM2WIN_NOINLINE void finishPixels(const ConvCall* call, Pixel first,
                                   Channels channels, uint32_t count) {
+  // Read before anything is stored: the compiler cannot know that no store
+  // changes the call.
   const bool biased = biasComesFirst(call);
+  const Operand bias = call->bias;
+  const Operand slope = call->slope;
+  const Operand residual = call->residual;
+  const bool residualLast = call->residualAfterActivation;
   float* c = first.c;
   const uint32_t r = first.r;
   const uint32_t width = channels.count;
@@ -116,23 +121,30 @@ IM2WIN_NOINLINE void finishPixels(const ConvCall* call, Pixel first,
       const uint32_t n = channels.first + v;
       const uint32_t lanes = width - v;
       f32x4 y = loadLanes(c + v, lanes);
-      if (!biased) {
-        y = wasm_f32x4_add(y, operandAt(call->bias, r, j, n, lanes));
+      if (!biased) y = wasm_f32x4_add(y, operandAt(bias, r, j, n, lanes));
+      f32x4 further = splat(0.0f);
+      if (residual.data) {
+        further = operandAt(residual, r, j, n, lanes);
+        if (!residualLast) y = wasm_f32x4_add(y, further);
       }
       switch (call->activation) {
         case kClamp:
           y = clamp(y, splat(call->low), splat(call->high));
           break;
         case kPrelu:
-          y = prelu(y, operandAt(call->slope, r, j, n, lanes));
+          y = prelu(y, operandAt(slope, r, j, n, lanes));
           break;
-        case kSigmoid:
-          y = sigmoid(y);
+        case kHardsigmoid:
+        case kHardswish: {
+          const f32x4 part =
+              hardsigmoid(y, splat(call->alpha), splat(call->beta));
+          y = call->activation == kHardswish ? wasm_f32x4_mul(y, part) : part;
           break;
-        case kElu:
-          y = elu(y);
-          break;
+        }
+        default:
+          y = exponential(call->activation, y);
       }
+      if (residual.data && residualLast) y = wasm_f32x4_add(y, further);
       storeLanes(c + v, y, lanes);
     }
   }

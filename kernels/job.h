@@ -4,7 +4,7 @@
 // from a scratch of its thread's own. Nothing in a job changes while it runs.
 #pragma once
 
-#include "call.h"
+#include "epilogue.h"
 #include "task.h"
 
 // The numbers are shared with src/wasm/job.ts.
@@ -58,8 +58,12 @@ IM2WIN_INLINE void writeEpilogue(ConvCall* call, const ConvJob* job,
   call->activation = job->activation;
   call->low = job->low;
   call->high = job->high;
+  call->alpha = job->alpha;
+  call->beta = job->beta;
+  call->residualAfterActivation = job->residualAfterActivation;
   call->bias = {nullptr, 0, 0, 0};
   call->slope = {nullptr, 0, 0, 0};
+  call->residual = {nullptr, 0, 0, 0};
   if (job->bias) {
     const float* data = job->bias + block.image * job->biasBatch +
                         block.row * job->biasRow + pixel * job->biasPixel +
@@ -74,4 +78,13 @@ IM2WIN_INLINE void writeEpilogue(ConvCall* call, const ConvJob* job,
     call->slope = {data, job->slopeRow, pixelStep * job->slopePixel,
                    job->slopeChannel};
   }
+  if (job->residual) {
+    const float* data = job->residual + block.image * job->residualBatch +
+                        block.row * job->residualRow +
+                        pixel * job->residualPixel +
+                        channels.first * job->residualChannel;
+    call->residual = {data, job->residualRow, pixelStep * job->residualPixel,
+                      job->residualChannel};
+  }
+  writeFinal(call);
 }

@@ -3,7 +3,7 @@
 #include "task.h"
 
 // The numbers are shared with src/wasm/unaryJob.ts.
-enum Op : int32_t {
+enum class Op : int32_t {
   kLeaky = 0,    // a v where v < 0, v elsewhere.
   kExpUnit = 1,  // b expm1(v) where v < 0, a v elsewhere.
   kLogistic = 2,
@@ -97,9 +97,9 @@ IM2WIN_INLINE void unaryTask(const UnaryJob* job, uint32_t task) {
   const float* from = job->x + share.first;
   float* to = job->output + share.first;
   const uint32_t count = share.last - share.first;
-  switch (job->op) {
+  switch (Op(job->op)) {
 #define OP(name, function, takesLong) \
-  case name:                          \
+  case Op::name:                      \
     return each<function, takesLong>(to, from, count, job->a, job->b);
     OP(kLeaky, leakyOf, false)
     OP(kExpUnit, expUnitOf, true)

@@ -10,8 +10,9 @@ import {
 } from '@tensorflow/tfjs-core';
 import type {Kernel} from './family.ts';
 
-/** The kernel that this package adds to a backend. */
+/** The kernels that this package adds to a backend. */
 export const IM2WIN_CONV_2D = 'Im2winConv2D';
+export const IM2WIN_DEPTHWISE_CONV_2D = 'Im2winDepthwiseConv2D';
 
 export interface ConvKernel extends Kernel {
   readonly depthwise: boolean;
@@ -19,19 +20,16 @@ export interface ConvKernel extends Kernel {
   readonly fused?: true;
   /** What it computes: the convolution, or its gradient with respect to an input. */
   readonly computes: 'output' | 'inputGradient' | 'filterGradient';
-  /** It is this package's own, and never left to tfjs. */
+  /** It is this package's own, and never left to tfjs. It has activations that tfjs has not, and a residual. */
   readonly own?: true;
 }
 
-export const OWN_KERNEL: ConvKernel = {
-  name: IM2WIN_CONV_2D,
-  op: 'im2winConv2d',
-  depthwise: false,
-  fused: true,
-  computes: 'output',
-  own: true,
-  added: true,
-};
+const OWN = {fused: true, computes: 'output', own: true, added: true} as const;
+
+export const OWN_KERNELS: readonly ConvKernel[] = [
+  {...OWN, name: IM2WIN_CONV_2D, op: 'im2winConv2d', depthwise: false},
+  {...OWN, name: IM2WIN_DEPTHWISE_CONV_2D, op: IM2WIN_DEPTHWISE_CONV_2D, depthwise: true},
+];
 
 /** tfjs's kernels. Gradients are added where tfjs has none. */
 export const CONV_KERNELS: readonly ConvKernel[] = [

@@ -1,12 +1,18 @@
 // The family of convolutions and their gradients.
 import type {TensorInfo} from '@tensorflow/tfjs-core';
-import {type Activation, checkActivation} from './activation.ts';
+import {
+  type Activation,
+  type ActivationAttributes,
+  type ActivationConstants,
+  activationConstants,
+  checkActivation,
+} from './activation.ts';
 import type {ConvKernel} from './convKernels.ts';
 import {InvalidArgument} from './describe.ts';
 import type {Call, CallContext, Family, OwnRoute, Route} from './family.ts';
 import {type ConvAttributes, type ConvGeometry, convGeometry} from './geometry.ts';
 import {planGradient} from './gradientPlan.ts';
-import {type OperandStrides, operandStrides} from './operand.ts';
+import {type OperandStrides, operandStrides, residualStrides} from './operand.ts';
 import type {Plan} from './plan.ts';
 import {planOurs} from './planner.ts';
 import {type StockKernels, whyStock} from './policy.ts';
@@ -29,14 +35,18 @@ export interface ConvInputs {
   readonly bias?: TensorInfo;
   /** Slopes of `prelu`, which broadcast to the output. */
   readonly preluActivationWeights?: TensorInfo;
+  /** Of this package's own kernels: a tensor of the output's shape that is added to it. */
+  readonly residual?: TensorInfo;
 }
 
 /** The attributes of the kernels that take {@link ConvInputs}. */
-export interface FusedConvAttributes extends ConvAttributes {
+export interface FusedConvAttributes extends ConvAttributes, ActivationAttributes {
   /** One of {@link Activation}; `'linear'` if missing. */
   readonly activation?: string;
   /** 0.2 if missing, as in tfjs's op. */
   readonly leakyreluAlpha?: number;
+  /** Whether the residual is added to what the activation makes of the rest; else it is added before. */
+  readonly residualAfterActivation?: boolean;
   /** The shapes that a gradient is given in place of a tensor. */
   readonly inputShape?: number[];
   readonly filterShape?: number[];
@@ -58,6 +68,8 @@ export interface ConvolutionRecord extends KernelRecord {
   readonly activation: Activation;
   /** Whether a bias was fused into the call. */
   readonly bias: boolean;
+  /** There, and true, where a residual was. */
+  readonly residual?: true;
   readonly algorithm: Plan['algorithm'] | 'stock';
 }
 
@@ -69,8 +81,11 @@ export type ConvRoute = {
   /** What is planned and computed: `asked` without taps that see nothing, and for gradients `asked` itself. */
   readonly geometry: ConvGeometry;
   readonly activation: Activation;
+  readonly constants?: ActivationConstants;
   readonly bias?: OperandStrides;
   readonly slope?: OperandStrides;
+  readonly residual?: OperandStrides;
+  readonly residualAfterActivation?: boolean;
 } & Route<Plan>;
 
 /** What differs from backend to backend. */
@@ -97,7 +112,7 @@ export function convolutions(backend: ConvBackend): Family {
   return family;
 }
 
-function sign(signature: Signature, {inputs, attrs}: ConvCall): void {
+function sign(signature: Signature, {inputs, attrs}: ConvCall, kernel: ConvKernel): void {
   const {pad} = attrs;
   signature.tensor(inputs.x);
   if (inputs.x == null) signature.list(attrs.inputShape);
@@ -114,6 +129,13 @@ function sign(signature: Signature, {inputs, attrs}: ConvCall): void {
   signature.add(attrs.dataFormat);
   signature.add(attrs.dimRoundingMode);
   signature.add(attrs.activation);
+  if (!kernel.own) return;
+  signature.tensor(inputs.residual);
+  signature.add(attrs.residualAfterActivation);
+  signature.add(attrs.hardsigmoidAlpha);
+  signature.add(attrs.hardsigmoidBeta);
+  signature.add(attrs.clipMin);
+  signature.add(attrs.clipMax);
 }
 
 /** @throws InvalidArgument if a shape, a dtype or an attribute is not one a convolution can have. */
@@ -130,7 +152,8 @@ function makeRoute(
   const xName = ofInput ? 'outputShape' : 'x';
   const asked = convGeometry(xShape, filterShape, attrs, {depthwise: kernel.depthwise, xName});
   const {bias, preluActivationWeights: slope}: ConvInputs = kernel.fused ? inputs : {};
-  const activation = checkActivation(kernel.fused ? attrs.activation : undefined, slope != null);
+  const {residual}: ConvInputs = kernel.own ? inputs : {};
+  const activation = checkActivation(kernel.fused ? attrs.activation : undefined, slope != null, kernel.own);
   const geometry = isGradient ? asked : asOnePixel(essential(asked));
   backend.checkLimits?.(geometry, {
     [ofInput ? 'an output' : 'x']: xShape,
@@ -148,11 +171,14 @@ function makeRoute(
     geometry,
     activation,
     plan,
+    constants: activationConstants(activation, attrs),
     bias: bias == null ? undefined : operandStrides('bias', bias.shape, asked),
     slope:
       slope == null || activation !== 'prelu'
         ? undefined
         : operandStrides('preluActivationWeights', slope.shape, asked),
+    residual: residual == null ? undefined : residualStrides(residual.shape, asked),
+    residualAfterActivation: attrs.residualAfterActivation === true,
   };
 }
 
@@ -176,7 +202,7 @@ function shapesOf(
 
 function record(
   {inputs: {x, filter, bias}, attrs: {pad, inputShape = [], filterShape = []}}: ConvCall,
-  {asked, activation}: ConvRoute,
+  {asked, activation, residual}: ConvRoute,
 ): Omit<ConvolutionRecord, keyof KernelRecord> {
   return {
     xShape: [...(x?.shape ?? inputShape)],
@@ -188,6 +214,7 @@ function record(
     dataFormat: asked.dataFormat,
     activation,
     bias: bias != null,
+    ...(residual ? {residual: true} : {}),
   };
 }
 

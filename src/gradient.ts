@@ -3,6 +3,8 @@ import {
   broadcast_util,
   Conv2DBackpropFilter,
   Conv2DBackpropInput,
+  DepthwiseConv2dNativeBackpropFilter,
+  DepthwiseConv2dNativeBackpropInput,
   engine,
   type GradConfig,
   mul,
@@ -11,62 +13,89 @@ import {
   step,
   sum,
   type Tensor,
+  type Tensor4D,
   util,
 } from '@tensorflow/tfjs-core';
-import {IM2WIN_CONV_2D} from './convKernels.ts';
+import {type ConvKernel, OWN_KERNELS} from './convKernels.ts';
 import type {FusedConvAttributes} from './convolution.ts';
 
 interface GradientAttributes extends FusedConvAttributes {
   readonly biasShape?: number[];
 }
 
+/** The gradients of this package's own kernels. */
+export const OWN_GRADIENTS: readonly GradConfig[] = OWN_KERNELS.map(gradientOf);
+
 /**
- * The gradient of `Im2winConv2D` with respect to `x`, `filter` and `bias`, by
+ * The gradient of such a kernel with respect to `x`, `filter`, `bias` and `residual`, by
  * tfjs's own gradient kernels; through a fused relu, as tfjs's fused op has it.
  *
  * tfjs cannot save an input that may be missing, so the bias' shape is the
  * attribute `biasShape`, and `[outChannels]` without it.
  */
-export const im2winGradient: GradConfig = {
-  kernelName: IM2WIN_CONV_2D,
-  inputsToSave: ['x', 'filter'],
-  outputsToSave: [true],
-  gradFunc(dy, saved, attributes) {
-    const [x, filter, output] = saved;
-    const {strides, pad, dimRoundingMode, ...rest} = attributes as unknown as GradientAttributes;
-    const {
-      dataFormat = 'NHWC',
-      dilations = 1,
-      activation = 'linear',
-      biasShape = [filter.shape[3] as number],
-    } = rest;
-    util.assert(
-      backend_util.tupleValuesAreOne(dilations),
-      () =>
-        'Error in gradient of im2winConv2d: dilation rates greater than 1 are not supported in gradients. ' +
-        `Got dilations '${dilations}'.`,
-    );
-    const dySum = throughActivation(dy as Tensor, output, activation);
-    const run = (kernelName: string, inputs: Record<string, Tensor>, shapes: object): Tensor =>
-      engine().runKernel(kernelName, inputs, {
-        strides,
-        pad,
-        dataFormat,
-        dimRoundingMode,
-        ...shapes,
-      } as unknown as NamedAttrMap) as Tensor;
-    return {
-      x: () => run(Conv2DBackpropInput, {dy: dySum, filter}, {inputShape: x.shape}),
-      filter: () => run(Conv2DBackpropFilter, {x, dy: dySum}, {filterShape: filter.shape}),
-      // Without a bias nobody asks for its gradient.
-      bias: () => {
-        const broadcast = dataFormat === 'NCHW' && biasShape.length === 1 ? [biasShape[0], 1, 1] : biasShape;
-        const axes = broadcast_util.getReductionAxes(broadcast, dySum.shape);
-        return reshape(axes.length > 0 ? sum(dySum, axes) : dySum, biasShape);
-      },
-    };
-  },
-};
+function gradientOf({name, op, depthwise}: ConvKernel): GradConfig {
+  return {
+    kernelName: name,
+    inputsToSave: ['x', 'filter'],
+    outputsToSave: [true],
+    gradFunc(dy, saved, attributes) {
+      const [x, filter, output] = saved as Tensor4D[];
+      const {strides, pad, dimRoundingMode, ...rest} = attributes as unknown as GradientAttributes;
+      const {
+        dataFormat = 'NHWC',
+        dilations = 1,
+        activation = 'linear',
+        residualAfterActivation = false,
+        biasShape = [(depthwise ? filter.shape[2] : 1) * filter.shape[3]],
+      } = rest;
+      const check = (holds: boolean, message: string) =>
+        util.assert(holds, () => `Error in gradient of ${op}: ${message}`);
+      check(
+        backend_util.tupleValuesAreOne(dilations),
+        `dilation rates greater than 1 are not supported in gradients. Got dilations '${dilations}'.`,
+      );
+      // tfjs's gradient kernels of a depthwise convolution take no notice of the format.
+      check(!depthwise || dataFormat === 'NHWC', `dataFormat is '${dataFormat}'; allowed: 'NHWC'.`);
+      // The sign of what the activation made is lost.
+      check(
+        activation === 'linear' || !residualAfterActivation,
+        `residualAfterActivation is true; allowed: false, with the activation '${activation}'.`,
+      );
+      const dySum = throughActivation(dy as Tensor, output, activation);
+      const run = (kernelName: string, inputs: Record<string, Tensor>, shapes: object): Tensor =>
+        engine().runKernel(kernelName, inputs, {
+          strides,
+          pad,
+          dataFormat,
+          dilations,
+          dimRoundingMode,
+          ...shapes,
+        } as unknown as NamedAttrMap) as Tensor;
+      return {
+        x: () =>
+          run(
+            depthwise ? DepthwiseConv2dNativeBackpropInput : Conv2DBackpropInput,
+            {dy: dySum, filter},
+            {inputShape: x.shape},
+          ),
+        filter: () =>
+          run(
+            depthwise ? DepthwiseConv2dNativeBackpropFilter : Conv2DBackpropFilter,
+            {x, dy: dySum},
+            {filterShape: filter.shape},
+          ),
+        // Without a bias or a residual nobody asks for its gradient.
+        bias: () => {
+          const broadcast =
+            dataFormat === 'NCHW' && biasShape.length === 1 ? [biasShape[0], 1, 1] : biasShape;
+          const axes = broadcast_util.getReductionAxes(broadcast, dySum.shape);
+          return reshape(axes.length > 0 ? sum(dySum, axes) : dySum, biasShape);
+        },
+        residual: () => dySum,
+      };
+    },
+  };
+}
 
 function throughActivation(dy: Tensor, output: Tensor, activation: string): Tensor {
   if (activation === 'linear') return dy;

@@ -1,10 +1,13 @@
 import {
+  add,
   backend_util,
+  clipByValue,
   elu,
   engine,
   getBackend,
   getKernel,
   leakyRelu,
+  mul,
   type NamedAttrMap,
   op,
   prelu,
@@ -16,20 +19,28 @@ import {
   type Tensor3D,
   type Tensor4D,
   type TensorLike,
+  tanh,
   tensor,
   util,
 } from '@tensorflow/tfjs-core';
-import {type Activation, checkActivation} from './activation.ts';
+import {
+  type Activation,
+  type ActivationAttributes,
+  type ActivationConstants,
+  activationConstants,
+  checkActivation,
+} from './activation.ts';
 import {BACKEND_NAMES} from './backend.ts';
 import {IM2WIN_CONV_2D} from './convKernels.ts';
 import {describe, namingOp} from './describe.ts';
 import {type ConvAttributes, readWindows} from './geometry.ts';
+import {checkResidual} from './operand.ts';
 
 const OP = 'im2winConv2d';
 const IN_OP = `Error in ${OP}`;
 
-/** As in `tf.conv2d` and `tf.fused.conv2d`. */
-export interface Im2winConv2dOptions extends ConvAttributes {
+/** As in `tf.conv2d` and `tf.fused.conv2d`, and more: further activations, and a residual. */
+export interface Im2winConv2dOptions extends ConvAttributes, ActivationAttributes {
   /** A shape that broadcasts to the output's. */
   bias?: Tensor | TensorLike;
   /** `'linear'` if missing. */
@@ -38,6 +49,13 @@ export interface Im2winConv2dOptions extends ConvAttributes {
   preluActivationWeights?: Tensor | TensorLike;
   /** The slope of `'leakyrelu'`; 0.2 if missing. */
   leakyreluAlpha?: number;
+  /** A tensor of the output's shape, which is added to it. float32. */
+  residual?: Tensor | TensorLike;
+  /**
+   * Where the residual is added. If `false` or missing, before the activation: activation(convolution + bias + residual), as
+   * in ResNet. If `true`, behind it: activation(convolution + bias) + residual.
+   */
+  residualAfterActivation?: boolean;
 }
 
 /**
@@ -45,7 +63,7 @@ export interface Im2winConv2dOptions extends ConvAttributes {
  * registration's algorithm.
  *
  * In a gradient an activation is computed by tfjs's own op, as in
- * `tf.fused.conv2d`, and the gradient goes through it.
+ * `tf.fused.conv2d`, and a residual is added by one; the gradient goes through them.
  *
  * @param x Of rank 4, `[batch, height, width, inChannels]` (for `'NCHW'` with the
  *     channels behind the batch), or of rank 3 without the batch. float32.
@@ -75,10 +93,18 @@ function im2winConv2d_<T extends Tensor3D | Tensor4D>(
     options.preluActivationWeights == null
       ? undefined
       : toTensor('preluActivationWeights', options.preluActivationWeights);
-  const activation = namingOp(IN_OP, () => checkActivation(options.activation, slope !== undefined));
+  const residual = options.residual == null ? undefined : toTensor('residual', options.residual);
+  const activation = namingOp(IN_OP, () => checkActivation(options.activation, slope !== undefined, true));
+  const constants = namingOp(IN_OP, () => activationConstants(activation, options));
   check($x.rank === 3 || $x.rank === 4, () => `input must be rank 3 or 4, but got rank ${$x.rank}`);
   check($filter.rank === 4, () => `filter must be rank 4, but got rank ${$filter.rank}`);
-  const x4D = $x.rank === 4 ? $x : reshape($x, [1, ...$x.shape]);
+  check(
+    residual === undefined || residual.rank === $x.rank,
+    () => `residual must have the rank of input, ${$x.rank}, but got rank ${residual?.rank}`,
+  );
+  const toRank4 = (value: Tensor) => (value.rank === 4 ? value : reshape(value, [1, ...value.shape]));
+  const x4D = toRank4($x);
+  const residual4D = residual && toRank4(residual);
   const depth = dataFormat === 'NHWC' ? x4D.shape[3] : x4D.shape[1];
   check(
     depth === $filter.shape[2],
@@ -98,21 +124,31 @@ function im2winConv2d_<T extends Tensor3D | Tensor4D>(
       dimRoundingMode,
       activation: fused,
       leakyreluAlpha,
+      hardsigmoidAlpha: options.hardsigmoidAlpha,
+      hardsigmoidBeta: options.hardsigmoidBeta,
+      clipMin: options.clipMin,
+      clipMax: options.clipMax,
+      residualAfterActivation: options.residualAfterActivation,
       biasShape: bias?.shape,
     } as unknown as NamedAttrMap) as Tensor;
 
   let y: Tensor;
-  if (engine().state.gradientDepth > 0 && activation !== 'linear') {
+  if (engine().state.gradientDepth > 0 && (activation !== 'linear' || residual4D !== undefined)) {
     const convolved = run('linear', {x: x4D, filter: $filter, ...(bias ? {bias} : {})});
+    if (residual4D) namingOp(IN_OP, () => checkResidual(residual4D.shape, convolved.shape));
     // A list of slopes belongs to the channels, which NCHW has in front.
     const aligned = slope?.rank === 1 && dataFormat === 'NCHW' ? reshape(slope, [slope.size, 1, 1]) : slope;
-    y = activate(convolved, activation, aligned, leakyreluAlpha);
+    const added = (to: Tensor, isHere: boolean) => (residual4D && isHere ? add(to, residual4D) : to);
+    const isLast = options.residualAfterActivation === true;
+    const sum = added(convolved, !isLast);
+    y = added(activate(sum, activation, {slope: aligned, leakyreluAlpha, ...constants}), isLast);
   } else {
     y = run(activation, {
       x: x4D,
       filter: $filter,
       ...(bias ? {bias} : {}),
       ...(slope ? {preluActivationWeights: slope} : {}),
+      ...(residual4D ? {residual: residual4D} : {}),
     });
   }
   return ($x.rank === 4 ? y : reshape(y, y.shape.slice(1) as [number, number, number])) as unknown as T;
@@ -148,9 +184,10 @@ function check(holds: boolean, message: () => string): void {
 function activate(
   x: Tensor,
   activation: Activation,
-  slope: Tensor | undefined,
-  leakyreluAlpha: number | undefined,
+  operands: ActivationConstants & {readonly slope?: Tensor; readonly leakyreluAlpha?: number},
 ): Tensor {
+  const {low, high, alpha, beta, leakyreluAlpha} = operands;
+  const hardsigmoid = () => clipByValue(add(mul(x, alpha), beta), 0, 1);
   switch (activation) {
     case 'relu':
       return relu(x);
@@ -160,10 +197,20 @@ function activate(
       return elu(x);
     case 'sigmoid':
       return sigmoid(x);
+    case 'tanh':
+      return tanh(x);
+    case 'silu':
+      return mul(x, sigmoid(x));
+    case 'hardsigmoid':
+      return hardsigmoid();
+    case 'hardswish':
+      return mul(x, hardsigmoid());
+    case 'clip':
+      return clipByValue(x, low, high);
     case 'leakyrelu':
       return leakyRelu(x, leakyreluAlpha);
     case 'prelu':
-      return prelu(x, slope as Tensor);
+      return prelu(x, operands.slope as Tensor);
     default:
       return x;
   }

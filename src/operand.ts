@@ -2,7 +2,7 @@ import {InvalidArgument} from './describe.ts';
 import type {ConvGeometry} from './geometry.ts';
 
 /**
- * How a bias or a prelu slope is spread over the output: the distance, in
+ * How a bias, a prelu slope or a residual is spread over the output: the distance, in
  * elements, from one image, row, pixel and channel to the next; 0 where one
  * value serves all.
  */
@@ -40,7 +40,31 @@ export function operandStrides(
     if (size !== 1) strides[d] = stride;
     stride *= size;
   }
-  const [batch, a, b, c] = strides;
+  return inFormat(dataFormat, strides);
+}
+
+/**
+ * Strides of a tensor that has a value for each of the output's.
+ *
+ * @throws InvalidArgument if its shape is not the output's.
+ */
+export function residualStrides(shape: readonly number[], geometry: ConvGeometry): OperandStrides {
+  const {outShape, dataFormat} = geometry;
+  checkResidual(shape, outShape);
+  const [, a, b, c] = outShape;
+  return inFormat(dataFormat, [a * b * c, b * c, c, 1]);
+}
+
+/** @throws InvalidArgument if a residual's shape is not the output's. */
+export function checkResidual(shape: readonly number[], outShape: readonly number[]): void {
+  if (shape.join() === outShape.join()) return;
+  throw new InvalidArgument(`residual has shape [${shape}]; allowed: the output's, [${outShape}].`);
+}
+
+function inFormat(
+  dataFormat: ConvGeometry['dataFormat'],
+  [batch, a, b, c]: readonly number[],
+): OperandStrides {
   return dataFormat === 'NHWC'
     ? {batch, row: a, pixel: b, channel: c}
     : {batch, channel: a, row: b, pixel: c};

@@ -3,7 +3,8 @@ import type {AroundRecord} from './around.ts';
 import type {BackendThreads, Im2winBackend, Im2winMemory} from './backend.ts';
 import {BACKENDS} from './backends.ts';
 import type {ConvolutionRecord} from './convolution.ts';
-import {im2winGradient} from './gradient.ts';
+import {OWN_GRADIENTS} from './gradient.ts';
+import type {MatMulRecord} from './matMul.ts';
 import {checkAlgorithm, checkReportOptions, checkThreads, DEFAULTS, type Im2winOptions} from './options.ts';
 import type {Algorithm, Flavour, PlanWishes} from './plan.ts';
 import type {KernelRecord} from './routes.ts';
@@ -11,10 +12,11 @@ import {isImported, type ServedBackend} from './served.ts';
 
 /**
  * A record of `report({all: true})`. Its `kernelName` tells which it is, and so do its fields: `'xShape' in record` is
- * true of convolutions, `'inputShapes' in record` of the kernels around them. Any other has at least the fields of
+ * true of convolutions, `'transposeA' in record` of matrix products, `'inputShapes' in record` of these and of the other kernels around
+ * convolutions. Any other has at least the fields of
  * {@link KernelRecord}.
  */
-export type Im2winRecord = ConvolutionRecord | AroundRecord | KernelRecord;
+export type Im2winRecord = ConvolutionRecord | MatMulRecord | AroundRecord | KernelRecord;
 
 /** What {@link registerIm2win} returns: one for all copies of this package. */
 export interface Im2winRegistration {
@@ -113,7 +115,7 @@ export class Registration {
   }
 
   add(backend: ServedBackend): void {
-    if (this.served.size === 0) registerGradient(im2winGradient);
+    if (this.served.size === 0) OWN_GRADIENTS.forEach(registerGradient);
     this.served.set(backend.name, backend);
     this.reasons.delete(backend.name);
   }
@@ -127,7 +129,9 @@ export class Registration {
     if (this.over) return;
     this.over = true;
     for (const backend of this.served.values()) backend.unregister();
-    if (this.served.size > 0) unregisterGradient(im2winGradient.kernelName);
+    if (this.served.size > 0) {
+      for (const {kernelName} of OWN_GRADIENTS) unregisterGradient(kernelName);
+    }
     this.onEnd();
   }
 

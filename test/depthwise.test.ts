@@ -79,6 +79,17 @@ const EPILOGUES: Epilogue[] = [
   {activation: 'elu', biasShape: [2, 5, 9, 10]},
 ];
 
+/** Of the package's own kernel alone. */
+const OWN_EPILOGUES: Epilogue[] = [
+  {activation: 'clip', clipMin: -0.25, clipMax: 0.5},
+  {activation: 'linear', residual: 'before'},
+  {activation: 'relu', biasShape: [10], residual: 'after'},
+  {activation: 'prelu', biasShape: [5, 9, 10], slopeShape: [10], residual: 'before'},
+  ...(['tanh', 'silu', 'hardsigmoid', 'hardswish'] as const).flatMap((activation) =>
+    ([undefined, 'before', 'after'] as const).map((residual) => ({activation, biasShape: [10], residual})),
+  ),
+];
+
 describe.each([
   ['wasm', 'strict', 'NHWC'],
   ['wasm', 'relaxed', 'NHWC'],
@@ -104,6 +115,7 @@ describe.each([
       for (const problem of problems) {
         check(problem, LINEAR, 1, 'DepthwiseConv2dNative');
         check(problem, {activation: 'relu', biasShape: [problem.filterShape[3]]}, 2);
+        check(problem, {activation: 'hardswish', residual: 'before'}, 2, 'Im2winDepthwiseConv2D');
       }
     });
   }
@@ -115,6 +127,21 @@ describe.each([
       check(depthwiseCase([2, 5, 9, 5], [3, 3, 5, 2], {pad: 'same'}), epilogue);
     },
   );
+
+  test.each(
+    [...EPILOGUES, ...OWN_EPILOGUES].map((epilogue) => [JSON.stringify(epilogue), epilogue] as const),
+  )('Im2winDepthwiseConv2D, epilogue %s', (_, epilogue) => {
+    for (const problem of [
+      depthwiseCase([2, 5, 9, 10], [3, 3, 10, 1], {pad: 'same'}),
+      depthwiseCase([2, 10, 18, 10], [3, 3, 10, 1], {strides: [2, 2], pad: 'same'}),
+      depthwiseCase([2, 5, 9, 5], [5, 5, 5, 2], {pad: 'same'}),
+    ]) {
+      check(problem, epilogue, 1, 'Im2winDepthwiseConv2D');
+    }
+    // One channel, which is computed as a full convolution.
+    const one = {...epilogue, biasShape: undefined, slopeShape: epilogue.slopeShape && []};
+    check(depthwiseCase([2, 5, 9, 1], [3, 3, 1, 1], {pad: 'same'}), one, 1, 'Im2winDepthwiseConv2D');
+  });
 });
 
 /** Explicit padding of NHWC. */

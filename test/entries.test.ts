@@ -87,7 +87,7 @@ describe('the script', () => {
     runInContext(readFileSync(core, 'utf8'), context);
     runInContext(script, context);
     expect(runInContext('Object.keys(im2win).sort().join()', context)).toBe(
-      'IM2WIN_CONV_2D,im2winConv2d,registerIm2win',
+      'IM2WIN_CONV_2D,IM2WIN_DEPTHWISE_CONV_2D,im2winConv2d,registerIm2win',
     );
   });
 });

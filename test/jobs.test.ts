@@ -4,7 +4,7 @@ import {everyPlan, planName} from '../bench/accuracy.ts';
 import {kernelsOf} from '../bench/wasmState.ts';
 import {type ConvGeometry, convGeometry} from '../src/geometry.ts';
 import {planGradient} from '../src/gradientPlan.ts';
-import {operandStrides} from '../src/operand.ts';
+import {operandStrides, residualStrides} from '../src/operand.ts';
 import type {ConvPlan, Flavour, PlanContext} from '../src/plan.ts';
 import {planOurs} from '../src/planner.ts';
 import {convTasks, shareOut} from '../src/tasks.ts';
@@ -133,7 +133,12 @@ describe.each(['relaxed', 'strict'] as const)('%s', (flavour) => {
     world = await open(flavour);
   });
 
-  function checkConv(geometry: ConvGeometry, plan: ConvPlan, name: string, epilogue: 'relu' | 'prelu') {
+  function checkConv(
+    geometry: ConvGeometry,
+    plan: ConvPlan,
+    name: string,
+    activation: 'relu' | 'prelu' | 'silu',
+  ) {
     const {state, place, offsetOf} = world;
     const {dataFormat, batchSize, inHeight, inWidth, inChannels, outChannels} = geometry;
     const depthwise = geometry.channelMultiplier;
@@ -149,14 +154,16 @@ describe.each(['relaxed', 'strict'] as const)('%s', (flavour) => {
     const spec = {
       geometry,
       plan,
-      activation: epilogue,
+      activation,
       bias: strides,
-      ...(epilogue === 'prelu' ? {slope: strides} : {}),
+      ...(activation === 'prelu' ? {slope: strides} : {}),
+      ...(activation === 'silu' ? {residual: residualStrides(geometry.outShape, geometry)} : {}),
     };
     const [job] = state.jobs.get(spec, 1, (_, at) => new ConvJob(state.heap, at, spec));
     const bias = place(operandShape, 3);
     const slope = place(operandShape, 4);
-    const output = offsetOf(runConv2d(state, job, {x, filter, bias, slope, alpha: 0}));
+    const residual = place(geometry.outShape, 5);
+    const output = offsetOf(runConv2d(state, job, {x, filter, bias, slope, residual, alpha: 0}));
     const count = size(geometry.outShape);
     for (const instances of [2, 3, 8]) {
       shareOutTo(instances, world, job);
@@ -195,6 +202,7 @@ describe.each(['relaxed', 'strict'] as const)('%s', (flavour) => {
           `${problem.name} ${planName(plan)} ${dataFormat}`,
           plan.algorithm === 'im2win' ? 'prelu' : 'relu',
         );
+        checkConv(geometry, plan, `${problem.name} ${planName(plan)} ${dataFormat} with a residual`, 'silu');
         most = Math.max(most, sharedOut.count);
         shared += sharedOut.sharedBytes;
       }
@@ -213,7 +221,9 @@ describe.each(['relaxed', 'strict'] as const)('%s', (flavour) => {
       const shape = dataFormat === 'NHWC' ? xShape : [batch, channels, height, width];
       const attributes = {strides: [...strides] as [number, number], pad, dataFormat};
       const geometry = convGeometry(shape, filterShape, attributes, {depthwise: true});
-      const {shared} = checkConv(geometry, planOurs(geometry, context(flavour)), dataFormat, 'relu');
+      const plan = planOurs(geometry, context(flavour));
+      const {shared} = checkConv(geometry, plan, dataFormat, 'relu');
+      checkConv(geometry, plan, `${dataFormat} with a residual`, 'silu');
       expect(shared.count).toBeGreaterThan(1);
     }
   });

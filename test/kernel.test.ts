@@ -150,6 +150,26 @@ const EPILOGUES: Epilogue[] = [
   {activation: 'relu', biasShape: [1]},
   {activation: 'relu', biasShape: [3, 4, 7, 11]},
   {activation: 'linear', biasShape: [4, 1, 1]},
+  {activation: 'clip', biasShape: [11], clipMin: -0.25, clipMax: 0.5},
+  {activation: 'clip', clipMin: 0.125},
+  {activation: 'clip', biasShape: [7, 1], clipMax: -0.125},
+  {activation: 'tanh', biasShape: [11]},
+  {activation: 'silu', biasShape: [11]},
+  {activation: 'silu', biasShape: [3, 4, 7, 11]},
+  {activation: 'hardsigmoid', biasShape: [11]},
+  {activation: 'hardsigmoid', hardsigmoidAlpha: 1 / 6, hardsigmoidBeta: 0.5},
+  {activation: 'hardsigmoid', hardsigmoidAlpha: -2, hardsigmoidBeta: 0.25},
+  {activation: 'hardswish', biasShape: [11]},
+  {activation: 'linear', residual: 'before'},
+  {activation: 'linear', biasShape: [4, 1, 1], residual: 'after'},
+  {activation: 'prelu', biasShape: [11], slopeShape: [11], residual: 'before'},
+  {activation: 'prelu', biasShape: [11], slopeShape: [4, 7, 11], residual: 'after'},
+  {activation: 'leakyrelu', leakyreluAlpha: -1.5, residual: 'before'},
+  ...(['relu', 'relu6', 'sigmoid', 'elu', 'tanh', 'silu', 'hardsigmoid', 'hardswish'] as const).flatMap(
+    (activation) =>
+      (['before', 'after'] as const).map((residual) => ({activation, biasShape: [11], residual})),
+  ),
+  {activation: 'clip', biasShape: [11], clipMin: -0.25, clipMax: 0.5, residual: 'after'},
 ];
 
 // Each reads the input in another way: from strips, in place, by phases.
@@ -191,6 +211,7 @@ describe.each([
       for (const problem of problems) {
         check(problem, LINEAR);
         check(problem, {activation: 'relu', biasShape: [problem.filterShape[3]]}, 2);
+        check(problem, {activation: 'silu', biasShape: [problem.filterShape[3]], residual: 'before'}, 2);
       }
     });
   }
@@ -202,14 +223,15 @@ describe.each([
     },
   );
 
-  test('sigmoid and elu over the whole range of floats', () => {
+  test('activations over the whole range of floats', () => {
     const values = [
-      0, -0, 1e-30, -1e-30, 1e-7, -1e-7, -0.3, 0.3, -1, 5, -20, 40, 87.5, -86.5, -87.5, -104, 3e38, -3e38,
+      0, -0, 1e-38, -1e-38, 1e-30, -1e-30, 1e-7, -1e-7, -1e-3, 1e-3, -0.1, -0.3, 0.3, -0.6, -1, 2.5, -2.5, 3,
+      -3, 5, -7, 9, -20, 40, 87.5, -86.5, -87.5, 88.5, -88.5, -104, 3e38, -3e38,
     ];
     const problem = convCase([1, 1, values.length, 1], [1, 1, 1, 8]);
     const x = tf.tensor4d(values, [1, 1, values.length, 1]);
     const filter = tf.ones([1, 1, 1, 8]) as tf.Tensor4D;
-    for (const activation of ['sigmoid', 'elu']) {
+    for (const activation of ['sigmoid', 'elu', 'tanh', 'silu', 'hardsigmoid', 'hardswish']) {
       const output = runConv('Im2winConv2D', problem, {activation}, {x, filter});
       expectConvolution(output, problem, {activation}, {x, filter});
     }
@@ -227,6 +249,11 @@ describe.each([
       leakyrelu: row,
       sigmoid: [1, Number.NaN, 2, 1, 3, 0, 4],
       elu: [1, Number.NaN, 2, Number.POSITIVE_INFINITY, 3, -1, 4],
+      tanh: [1, Number.NaN, 2, 1, 3, -1, 4],
+      silu: [1, Number.NaN, 2, Number.POSITIVE_INFINITY, 3, Number.NaN, 4],
+      hardsigmoid: [1, Number.NaN, 2, 1, 3, 0, 4],
+      hardswish: [1, Number.NaN, 2, Number.POSITIVE_INFINITY, 3, Number.NaN, 4],
+      clip: row,
     };
     for (const [activation, values] of Object.entries(expected)) {
       const output = runConv('Im2winConv2D', problem, {activation}, {x, filter}).dataSync();

@@ -1,6 +1,6 @@
 // im2winConv2d as an op: its values, its gradients, its bad inputs.
 import '@tensorflow/tfjs-layers'; // Registers tfjs's own gradients.
-import {ACTIVATIONS} from '../src/activation.ts';
+import {ACTIVATIONS, TFJS_ACTIVATIONS} from '../src/activation.ts';
 import {
   type Im2winConv2dOptions,
   type Im2winRegistration,
@@ -28,7 +28,7 @@ describe.each(['wasm', 'cpu'] as const)('on %s', (backend) => {
   });
   afterAll(() => registration.unregister());
 
-  test.each(ACTIVATIONS)('gives what tf.fused.conv2d gives: %s', (activation) => {
+  test.each(TFJS_ACTIVATIONS)('gives what tf.fused.conv2d gives: %s', (activation) => {
     const x = tensorOf<tf.Rank.R4>([2, 7, 8, 3], 1);
     const filter = tensorOf<tf.Rank.R4>([3, 2, 3, 5], 2);
     const bias = tensorOf<tf.Rank.R1>([5], 3);
@@ -98,13 +98,20 @@ describe.each(['wasm', 'cpu'] as const)('on %s', (backend) => {
   // The wasm backend has no gradient for filters.
   const arguments_ = backend === 'cpu' ? (['x', 'filter', 'bias'] as const) : (['x', 'bias'] as const);
 
-  test.each(ACTIVATIONS)('has the gradient of the unfused ops: %s', (activation) => {
+  const residuals = [undefined, 'before', 'after'] as const;
+
+  test.each(
+    ACTIVATIONS.flatMap((activation) => residuals.map((place) => [activation, place ?? 'none'] as const)),
+  )('has the gradient of the unfused ops: %s, residual %s', (activation, place) => {
     const x = tensorOf<tf.Rank.R4>([2, 6, 5, 2], 1);
     const filter = tensorOf<tf.Rank.R4>([3, 2, 2, 4], 2);
     const bias = tensorOf<tf.Rank.R1>([4], 3);
     const slope = tensorOf<tf.Rank.R1>([4], 5);
+    const residual = tensorOf<tf.Rank.R4>([2, 6, 3, 4], 7);
     const options: Im2winConv2dOptions = {strides: [1, 2], pad: 'same', activation};
     if (activation === 'prelu') options.preluActivationWeights = slope;
+    if (activation === 'clip') Object.assign(options, {clipMin: -0.5, clipMax: 1});
+    options.residualAfterActivation = place === 'after';
     const activate = (y: tf.Tensor): tf.Tensor =>
       ({
         linear: () => y,
@@ -114,17 +121,25 @@ describe.each(['wasm', 'cpu'] as const)('on %s', (backend) => {
         leakyrelu: () => tf.leakyRelu(y, 0.2),
         sigmoid: () => tf.sigmoid(y),
         elu: () => tf.elu(y),
+        tanh: () => tf.tanh(y),
+        silu: () => tf.mul(y, tf.sigmoid(y)),
+        hardsigmoid: () => tf.clipByValue(tf.add(tf.mul(y, 0.2), 0.5), 0, 1),
+        hardswish: () => tf.div(tf.mul(y, tf.relu6(tf.add(y, 3))), 6),
+        clip: () => tf.clipByValue(y, -0.5, 1),
       })[activation]();
     const dy = tensorOf<tf.Rank.R4>([2, 6, 3, 4], 6);
-    const operands = {x, filter, bias};
-    for (const name of arguments_) {
+    const operands = {x, filter, bias, residual};
+    for (const name of [...arguments_, ...(place === 'none' ? [] : (['residual'] as const))]) {
       const ours = tf.grad((v) => {
         const given = {...operands, [name]: v} as typeof operands;
-        return im2winConv2d(given.x, given.filter, {...options, bias: given.bias});
+        const own = place === 'none' ? {} : {residual: given.residual};
+        return im2winConv2d(given.x, given.filter, {...options, bias: given.bias, ...own});
       })(operands[name], dy);
       const expected = tf.grad((v) => {
         const given = {...operands, [name]: v} as typeof operands;
-        return activate(tf.add(tf.conv2d(given.x, given.filter, [1, 2], 'same'), given.bias));
+        const sum = tf.add(tf.conv2d(given.x, given.filter, [1, 2], 'same'), given.bias);
+        if (place === 'before') return activate(tf.add(sum, given.residual));
+        return place === 'after' ? tf.add(activate(sum), given.residual) : activate(sum);
       })(operands[name], dy);
       expectClose(ours, expected);
     }
@@ -161,6 +176,113 @@ describe.each(['wasm', 'cpu'] as const)('on %s', (backend) => {
     const expected = tf.grad((v) => tf.relu(tf.conv2d(v as tf.Tensor4D, filter, 1, 'valid')))(x);
     expectClose(tf.grad(run)(x), expected);
   });
+
+  const depthwise = (
+    inputs: Record<string, tf.Tensor | undefined>,
+    attributes: {[name: string]: string | number | boolean} = {},
+  ) =>
+    tf.engine().runKernel('Im2winDepthwiseConv2D', inputs as never, {
+      strides: 1,
+      pad: 'same',
+      ...attributes,
+    }) as tf.Tensor;
+
+  test.each(['before', 'after'])('the gradient of Im2winDepthwiseConv2D, residual %s', (place) => {
+    const operands = {
+      x: tensorOf<tf.Rank.R4>([1, 5, 6, 3], 1),
+      filter: tensorOf<tf.Rank.R4>([3, 2, 3, 2], 2),
+      bias: tensorOf<tf.Rank.R1>([6], 3),
+      residual: tensorOf<tf.Rank.R4>([1, 5, 6, 6], 4),
+    };
+    const dy = tensorOf<tf.Rank.R4>([1, 5, 6, 6], 5);
+    const isLast = place === 'after';
+    const activation = isLast ? 'linear' : 'relu';
+    for (const name of ['x', 'filter', 'bias', 'residual'] as const) {
+      const ours = tf.grad((v) =>
+        depthwise({...operands, [name]: v}, {activation, residualAfterActivation: isLast}),
+      )(operands[name], dy);
+      const expected = tf.grad((v) => {
+        const {x, filter, bias, residual} = {...operands, [name]: v} as typeof operands;
+        const sum = tf.addN([
+          tf.depthwiseConv2d(x, filter, 1, 'same'),
+          tf.broadcastTo(bias, residual.shape),
+          residual,
+        ]);
+        return isLast ? sum : tf.relu(sum);
+      })(operands[name], dy);
+      expectClose(ours, expected);
+    }
+  });
+
+  test('no gradient of Im2winDepthwiseConv2D where it would be wrong', () => {
+    const filter = tensorOf<tf.Rank.R4>([3, 2, 3, 2], 2);
+    const gradient = (attributes: {[name: string]: string | boolean}, activation = 'relu') =>
+      tf.grad((x) => depthwise({x, filter}, {...attributes, activation}))(
+        tensorOf<tf.Rank.R4>([1, 3, 3, 3], 1),
+      );
+    const message = 'Error in gradient of Im2winDepthwiseConv2D:';
+    expect(() => gradient({dataFormat: 'NCHW'})).toThrow(`${message} dataFormat is 'NCHW'`);
+    expect(() => gradient({residualAfterActivation: true})).toThrow(
+      `${message} residualAfterActivation is true`,
+    );
+    expect(() => gradient({}, 'silu')).toThrow('Cannot compute gradient for fused activation silu');
+  });
+
+  test('a residual of three dimensions, and a list of numbers', () => {
+    const x = tensorOf<tf.Rank.R3>([2, 2, 3], 1);
+    const filter = tensorOf<tf.Rank.R4>([1, 1, 3, 1], 2);
+    const residual = [
+      [[1], [2]],
+      [[3], [-400]],
+    ];
+    const convolved = tf.conv2d(x, filter, 1, 'same');
+    const options = {strides: 1, pad: 'same' as const, residual, activation: 'clip' as const, clipMax: 2};
+    expectClose(im2winConv2d(x, filter, options), tf.minimum(tf.add(convolved, residual), 2));
+  });
+
+  test.each([
+    ['activation', {activation: 'gelu'}, "activation is 'gelu'; allowed: linear, relu, relu6, prelu"],
+    ['residual', {residual: [1, 5, 6, 7]}, 'residual has shape [1,5,6,7]; allowed: the output'],
+    ['residual', {residual: [1, 1, 1, 6]}, 'residual has shape [1,1,1,6]; allowed: the output'],
+    ['residual', {residual: [5, 6, 6]}, 'residual has shape [5,6,6]; allowed: the output'],
+    ['residual', {residual: [1, 5, 6, 6], dtype: 'int32'}, 'residual has dtype int32; allowed: float32.'],
+    ['clipMin', {activation: 'clip', clipMin: Number.NaN}, 'clipMin is NaN; allowed: a number.'],
+    ['clipMin', {activation: 'clip', clipMin: 2, clipMax: 1}, 'clipMin is 2 and clipMax 1; allowed:'],
+    ['hardsigmoidBeta', {activation: 'hardsigmoid', hardsigmoidBeta: 'x'}, "hardsigmoidBeta is 'x'"],
+  ] as [string, {residual?: number[]; dtype?: 'int32'; [name: string]: unknown}, string][])(
+    'bad %s of the kernels, by their names: %j',
+    (_, {residual, dtype, ...attributes}, message) => {
+      const x = tf.zeros([1, 5, 6, 3]);
+      const further = residual ? {residual: tf.zeros(residual, dtype)} : {};
+      expect(() => depthwise({x, filter: tf.zeros([3, 3, 3, 2]), ...further}, attributes as never)).toThrow(
+        `im2win: Im2winDepthwiseConv2D: ${message}`,
+      );
+      const full = () =>
+        tf.engine().runKernel(
+          'Im2winConv2D',
+          {x, filter: tf.zeros([3, 3, 3, 6]), ...further} as never,
+          {
+            strides: 1,
+            pad: 'same',
+            ...attributes,
+          } as never,
+        );
+      expect(full).toThrow(`im2win: im2winConv2d: ${message}`);
+    },
+  );
+
+  test.each(ACTIVATIONS.filter((name) => !TFJS_ACTIVATIONS.some((own) => own === name)))(
+    "tfjs's own kernels refuse %s",
+    (activation) => {
+      const x = tf.zeros<tf.Rank.R4>([1, 5, 5, 2]);
+      const filter = tf.zeros<tf.Rank.R4>([3, 3, 2, 2]);
+      for (const kernel of ['FusedConv2D', 'FusedDepthwiseConv2D']) {
+        const run = () =>
+          tf.engine().runKernel(kernel, {x, filter}, {strides: 1, pad: 'same', activation} as never);
+        expect(run).toThrow(`activation is '${activation}'; allowed: linear, relu, relu6,`);
+      }
+    },
+  );
 });
 
 test('trains: variableGrads on cpu', async () => {
@@ -251,6 +373,29 @@ describe('refuses', () => {
       () => im2winConv2d(x(), filter(), {...options, activation: 'prelu'}),
     ],
     ['bias has shape [3]', () => im2winConv2d(x(), filter(), {...options, bias: [1, 2, 3]})],
+    [
+      'residual has shape [1,5,5,3]; allowed: the output',
+      () => im2winConv2d(x(), filter(), {...options, residual: tf.zeros([1, 5, 5, 3])}),
+    ],
+    [
+      'residual has shape [1,1,1,4]; allowed: the output',
+      () =>
+        tf.grad((v) =>
+          im2winConv2d(v as tf.Tensor4D, filter(), {...options, residual: tf.zeros([1, 1, 1, 4])}),
+        )(x()),
+    ],
+    [
+      'residual must have the rank of input, 4, but got rank 3',
+      () => im2winConv2d(x(), filter(), {...options, residual: tf.zeros([5, 5, 4])}),
+    ],
+    [
+      "'residual' passed to 'im2winConv2d' must be float32",
+      () => im2winConv2d(x(), filter(), {...options, residual: tf.zeros([1, 5, 5, 4], 'int32')}),
+    ],
+    [
+      'clipMax is NaN; allowed: a number.',
+      () => im2winConv2d(x(), filter(), {...options, activation: 'clip', clipMax: Number.NaN}),
+    ],
   ])('%s', (message, call) => {
     expect(call).toThrow(message);
   });

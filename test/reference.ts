@@ -2,7 +2,7 @@
 // definition. Expected values come from here and nowhere else.
 
 // In jest a global is looked up each time it is used, which takes longer than a product.
-const {abs, exp, expm1, max, min} = Math;
+const {abs, exp, expm1, max, min, tanh} = Math;
 
 export interface Problem {
   /** [batch, height, width, inChannels] */
@@ -117,12 +117,24 @@ export function gradients(
   return result;
 }
 
-/** An activation, and the largest factor by which it can widen an error. */
+/** Numbers of an activation; those that are missing are as in src/activation.ts. */
+export interface ActivationNumbers {
+  readonly hardsigmoidAlpha?: number;
+  readonly hardsigmoidBeta?: number;
+  readonly clipMin?: number;
+  readonly clipMax?: number;
+}
+
+/**
+ * An activation, the largest factor by which it can widen an error, and where it is more than a few roundings of the
+ * value, the error that it makes itself.
+ */
 export function activate(
   name: string,
   v: number,
   slope: number,
-): {readonly value: number; readonly widening: number} {
+  {hardsigmoidAlpha = 0.2, hardsigmoidBeta = 0.5, clipMin, clipMax}: ActivationNumbers = {},
+): {readonly value: number; readonly widening: number; readonly own?: number} {
   switch (name) {
     case 'linear':
       return {value: v, widening: 1};
@@ -137,9 +149,38 @@ export function activate(
       return {value: 1 / (1 + exp(-v)), widening: 1 / 4};
     case 'elu':
       return {value: v < 0 ? expm1(v) : v, widening: 1};
+    case 'tanh':
+      return {value: tanh(v), widening: 1};
+    case 'silu':
+      // Of x below -87 the sigmoid is 0, and else less than the smallest normal float.
+      return {value: v / (1 + exp(-v)), widening: 1.1, own: v < -87 ? 104 * 2 ** -126 : 0};
+    case 'hardsigmoid':
+      return {
+        value: line(v, hardsigmoidAlpha, hardsigmoidBeta),
+        widening: abs(hardsigmoidAlpha),
+        own: lineError(v, hardsigmoidAlpha, hardsigmoidBeta),
+      };
+    case 'hardswish':
+      return {value: v * line(v, 1 / 6, 0.5), widening: 1.5, own: abs(v) * lineError(v, 1 / 6, 0.5)};
+    case 'clip':
+      return {
+        value: max(clipMin ?? Number.NEGATIVE_INFINITY, min(clipMax ?? Number.POSITIVE_INFINITY, v)),
+        widening: 1,
+      };
     default:
       throw new Error(`No activation ${name}.`);
   }
+}
+
+function line(v: number, alpha: number, beta: number): number {
+  return min(1, max(0, alpha * v + beta));
+}
+
+/** Roundings of slope and constant, of their product and of the sum, which may all but cancel. None where it is flat. */
+function lineError(v: number, alpha: number, beta: number): number {
+  const sum = alpha * v + beta;
+  const error = 4 * UNIT_ROUNDOFF * (abs(alpha * v) + abs(beta));
+  return sum < -error || sum > 1 + error ? 0 : error;
 }
 
 /** Half the distance from 1 to the next float: the largest relative rounding error. */

@@ -1,10 +1,11 @@
 // What is kept of the calls seen: each has a route and a count of its own, whatever their order and their families.
 import type {TensorInfo} from '@tensorflow/tfjs-core';
-import {OWN_KERNEL} from '../src/convKernels.ts';
+import {OWN_KERNELS} from '../src/convKernels.ts';
 import {type ConvCall, type ConvRoute, convolutions, type FusedConvAttributes} from '../src/convolution.ts';
 import type {Call, CallContext, Family} from '../src/family.ts';
 import {Routes} from '../src/routes.ts';
 
+const [OWN_KERNEL] = OWN_KERNELS;
 const CONTEXT: CallContext = {target: 'cpu', algorithm: 'auto', winograd: true};
 const ATTRIBUTES: FusedConvAttributes = {strides: 1, pad: 'same', dataFormat: 'NHWC', dilations: 1};
 

@@ -7,6 +7,7 @@ import type {Flavour} from '../src/plan.ts';
 import {probe} from '../src/wasm/detect.ts';
 import type {TfjsWasmBackend} from '../src/wasm/tfjs.ts';
 import {
+  type ActivationNumbers,
   activate,
   convolve,
   mostWinogradGrowth,
@@ -74,11 +75,13 @@ export function floats(count: number, seed: number): Float32Array {
 
 export const size = (shape: readonly number[]) => shape.reduce((a, b) => a * b, 1);
 
-export interface Epilogue {
+export interface Epilogue extends ActivationNumbers {
   readonly activation: string;
   readonly biasShape?: readonly number[];
   readonly slopeShape?: readonly number[];
   readonly leakyreluAlpha?: number;
+  /** Where a residual is added, if there is one. */
+  readonly residual?: 'before' | 'after';
 }
 
 export const LINEAR: Epilogue = {activation: 'linear'};
@@ -168,6 +171,11 @@ export interface Operands {
   readonly filter: tf.Tensor4D;
   readonly bias?: tf.Tensor;
   readonly preluActivationWeights?: tf.Tensor;
+  readonly residual?: tf.Tensor4D;
+}
+
+function outShapeOf({xShape, filterShape, outHeight, outWidth}: ConvCase): [number, number, number, number] {
+  return [xShape[0], outHeight, outWidth, filterShape[3]];
 }
 
 export function operandsOf(problem: ConvCase, epilogue: Epilogue, seed: number): Operands {
@@ -178,6 +186,7 @@ export function operandsOf(problem: ConvCase, epilogue: Epilogue, seed: number):
     filter: tensor(problem.filterShape, 2) as tf.Tensor4D,
     bias: tensor(epilogue.biasShape, 3),
     preluActivationWeights: tensor(epilogue.slopeShape, 4),
+    residual: tensor(epilogue.residual && outShapeOf(problem), 5) as tf.Tensor4D | undefined,
   };
 }
 
@@ -193,7 +202,7 @@ export function runConv(
   dataFormat: 'NHWC' | 'NCHW' = 'NHWC',
 ): tf.Tensor {
   const {strides, dilations, dimRoundingMode} = problem;
-  const {activation, leakyreluAlpha} = epilogue;
+  const {biasShape: _, slopeShape: __, residual, ...numbers} = epilogue;
   const channelsFirst = dataFormat === 'NCHW';
   const toFormat = (name: string, tensor: tf.Tensor) => {
     // A list of values belongs to the channels in either format.
@@ -208,7 +217,15 @@ export function runConv(
     channelsFirst && Array.isArray(problem.pad)
       ? [problem.pad[0], problem.pad[3], problem.pad[1], problem.pad[2]]
       : problem.pad;
-  const attributes = {strides, pad, dataFormat, dilations, dimRoundingMode, activation, leakyreluAlpha};
+  const attributes = {
+    strides,
+    pad,
+    dataFormat,
+    dilations,
+    dimRoundingMode,
+    ...numbers,
+    residualAfterActivation: residual === 'after',
+  };
   const output = tf
     .engine()
     .runKernel(kernelName, inputs, attributes as unknown as tf.NamedAttrMap) as tf.Tensor;
@@ -257,9 +274,8 @@ export function expectConvolution(
   operands: Operands,
   algorithm: 'im2win' | 'winograd' = 'im2win',
 ): void {
-  const [batch] = problem.xShape;
   const [filterHeight, filterWidth, inChannels, outChannels] = problem.filterShape;
-  const shape = [batch, problem.outHeight, problem.outWidth, outChannels];
+  const shape = outShapeOf(problem);
   if (output.shape.join() !== shape.join()) {
     throw new Error(`${problem.name}: the output has shape [${output.shape}], not [${shape}]`);
   }
@@ -268,8 +284,10 @@ export function expectConvolution(
   const {sums, magnitudes} = sumsOf(problem, operands, x, filter);
   const bias = broadcast(operands.bias, shape);
   const slope = broadcast(operands.preluActivationWeights, shape);
+  const residual = broadcast(operands.residual, shape);
+  const isLast = epilogue.residual === 'after';
   const values = output.dataSync();
-  const terms = (problem.terms ?? filterHeight * filterWidth * inChannels) + 2;
+  const terms = (problem.terms ?? filterHeight * filterWidth * inChannels) + 3;
   // A single output is no stride apart from another.
   const taps = problem.outWidth === 1 ? filterWidth : Math.ceil(filterWidth / problem.strides[1]);
   const rowTaps = problem.outHeight === 1 ? filterHeight : Math.ceil(filterHeight / problem.strides[0]);
@@ -281,12 +299,17 @@ export function expectConvolution(
     (sum) => growth * sumError(terms + 48, sum * largest),
   );
   for (let i = 0; i < sums.length; ++i) {
-    const sum = sums[i] + bias(i);
+    const before = bias(i) + (isLast ? 0 : residual(i));
+    const after = isLast ? residual(i) : 0;
+    const sum = sums[i] + before;
     const factor = epilogue.activation === 'leakyrelu' ? (epilogue.leakyreluAlpha ?? 0.2) : slope(i);
-    const {value, widening} = activate(epilogue.activation, sum, factor);
-    const error = sumError(terms, magnitudes[i] + abs(bias(i))) + tileError[i % outChannels];
+    const {value: activated, widening, own = 0} = activate(epilogue.activation, sum, factor, epilogue);
+    const value = activated + after;
+    const added = abs(bias(i)) + (isLast ? 0 : abs(residual(i)));
+    const error = sumError(terms, magnitudes[i] + added) + tileError[i % outChannels];
     // The activations themselves: at most eight roundings in a row.
-    const allowed = widening * error + 8 * UNIT_ROUNDOFF * abs(value) + 1e-37;
+    const rounding = UNIT_ROUNDOFF * (8 * abs(activated) + abs(value));
+    const allowed = widening * error + own + rounding + 1e-37;
     if (!(abs(values[i] - value) <= allowed)) {
       throw new Error(
         `${problem.name} ${JSON.stringify(epilogue)}: value ${i} of [${shape}] is ${values[i]}, not ${value} ± ${allowed}`,
@@ -305,7 +328,7 @@ function channelSums(filter: Float32Array, outChannels: number): Float64Array {
 }
 
 /** A tensor's value for each element of the output, by NumPy's broadcasting; 0 without a tensor. */
-function broadcast(tensor: tf.Tensor | undefined, shape: number[]): (i: number) => number {
+export function broadcast(tensor: tf.Tensor | undefined, shape: number[]): (i: number) => number {
   if (tensor === undefined) return () => 0;
   const values = tensor.dataSync();
   const own = [...Array(shape.length - tensor.rank).fill(1), ...tensor.shape];

@@ -1,6 +1,6 @@
 import type {DataId, TensorInfo} from '@tensorflow/tfjs-core';
 import type {Backend, OpenBackend} from '../backend.ts';
-import {CONV_KERNELS, OWN_KERNEL} from '../convKernels.ts';
+import {CONV_KERNELS, OWN_KERNELS} from '../convKernels.ts';
 import {type ConvCall, type ConvInputs, convolutions, type OwnConvRoute} from '../convolution.ts';
 import type {CallContext, Family} from '../family.ts';
 import type {OperandStrides} from '../operand.ts';
@@ -34,7 +34,7 @@ export const CPU: Backend = {
 class OpenCpu implements OpenBackend {
   readonly families: readonly Family[] = [
     convolutions({
-      kernels: [OWN_KERNEL, ...KERNELS],
+      kernels: [...OWN_KERNELS, ...KERNELS],
       stock: {readAny: true, planar: true, unpacked: true},
       compute: (_kernel, call, route) => this.compute(call, route),
     }),
@@ -59,9 +59,9 @@ class OpenCpu implements OpenBackend {
 
   private compute({backend, inputs, attrs}: ConvCall, route: OwnConvRoute): TensorInfo {
     const instance = backend as TfjsCpuBackend;
-    const {geometry, plan, activation} = route;
+    const {geometry, plan} = route;
     const values = (tensor: TensorInfo) => instance.data.get(tensor.dataId).values;
-    const {x, filter, dy, bias, preluActivationWeights} = inputs as Required<ConvInputs>;
+    const {x, filter, dy, bias, preluActivationWeights, residual} = inputs as Required<ConvInputs>;
     if (plan.algorithm === 'transposed') {
       const {inChannels, inHeight, inWidth, batchSize} = geometry;
       const gradient = runTransposed(plan, values(dy), values(filter));
@@ -83,7 +83,10 @@ class OpenCpu implements OpenBackend {
     const epilogue = {
       bias: operand(bias, route.bias),
       slope: operand(preluActivationWeights, route.slope),
-      activation,
+      residual: operand(residual, route.residual),
+      residualAfterActivation: route.residualAfterActivation,
+      activation: route.activation,
+      constants: route.constants,
       leakyreluAlpha: attrs.leakyreluAlpha ?? 0.2,
     };
     const run = () => {

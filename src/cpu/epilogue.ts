@@ -1,7 +1,7 @@
-import type {Activation} from '../activation.ts';
+import {type Activation, type ActivationConstants, activationConstants} from '../activation.ts';
 import type {OperandStrides} from '../operand.ts';
 
-/** A bias or slopes, and how they are spread over the output. */
+/** A bias, slopes or a residual, and how they are spread over the output. */
 export interface CpuOperand {
   readonly values: ArrayLike<number>;
   readonly strides: OperandStrides;
@@ -14,14 +14,18 @@ export interface CpuConv {
   readonly workspace: Float64Array;
   readonly bias?: CpuOperand;
   readonly slope?: CpuOperand;
+  readonly residual?: CpuOperand;
+  readonly residualAfterActivation?: boolean;
   readonly activation: Activation;
+  /** The activation's own if missing. */
+  readonly constants?: ActivationConstants;
   readonly leakyreluAlpha: number;
 }
 
-/** Adds the bias to a sum, and applies the activation. */
+/** Adds bias and residual to a sum, and applies the activation. */
 export type Finish = (sum: number, image: number, row: number, pixel: number, channel: number) => number;
 
-/** Bias and activation, as tfjs's cpu backend computes them. */
+/** Bias, activation and residual, as tfjs's cpu backend computes them. */
 export interface Epilogue {
   /**
    * Whether `bias`, `low` and `high` are all that there is: a bias for each channel (zeros if there is none) and a
@@ -36,25 +40,30 @@ export interface Epilogue {
 }
 
 export function makeEpilogue(
-  {bias, slope, activation, leakyreluAlpha}: Omit<CpuConv, 'x' | 'panels' | 'workspace'>,
+  conv: Omit<CpuConv, 'x' | 'panels' | 'workspace'>,
   outChannels: number,
 ): Epilogue {
+  const {bias, slope, residual, residualAfterActivation, activation, leakyreluAlpha} = conv;
+  const constants = conv.constants ?? activationConstants(activation);
   const activate = ACTIVATE[activation];
-  const clamps = activation === 'linear' || activation === 'relu' || activation === 'relu6';
   const flat = bias === undefined || (bias.strides.batch | bias.strides.row | bias.strides.pixel) === 0;
   const perChannel = new Float64Array(outChannels);
   if (bias !== undefined && flat) {
     for (let n = 0; n < outChannels; ++n) perChannel[n] = bias.values[n * bias.strides.channel];
   }
   return {
-    byChannel: clamps && flat,
+    byChannel: activate === bounded && flat && residual === undefined,
     bias: perChannel,
-    low: activation === 'linear' ? Number.NEGATIVE_INFINITY : 0,
-    high: activation === 'relu6' ? 6 : Number.POSITIVE_INFINITY,
+    low: constants.low,
+    high: constants.high,
     finish(sum, image, row, pixel, channel) {
       const biased = bias === undefined ? sum : sum + operandAt(bias, image, row, pixel, channel);
       const alpha = slope === undefined ? leakyreluAlpha : operandAt(slope, image, row, pixel, channel);
-      return activate(biased, alpha);
+      if (residual === undefined) return activate(biased, alpha, constants);
+      const further = operandAt(residual, image, row, pixel, channel);
+      return residualAfterActivation
+        ? activate(biased, alpha, constants) + further
+        : activate(biased + further, alpha, constants);
     },
   };
 }
@@ -76,14 +85,24 @@ function operandAt(
   ];
 }
 
-const slope = (v: number, alpha: number) => (v < 0 ? v * alpha : v);
+type Activate = (v: number, slope: number, constants: ActivationConstants) => number;
 
-const ACTIVATE: Record<Activation, (v: number, alpha: number) => number> = {
-  linear: (v) => v,
-  relu: (v) => clamp(v, 0, Number.POSITIVE_INFINITY),
-  relu6: (v) => clamp(v, 0, 6),
-  prelu: slope,
-  leakyrelu: slope,
-  sigmoid: (v) => 1 / (1 + Math.exp(-v)),
+const bounded: Activate = (v, _, {low, high}) => clamp(v, low, high);
+const sloped: Activate = (v, slope) => (v < 0 ? v * slope : v);
+const sigmoid = (v: number) => 1 / (1 + Math.exp(-v));
+const hardsigmoid: Activate = (v, _, {alpha, beta}) => clamp(alpha * v + beta, 0, 1);
+
+const ACTIVATE: Record<Activation, Activate> = {
+  linear: bounded,
+  relu: bounded,
+  relu6: bounded,
+  clip: bounded,
+  prelu: sloped,
+  leakyrelu: sloped,
+  sigmoid,
   elu: (v) => (v < 0 ? Math.expm1(v) : v),
+  tanh: Math.tanh,
+  silu: (v) => v * sigmoid(v),
+  hardsigmoid,
+  hardswish: (v, slope, constants) => v * hardsigmoid(v, slope, constants),
 };

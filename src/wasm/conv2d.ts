@@ -12,6 +12,7 @@ export interface ConvTensors {
   readonly bias?: TensorInfo;
   /** Slopes of prelu. */
   readonly slope?: TensorInfo;
+  readonly residual?: TensorInfo;
   /** The slope of leakyrelu. */
   readonly alpha: number;
 }
@@ -28,6 +29,7 @@ export function runConv2d(state: WasmState, job: ConvJob, tensors: ConvTensors):
   // Everything that allocates comes first: the heap may grow, and its views with it.
   const x = dataOffset(state, 'x', tensors.x);
   const bias = job.hasBias && tensors.bias ? dataOffset(state, 'bias', tensors.bias) : 0;
+  const residual = job.hasResidual && tensors.residual ? dataOffset(state, 'residual', tensors.residual) : 0;
   const slope = job.hasSlope ? tensors.slope : undefined;
   const slopeData = slope ? dataOffset(state, 'preluActivationWeights', slope) : 0;
   const filter = dataOffset(state, 'filter', tensors.filter) + job.filterOffset;
@@ -54,6 +56,7 @@ export function runConv2d(state: WasmState, job: ConvJob, tensors: ConvTensors):
     words[word + JOB.output] = output;
     words[word + JOB.gathered] = gathered;
     words[word + JOB.bias] = bias;
+    words[word + JOB.residual] = residual;
     if (slope !== undefined) words[word + JOB.slope] = integers === undefined ? slopeData : panels + repacked;
     if (job.activation === 'leakyrelu') job.setFloat('alpha', tensors.alpha);
     runConvTasks(state, job, threads, workspace);
@@ -109,7 +112,7 @@ function pack(state: WasmState, job: ConvJob, panels: number, filter: number): v
 const PACKED_AT_A_TIME = 2 ** 16;
 
 /** Integer or boolean values as floats. */
-function writeFloats({memory}: Heap, {shape, dtype}: TensorInfo, from: number, to: number): void {
+export function writeFloats({memory}: Heap, {shape, dtype}: TensorInfo, from: number, to: number): void {
   const count = floatBytes(shape) / 4;
   const Values = dtype === 'bool' ? Uint8Array : Int32Array;
   new Float32Array(memory.buffer, to >>> 0, count).set(new Values(memory.buffer, from >>> 0, count));

@@ -1,5 +1,5 @@
 import type {TensorInfo} from '@tensorflow/tfjs-core';
-import {CONV_KERNELS, type ConvKernel, OWN_KERNEL} from '../convKernels.ts';
+import {CONV_KERNELS, type ConvKernel, OWN_KERNELS} from '../convKernels.ts';
 import {type ConvCall, type ConvInputs, convolutions, type OwnConvRoute} from '../convolution.ts';
 import type {Family} from '../family.ts';
 import {checkWasmLimits} from '../limits.ts';
@@ -18,7 +18,7 @@ import type {StateOf, WasmState} from './state.ts';
 
 export function wasmConvolutions(stateOf: StateOf): Family {
   return convolutions({
-    kernels: [OWN_KERNEL, ...CONV_KERNELS],
+    kernels: [...OWN_KERNELS, ...CONV_KERNELS],
     stock: {readAny: false, planar: false, unpacked: false, defect: stockDefect},
     checkLimits: checkWasmLimits,
     compute: (kernel, call, route) => compute(stateOf(call.backend, kernel), kernel, call, route),
@@ -33,7 +33,7 @@ function compute(
 ): TensorInfo {
   const {geometry, plan} = route;
   // The route has checked which of them are there.
-  const {x, filter, dy, bias, preluActivationWeights} = inputs as Required<ConvInputs>;
+  const {x, filter, dy, bias, preluActivationWeights, residual} = inputs as Required<ConvInputs>;
   switch (plan.algorithm) {
     case 'transposed': {
       const {heap, jobs} = state;
@@ -60,7 +60,7 @@ function compute(
       if (geometry.outShape.includes(0)) return state.backend.makeOutput([...geometry.outShape], 'float32');
       const [job] = state.jobs.get(route, 1, (_, at) => new ConvJob(state.heap, at, {...route, plan}));
       const alpha = attrs.leakyreluAlpha ?? 0.2;
-      return runConv2d(state, job, {x, filter, bias, slope: preluActivationWeights, alpha});
+      return runConv2d(state, job, {x, filter, bias, slope: preluActivationWeights, residual, alpha});
     }
   }
 }

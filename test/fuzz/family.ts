@@ -1,5 +1,10 @@
 // Random depthwise convolutions, and gradients of either kind.
-import {type Flavour, type Im2winRegistration, registerIm2win} from '../../src/index.ts';
+import {
+  type Flavour,
+  IM2WIN_DEPTHWISE_CONV_2D,
+  type Im2winRegistration,
+  registerIm2win,
+} from '../../src/index.ts';
 import {checkGradients} from '../gradientCheck.ts';
 import {
   type ConvCase,
@@ -10,7 +15,7 @@ import {
   runConv,
   tf,
 } from '../tf.ts';
-import {type Conv2dCase, casesOf, problems} from './conv2d.ts';
+import {type Conv2dCase, casesOf, kernelFor, problems} from './conv2d.ts';
 import type {FuzzRow} from './row.ts';
 
 /** The same geometry, a few filters for each channel. */
@@ -41,7 +46,8 @@ export function depthwiseRow(
       if (freshHeap) await freshBackend(backend);
       tf.tidy(() => {
         const {full, operands} = depthwiseOperandsOf(problem, epilogue, seed);
-        const output = runConv('FusedDepthwiseConv2D', problem, epilogue, operands, dataFormat);
+        const kernel = kernelFor(epilogue, 'FusedDepthwiseConv2D', IM2WIN_DEPTHWISE_CONV_2D);
+        const output = runConv(kernel, problem, epilogue, operands, dataFormat);
         expectConvolution(output, problem, epilogue, full);
       });
     },

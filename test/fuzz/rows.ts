@@ -1,6 +1,8 @@
 // What is fuzzed.
+import {binaryRow} from './binary.ts';
 import {conv2dRow} from './conv2d.ts';
 import {depthwiseRow, gradientRow} from './family.ts';
+import {matMulRow} from './matMul.ts';
 import {movesRow} from './moves.ts';
 import type {FuzzRow} from './row.ts';
 import {unaryRow} from './unary.ts';
@@ -26,5 +28,8 @@ export const ROWS: readonly AnyFuzzRow[] = [
     [false, true].map((depthwise) => gradientRow('wasm', simd, depthwise)),
   ),
   gradientRow('cpu', 'auto', false),
-  ...(['strict', 'relaxed'] as const).flatMap((simd) => [movesRow(simd), unaryRow(simd)]),
+  ...(['strict', 'relaxed'] as const).map(movesRow),
+  ...(['strict', 'relaxed'] as const).map(unaryRow),
+  ...(['strict', 'relaxed'] as const).map(matMulRow),
+  ...(['strict', 'relaxed'] as const).map(binaryRow),
 ];

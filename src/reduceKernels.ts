@@ -1,0 +1,73 @@
+// The kernels that reduce axes: what each of their calls is known by, what is valid, and what is reduced.
+import {Max, Mean, Min, Sum} from '@tensorflow/tfjs-core';
+import {type AroundKernel, axisOf, EMPTY, INVALID, type Planned} from './aroundKernel.ts';
+import {sizeOf} from './box.ts';
+import {
+  type Reduction,
+  type ReductionKind,
+  reductionLoad,
+  reductionOf,
+  reductionScratch,
+} from './reduction.ts';
+import type {TensorSpec} from './tensorSpec.ts';
+
+/** Unchecked. */
+export interface ReduceAttributes {
+  readonly axis?: number | readonly number[] | null;
+  /** What Max calls its axes. */
+  readonly reductionIndices?: number | readonly number[] | null;
+  readonly keepDims?: boolean;
+}
+
+const axesIn = (attrs: ReduceAttributes | undefined) => attrs?.axis ?? attrs?.reductionIndices;
+
+/** The axes that are reduced, in their order; all where none are named. */
+function axesOf(asked: ReduceAttributes['axis'], rank: number): number[] | undefined {
+  if (asked == null) return Array.from({length: rank}, (_, axis) => axis);
+  const axes = (typeof asked === 'number' ? [asked] : [...asked]).map((axis) => axisOf(axis, rank));
+  const own = axes.filter((axis) => axis !== undefined);
+  return own.length < axes.length || new Set(own).size < own.length ? undefined : own.sort((a, b) => a - b);
+}
+
+/* @__NO_SIDE_EFFECTS__ */
+function kernelOf(name: string, op: string, kind: ReductionKind): AroundKernel<ReduceAttributes> {
+  return {
+    name,
+    op,
+    inputs: ['x'],
+    sign(signature, {attrs}) {
+      signature.list(axesIn(attrs));
+      signature.add(attrs?.keepDims);
+    },
+    plan([x], attrs) {
+      const {shape, dtype} = x as TensorSpec;
+      if (dtype !== 'float32') return `x has dtype ${dtype}`;
+      const axes = axesOf(axesIn(attrs), shape.length);
+      if (axes === undefined) return INVALID;
+      if (sizeOf(shape) === 0) return EMPTY;
+      const reduction = reductionOf(shape, axes, kind);
+      if (typeof reduction === 'string') return reduction;
+      const kept = shape.map((size, axis) => (axes.includes(axis) ? 1 : size));
+      const outShape = attrs.keepDims ? kept : shape.filter((_, axis) => !axes.includes(axis));
+      return reduced(reduction, [{shape: outShape, dtype}]);
+    },
+  };
+}
+
+/** What a reduction comes to. */
+export function reduced(reduction: Reduction, outputs: readonly TensorSpec[]): Planned {
+  return {
+    algorithm: 'reduce',
+    outputs,
+    work: {record: 'reduce', reduction},
+    load: reductionLoad(reduction),
+    scratchBytes: reductionScratch(reduction),
+  };
+}
+
+export const REDUCE_KERNELS: readonly AroundKernel[] = [
+  /* @__PURE__ */ kernelOf(Mean, 'tf.mean', 'mean'),
+  /* @__PURE__ */ kernelOf(Sum, 'tf.sum', 'sum'),
+  /* @__PURE__ */ kernelOf(Max, 'tf.max', 'max'),
+  /* @__PURE__ */ kernelOf(Min, 'tf.min', 'min'),
+];
