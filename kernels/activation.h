@@ -29,7 +29,7 @@ static const float kExpFloor = -87.0f;
 // exact.
 struct ExpTerms {
   f32x4 perLn2 = splat(1.44269504f);
-  // Whoever adds it rounds to a whole number, which are its lowest bits.
+  // A sum with it is rounded to a whole number, which is in its lowest bits.
   f32x4 whole = splat(0x1.8p23f);
   f32x4 ln2 = splat(-0.693359375f);
   f32x4 ln2Rest = splat(2.12194440e-4f);

@@ -33,7 +33,7 @@ struct Given : Constants {
 using Function = f32x4 (*)(f32x4, const Given&);
 
 // Where a function takes long its constants are held outside of the loop, and
-// one vector is computed at a time: several would gain nothing.
+// one vector is computed at a time: two at a time gain nothing.
 template <Function function, bool takesLong>
 IM2WIN_NOINLINE void each(float* to, const float* from, uint32_t count, float a,
                           float b) {

@@ -12,6 +12,7 @@ import {
 } from './aroundKernel.ts';
 import {BATCH_NORM_KERNELS} from './batchNormKernels.ts';
 import {BINARY_KERNELS} from './binaryKernels.ts';
+import {BLOCK_KERNELS} from './blockKernels.ts';
 import {sizeOf} from './box.ts';
 import type {CallContext, Family, OwnRoute, Route} from './family.ts';
 import {HEAP_BYTES} from './limits.ts';
@@ -44,6 +45,7 @@ export type AroundFamily = Family<AroundKernel, AroundCall, AroundRoute>;
 
 export const AROUND_KERNELS: readonly AroundKernel[] = [
   ...MOVE_KERNELS,
+  ...BLOCK_KERNELS,
   ...BINARY_KERNELS,
   ...ZIP_KERNELS,
   ...BATCH_NORM_KERNELS,

@@ -5,6 +5,7 @@ import type {Binary} from './binary.ts';
 import type {Call, Kernel} from './family.ts';
 import type {MemoryTasks} from './memoryTasks.ts';
 import type {Move} from './move.ts';
+import type {Pieces} from './pieces.ts';
 import type {Pooling} from './pooling.ts';
 import type {Reduction} from './reduction.ts';
 import type {Resizing} from './resizing.ts';
@@ -18,6 +19,7 @@ export type Work =
   | {readonly record: 'batchNorm'; readonly batchNorm: BatchNorm}
   | {readonly record: 'binary'; readonly binary: Binary}
   | {readonly record: 'move'; readonly move: Move}
+  | {readonly record: 'pieces'; readonly pieces: Pieces}
   | {readonly record: 'pool'; readonly pooling: Pooling}
   | {readonly record: 'reduce'; readonly reduction: Reduction}
   | {readonly record: 'resize'; readonly resizing: Resizing}
@@ -80,19 +82,31 @@ export const EMPTY = 'there is nothing to compute';
 export const isCount = (value: unknown): value is number =>
   Number.isSafeInteger(value) && (value as number) >= 0;
 
-/** An axis counted from the front, or `undefined` if it is none. */
-export function axisOf(axis: unknown, rank: number): number | undefined {
-  if (!Number.isInteger(axis)) return undefined;
-  const own = (axis as number) < 0 ? (axis as number) + rank : (axis as number);
-  return own >= 0 && own < rank ? own : undefined;
+export const isList = (value: unknown): value is readonly number[] => Array.isArray(value);
+
+/** What an axis has, or loses, in front and behind. */
+export const isPair = (value: unknown): value is readonly number[] =>
+  isList(value) && value.length === 2 && value.every(isCount);
+
+/** Adds a pair for each of some axes. */
+export function signPairs(signature: Signature, pairs: readonly (readonly number[])[] | undefined): void {
+  signature.add(pairs?.length);
+  for (const pair of pairs ?? []) signature.list(pair);
 }
 
-/** Whether a tensor has no more than so many values. */
+/** Whether a tensor has at most so many values. */
 export function isSmall(shape: readonly number[] | undefined, values: number): boolean {
   if (!Array.isArray(shape)) return false;
   let count = 1;
   for (const size of shape) count *= size;
   return count <= values;
+}
+
+/** An axis counted from the front, or `undefined` if it is none. */
+export function axisOf(axis: unknown, rank: number): number | undefined {
+  if (!Number.isInteger(axis)) return undefined;
+  const own = (axis as number) < 0 ? (axis as number) + rank : (axis as number);
+  return own >= 0 && own < rank ? own : undefined;
 }
 
 /** The input of a name. */

@@ -73,19 +73,19 @@ const leaky = ({alpha}: UnaryAttributes): Unary | undefined =>
 const SELU: Unary = {op: 'expUnit', a: backend_util.SELU_SCALE, b: backend_util.SELU_SCALEALPHA};
 
 const COMPUTERS: readonly Computer[] = [
-  {name: LeakyRelu, op: 'tf.leakyRelu', unary: leaky, copies: 1, few: 1024},
-  {name: Elu, op: 'tf.elu', unary: {op: 'expUnit', a: 1, b: 1}, copies: 4, few: 1024},
-  {name: Selu, op: 'tf.selu', unary: SELU, copies: 4, few: 256},
-  {name: Sigmoid, op: 'tf.sigmoid', unary: 'logistic', copies: 4, few: 1024},
-  {name: Tanh, op: 'tf.tanh', unary: 'tanh', copies: 4, few: 32},
-  {name: Exp, op: 'tf.exp', unary: 'exp', copies: 4, few: 256},
-  {name: Softplus, op: 'tf.softplus', unary: 'softplus', copies: 6, few: 32},
-  {name: Log, op: 'tf.log', unary: 'log', copies: 5, few: 128},
-  {name: Sqrt, op: 'tf.sqrt', unary: 'sqrt', copies: 2, few: 512},
-  {name: Rsqrt, op: 'tf.rsqrt', unary: 'rsqrt', copies: 3, few: 256},
-  {name: Reciprocal, op: 'tf.reciprocal', unary: 'reciprocal', copies: 2, few: 512},
-  {name: Floor, op: 'tf.floor', unary: 'floor', copies: 1, few: 1024},
-  {name: Ceil, op: 'tf.ceil', unary: 'ceil', copies: 1, few: 1024},
+  {name: LeakyRelu, op: 'tf.leakyRelu', unary: leaky, copies: 1, few: 2048},
+  {name: Elu, op: 'tf.elu', unary: {op: 'expUnit', a: 1, b: 1}, copies: 4, few: 2048},
+  {name: Selu, op: 'tf.selu', unary: SELU, copies: 4, few: 512},
+  {name: Sigmoid, op: 'tf.sigmoid', unary: 'logistic', copies: 4, few: 2048},
+  {name: Tanh, op: 'tf.tanh', unary: 'tanh', copies: 4, few: 64},
+  {name: Exp, op: 'tf.exp', unary: 'exp', copies: 4, few: 512},
+  {name: Softplus, op: 'tf.softplus', unary: 'softplus', copies: 6, few: 64},
+  {name: Log, op: 'tf.log', unary: 'log', copies: 5, few: 512},
+  {name: Sqrt, op: 'tf.sqrt', unary: 'sqrt', copies: 2, few: 1024},
+  {name: Rsqrt, op: 'tf.rsqrt', unary: 'rsqrt', copies: 3, few: 1024},
+  {name: Reciprocal, op: 'tf.reciprocal', unary: 'reciprocal', copies: 2, few: 1024},
+  {name: Floor, op: 'tf.floor', unary: 'floor', copies: 1, few: 2048},
+  {name: Ceil, op: 'tf.ceil', unary: 'ceil', copies: 1, few: 2048},
 ];
 
 export const UNARY_KERNELS: readonly AroundKernel[] = /* @__PURE__ */ COMPUTERS.map(kernelOf);

@@ -8,6 +8,7 @@ import {BATCH_NORM_RECORD} from './batchNormJob.ts';
 import {BINARY_RECORD} from './binaryJob.ts';
 import {isShared} from './heap.ts';
 import {MOVE_RECORD} from './moveJob.ts';
+import {PIECES_RECORD} from './piecesJob.ts';
 import {POOL_RECORD} from './poolJob.ts';
 import {REDUCE_RECORD} from './reduceJob.ts';
 import {RESIZE_RECORD} from './resizeJob.ts';
@@ -22,6 +23,7 @@ export const RECORD_KINDS: {readonly [K in Work['record']]: RecordKind<Extract<W
   batchNorm: BATCH_NORM_RECORD,
   binary: BINARY_RECORD,
   move: MOVE_RECORD,
+  pieces: PIECES_RECORD,
   pool: POOL_RECORD,
   reduce: REDUCE_RECORD,
   resize: RESIZE_RECORD,

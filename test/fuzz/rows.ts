@@ -5,6 +5,7 @@ import {depthwiseRow, gradientRow} from './family.ts';
 import {matMulRow} from './matMul.ts';
 import {movesRow} from './moves.ts';
 import type {FuzzRow} from './row.ts';
+import {unaryRow} from './unary.ts';
 
 /** A row whose kind of case is its own business. */
 // biome-ignore lint/suspicious/noExplicitAny: a list of rows of different kinds
@@ -28,6 +29,7 @@ export const ROWS: readonly AnyFuzzRow[] = [
   ),
   gradientRow('cpu', 'auto', false),
   ...(['strict', 'relaxed'] as const).map(movesRow),
+  ...(['strict', 'relaxed'] as const).map(unaryRow),
   ...(['strict', 'relaxed'] as const).map(matMulRow),
   ...(['strict', 'relaxed'] as const).map(binaryRow),
 ];
