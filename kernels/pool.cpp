@@ -60,15 +60,21 @@ IM2WIN_INLINE void reduceVectors(float* to, Window w, float divisor,
 }
 
 template <bool AVERAGES>
+IM2WIN_SMALL void reduceFew(float* to, Window w, uint32_t channels,
+                            float divisor) {
+  reduceVectors<AVERAGES, 1>(to, w, divisor, channels);
+}
+
+template <bool AVERAGES>
 IM2WIN_INLINE void reduceChannels(float* to, Window w, uint32_t channels,
                                   float divisor) {
-  for (; channels >= 16; channels -= 16, to += 16, w.from += 16) {
-    reduceVectors<AVERAGES, 4>(to, w, divisor, 4);
+  uint32_t i = 0;
+  for (; i + 16 <= channels; i += 16, w.from += 16) {
+    reduceVectors<AVERAGES, 4>(to + i, w, divisor, 4);
   }
-  for (; channels >= 4; channels -= 4, to += 4, w.from += 4) {
-    reduceVectors<AVERAGES, 1>(to, w, divisor, 4);
+  for (; i < channels; i += 4, w.from += 4) {
+    reduceFew<AVERAGES>(to + i, w, least(channels - i, 4u), divisor);
   }
-  if (channels > 0) reduceVectors<AVERAGES, 1>(to, w, divisor, channels);
 }
 
 IM2WIN_NOINLINE void reduceWindow(const PoolJob* job, float* to, Window w,
@@ -121,10 +127,17 @@ IM2WIN_INLINE void reduceRow(const PoolJob* job, float* to, uint32_t toStep,
            columnsOf(job, end).first > columnsOf(job, end - 1).first) {
       ++end;
     }
+    uint32_t values = (end - column) * channels;
+    // A whole vector, whose last values are those of no window: the next pixels
+    // are written over them.
+    if (values < 4 && column + 4 <= job->outWidth &&
+        columns.last + 3 <= job->inWidth) {
+      values = 4;
+    }
     reduceWindow(job, to + column * toStep,
                  {from + columns.first * step, rows, columns.size,
                   job->inWidth * step, step, ~0u, 0},
-                 (end - column) * channels, divides ? rows * columns.size : 1);
+                 values, divides ? rows * columns.size : 1);
     column = end;
   }
 }
@@ -152,8 +165,8 @@ IM2WIN_INLINE void reduceRing(const PoolJob* job, float* to, const float* ring,
   }
 }
 
-IM2WIN_NOINLINE void poolLines(const PoolJob* job, uint32_t line, uint32_t last,
-                               float* ring) {
+IM2WIN_SMALL void poolLines(const PoolJob* job, uint32_t line, uint32_t last,
+                            float* ring) {
   const uint32_t blocks =
       (job->channels + job->channelsPerBlock - 1) / job->channelsPerBlock;
   const uint32_t rowStep = job->inWidth * job->channels;

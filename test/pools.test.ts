@@ -69,6 +69,7 @@ const ATTRIBUTES: readonly Attributes[] = [
 const SHAPES = [
   [1, 9, 11, 1],
   [2, 8, 7, 3],
+  [1, 19, 21, 2],
   [1, 5, 6, 4],
   [1, 7, 7, 23],
   [2, 6, 9, 16],

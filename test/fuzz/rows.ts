@@ -3,6 +3,7 @@ import {conv2dRow} from './conv2d.ts';
 import {depthwiseRow, gradientRow} from './family.ts';
 import {movesRow} from './moves.ts';
 import type {FuzzRow} from './row.ts';
+import {windowsRow} from './windows.ts';
 
 /** A row whose kind of case is its own business. */
 // biome-ignore lint/suspicious/noExplicitAny: a list of rows of different kinds
@@ -25,5 +26,5 @@ export const ROWS: readonly AnyFuzzRow[] = [
     [false, true].map((depthwise) => gradientRow('wasm', simd, depthwise)),
   ),
   gradientRow('cpu', 'auto', false),
-  ...(['strict', 'relaxed'] as const).map(movesRow),
+  ...(['strict', 'relaxed'] as const).flatMap((simd) => [movesRow(simd), windowsRow(simd)]),
 ];
