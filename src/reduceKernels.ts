@@ -1,14 +1,8 @@
 // The kernels that reduce axes: what each of their calls is known by, what is valid, and what is reduced.
 import {Max, Mean, Min, Sum} from '@tensorflow/tfjs-core';
-import {type AroundKernel, axisOf, EMPTY, INVALID, inputOf, type Planned} from './aroundKernel.ts';
+import {type AroundKernel, axisOf, EMPTY, INVALID, inputOf} from './aroundKernel.ts';
 import {sizeOf} from './box.ts';
-import {
-  type Reduction,
-  type ReductionKind,
-  reductionLoad,
-  reductionOf,
-  reductionScratch,
-} from './reduction.ts';
+import {type ReductionKind, reductionLoad, reductionOf, reductionScratch} from './reduction.ts';
 import type {TensorSpec} from './tensorSpec.ts';
 
 /** Unchecked. */
@@ -70,19 +64,14 @@ function kernelOf(name: string, op: string, kind: ReductionKind): AroundKernel<R
       if (isShort && (kind === 'sum' || kind === 'mean')) return 'tfjs adds up short rows as fast';
       const kept = shape.map((size, axis) => (axes.includes(axis) ? 1 : size));
       const outShape = attrs.keepDims ? kept : shape.filter((_, axis) => !axes.includes(axis));
-      return reduced(reduction, [{shape: outShape, dtype}]);
+      return {
+        algorithm: 'reduce',
+        outputs: [{shape: outShape, dtype}],
+        work: {record: 'reduce', reduction},
+        load: reductionLoad(reduction),
+        scratchBytes: reductionScratch(reduction),
+      };
     },
-  };
-}
-
-/** What a reduction comes to. */
-export function reduced(reduction: Reduction, outputs: readonly TensorSpec[]): Planned {
-  return {
-    algorithm: 'reduce',
-    outputs,
-    work: {record: 'reduce', reduction},
-    load: reductionLoad(reduction),
-    scratchBytes: reductionScratch(reduction),
   };
 }
 
