@@ -31,6 +31,16 @@ struct Window {
 };
 
 template <bool AVERAGES, uint32_t N>
+IM2WIN_INLINE void takePixel(f32x4* v, const float* at, uint32_t lanes) {
+  IM2WIN_UNROLL
+  for (uint32_t n = 0; n < N; ++n) {
+    const f32x4 value = loadLanes(at + 4 * n, lanes);
+    v[n] =
+        AVERAGES ? wasm_f32x4_add(v[n], value) : wasm_f32x4_pmax(v[n], value);
+  }
+}
+
+template <bool AVERAGES, uint32_t N>
 IM2WIN_INLINE void reduceVectors(float* to, Window w, float divisor,
                                  uint32_t lanes) {
   f32x4 v[N];
@@ -41,15 +51,13 @@ IM2WIN_INLINE void reduceVectors(float* to, Window w, float divisor,
   for (uint32_t row = 0; row < w.rows; ++row) {
     if (row == w.wrapsAt) w.from -= w.ringStep;
     const float* at = w.from;
-    for (uint32_t column = w.columns; column > 0; --column) {
-      IM2WIN_UNROLL
-      for (uint32_t n = 0; n < N; ++n) {
-        const f32x4 value = loadLanes(at + 4 * n, lanes);
-        v[n] = AVERAGES ? wasm_f32x4_add(v[n], value)
-                        : wasm_f32x4_pmax(v[n], value);
-      }
-      at += w.columnStep;
+    uint32_t column = w.columns;
+    for (; column >= 2; column -= 2) {
+      takePixel<AVERAGES, N>(v, at, lanes);
+      takePixel<AVERAGES, N>(v, at + w.columnStep, lanes);
+      at += 2 * w.columnStep;
     }
+    if (column > 0) takePixel<AVERAGES, N>(v, at, lanes);
     w.from += w.rowStep;
   }
   IM2WIN_UNROLL
@@ -76,9 +84,10 @@ IM2WIN_INLINE void reduceChannels(float* to, Window w, uint32_t channels,
   for (; i + 16 <= channels; i += 16, w.from += 16) {
     reduceVectors<AVERAGES, 4>(to + i, w, divisor, 4);
   }
-  for (; i < channels; i += 4, w.from += 4) {
-    reduceFew<AVERAGES>(to + i, w, least(channels - i, 4u), divisor);
+  for (; i + 4 <= channels; i += 4, w.from += 4) {
+    reduceVectors<AVERAGES, 1>(to + i, w, divisor, 4);
   }
+  if (i < channels) reduceFew<AVERAGES>(to + i, w, channels - i, divisor);
 }
 
 IM2WIN_NOINLINE void reduceWindow(const PoolJob* job, float* to, Window w,

@@ -14,7 +14,8 @@ const reports = () => registration.report({all: true});
 
 test('what tfjs has done before a route is found is left to it, uncounted', () => {
   const x = tf.ones([4, 64]);
-  for (const axis of [1, -1, [1], undefined]) tf.dispose([tf.sum(x, axis), tf.max(x, axis), tf.mean(x, axis)]);
+  for (const axis of [1, -1, [1], undefined])
+    tf.dispose([tf.sum(x, axis), tf.max(x, axis), tf.mean(x, axis)]);
   tf.image.resizeBilinear(tf.ones([1, 2, 2, 4]) as tf.Tensor4D, [8, 8]);
   expect(reports()).toEqual([]);
   tf.sum(x, 0);
@@ -34,7 +35,7 @@ test('why a call is left to tfjs', () => {
   tf.max(tf.ones([30, 10], 'int32'), 0);
   tf.mean(tf.ones([0, 10]), 0);
   tf.avgPool(tf.ones([1, 7, 7, 8]) as tf.Tensor4D, 7, 1, 'valid');
-  tf.image.resizeNearestNeighbor(tf.ones([1, 9, 9, 8], 'int32') as tf.Tensor4D, [4, 4]);
+  tf.image.resizeNearestNeighbor(tf.ones([1, 9, 9, 8], 'int32') as tf.Tensor4D, [6, 6]);
   expect(reports().map(({reason}) => reason)).toEqual(
     expect.arrayContaining([
       'tfjs adds up short rows as fast',
@@ -114,6 +115,6 @@ test('no sum overflows on the way', async () => {
   const x = tf.tensor2d([large, large, -large, -large, 1, 1, 0, 0], [8, 1]);
   const values = tf.tile(x, [1, 40]);
   expect([...tf.sum(values, 0).dataSync()]).toEqual(new Array(40).fill(2));
-  expect([...tf.mean(tf.tile(x, [40, 1])).dataSync()]).toEqual([0.25]);
+  expect([...tf.mean(tf.tile([large, large, -large, -large], [80])).dataSync()]).toEqual([0]);
   expect([...tf.mean(tf.fill([300, 5], large), 0).dataSync()]).toEqual(new Array(5).fill(Math.fround(large)));
 });
