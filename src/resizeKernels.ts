@@ -16,6 +16,9 @@ export interface ResizeAttributes {
 /** Output values that tfjs has written before a route is found. */
 const FEW = 256;
 
+/** A record has a sample of 12 bytes for each output row and column. */
+const MOST_SAMPLES = 2 ** 16;
+
 const isSize = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
 
 /* @__NO_SIDE_EFFECTS__ */
@@ -47,6 +50,7 @@ function kernelOf(name: string, op: string, interpolates: boolean): AroundKernel
       if (sizeOf(shape) === 0 || sizeOf(outShape) === 0) return EMPTY;
       const outputs: TensorSpec[] = [{shape: outShape, dtype}];
       if (4 * sizeOf(outShape) >= HEAP_BYTES) return 'the output is larger than any heap';
+      if (outHeight + outWidth > MOST_SAMPLES) return `more than ${MOST_SAMPLES} rows and columns`;
       const resizing = resizingOf(shape, [outHeight, outWidth], interpolates, {
         alignCorners: Boolean(alignCorners),
         halfPixelCenters: Boolean(halfPixelCenters),

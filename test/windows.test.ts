@@ -36,8 +36,10 @@ test('why a call is left to tfjs', () => {
   tf.mean(tf.ones([0, 10]), 0);
   tf.avgPool(tf.ones([1, 7, 7, 8]) as tf.Tensor4D, 7, 1, 'valid');
   tf.image.resizeNearestNeighbor(tf.ones([1, 9, 9, 8], 'int32') as tf.Tensor4D, [6, 6]);
+  tf.image.resizeBilinear(tf.ones([1, 1, 2, 1]) as tf.Tensor4D, [1, 2 ** 16]);
   expect(reports().map(({reason}) => reason)).toEqual(
     expect.arrayContaining([
+      'more than 65536 rows and columns',
       'tfjs adds up short rows as fast',
       'x has dtype int32',
       'there is nothing to compute',
