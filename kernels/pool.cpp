@@ -31,6 +31,16 @@ struct Window {
 };
 
 template <bool AVERAGES, uint32_t N>
+IM2WIN_INLINE void takePixel(f32x4* v, const float* at, uint32_t lanes) {
+  IM2WIN_UNROLL
+  for (uint32_t n = 0; n < N; ++n) {
+    const f32x4 value = loadLanes(at + 4 * n, lanes);
+    v[n] =
+        AVERAGES ? wasm_f32x4_add(v[n], value) : wasm_f32x4_pmax(v[n], value);
+  }
+}
+
+template <bool AVERAGES, uint32_t N>
 IM2WIN_INLINE void reduceVectors(float* to, Window w, float divisor,
                                  uint32_t lanes) {
   f32x4 v[N];
@@ -41,15 +51,13 @@ IM2WIN_INLINE void reduceVectors(float* to, Window w, float divisor,
   for (uint32_t row = 0; row < w.rows; ++row) {
     if (row == w.wrapsAt) w.from -= w.ringStep;
     const float* at = w.from;
-    for (uint32_t column = w.columns; column > 0; --column) {
-      IM2WIN_UNROLL
-      for (uint32_t n = 0; n < N; ++n) {
-        const f32x4 value = loadLanes(at + 4 * n, lanes);
-        v[n] = AVERAGES ? wasm_f32x4_add(v[n], value)
-                        : wasm_f32x4_pmax(v[n], value);
-      }
-      at += w.columnStep;
+    uint32_t column = w.columns;
+    for (; column >= 2; column -= 2) {
+      takePixel<AVERAGES, N>(v, at, lanes);
+      takePixel<AVERAGES, N>(v, at + w.columnStep, lanes);
+      at += 2 * w.columnStep;
     }
+    if (column > 0) takePixel<AVERAGES, N>(v, at, lanes);
     w.from += w.rowStep;
   }
   IM2WIN_UNROLL
@@ -60,15 +68,26 @@ IM2WIN_INLINE void reduceVectors(float* to, Window w, float divisor,
 }
 
 template <bool AVERAGES>
+IM2WIN_SMALL void reduceFew(float* to, Window w, uint32_t channels,
+                            float divisor) {
+  reduceVectors<AVERAGES, 1>(to, w, divisor, channels);
+}
+
+template <bool AVERAGES>
 IM2WIN_INLINE void reduceChannels(float* to, Window w, uint32_t channels,
                                   float divisor) {
-  for (; channels >= 16; channels -= 16, to += 16, w.from += 16) {
-    reduceVectors<AVERAGES, 4>(to, w, divisor, 4);
+  uint32_t i = 0;
+  // Eight chains of maxima: fewer would wait for each other.
+  for (; i + 32 <= channels; i += 32, w.from += 32) {
+    reduceVectors<AVERAGES, 8>(to + i, w, divisor, 4);
   }
-  for (; channels >= 4; channels -= 4, to += 4, w.from += 4) {
-    reduceVectors<AVERAGES, 1>(to, w, divisor, 4);
+  for (; i + 16 <= channels; i += 16, w.from += 16) {
+    reduceVectors<AVERAGES, 4>(to + i, w, divisor, 4);
   }
-  if (channels > 0) reduceVectors<AVERAGES, 1>(to, w, divisor, channels);
+  for (; i + 4 <= channels; i += 4, w.from += 4) {
+    reduceVectors<AVERAGES, 1>(to + i, w, divisor, 4);
+  }
+  if (i < channels) reduceFew<AVERAGES>(to + i, w, channels - i, divisor);
 }
 
 IM2WIN_NOINLINE void reduceWindow(const PoolJob* job, float* to, Window w,
@@ -121,10 +140,17 @@ IM2WIN_INLINE void reduceRow(const PoolJob* job, float* to, uint32_t toStep,
            columnsOf(job, end).first > columnsOf(job, end - 1).first) {
       ++end;
     }
+    uint32_t values = (end - column) * channels;
+    // A whole vector, whose last values are those of no window: the next pixels
+    // are written over them.
+    if (values < 4 && column + 4 <= job->outWidth &&
+        columns.last + 3 <= job->inWidth) {
+      values = 4;
+    }
     reduceWindow(job, to + column * toStep,
                  {from + columns.first * step, rows, columns.size,
                   job->inWidth * step, step, ~0u, 0},
-                 (end - column) * channels, divides ? rows * columns.size : 1);
+                 values, divides ? rows * columns.size : 1);
     column = end;
   }
 }
@@ -152,8 +178,8 @@ IM2WIN_INLINE void reduceRing(const PoolJob* job, float* to, const float* ring,
   }
 }
 
-IM2WIN_NOINLINE void poolLines(const PoolJob* job, uint32_t line, uint32_t last,
-                               float* ring) {
+IM2WIN_SMALL void poolLines(const PoolJob* job, uint32_t line, uint32_t last,
+                            float* ring) {
   const uint32_t blocks =
       (job->channels + job->channelsPerBlock - 1) / job->channelsPerBlock;
   const uint32_t rowStep = job->inWidth * job->channels;

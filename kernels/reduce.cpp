@@ -95,7 +95,7 @@ struct FloatSum {
         wasm_f32x4_lt(wasm_f32x4_abs(v), splat(__builtin_inff())));
   }
   // The sum without a step that may overflow.
-  static IM2WIN_NOINLINE float slowly(const ReduceJob* job, const char* line) {
+  static IM2WIN_SMALL float slowly(const ReduceJob* job, const char* line) {
     double sum = 0;
     EACH_REPEAT {
       const float* at = (const float*)repeatOf(job, line, outer, inner);
@@ -158,7 +158,7 @@ struct FloatMax {
   }
   IM2WIN_INLINE v128_t isOdd(v128_t v) { return wasm_f32x4_eq(v, splat(0)); }
   // Of zeros of both signs the first, as in tfjs's loop.
-  static IM2WIN_NOINLINE float slowly(const ReduceJob* job, const char* line) {
+  static IM2WIN_SMALL float slowly(const ReduceJob* job, const char* line) {
     EACH_REPEAT {
       const float* at = (const float*)repeatOf(job, line, outer, inner);
       for (uint32_t row = 0; row < job->rows; ++row, at += job->columns) {
@@ -212,24 +212,29 @@ IM2WIN_INLINE void reduceVectors(typename Op::Column* columns, Rows m,
   for (uint32_t n = 0; n < N; ++n) Op::store(columns + 4 * n, s[n]);
 }
 
-// So many columns of some rows. A last vector that is not whole is, in the
-// scratch.
+// Up to four columns: where there are fewer, others of the scratch are written.
+template <typename Op>
+IM2WIN_SMALL void reduceFew(typename Op::Column* columns, Rows m,
+                            uint32_t width, v128_t flip) {
+  State s = m.first ? Op::start() : Op::load(columns);
+  for (; m.rows > 0; --m.rows, m.from = moved(m.from, m.step)) {
+    s = Op::step(s, loadLanes((const float*)m.from, width), flip);
+  }
+  Op::store(columns, s);
+}
+
+// So many columns of some rows.
 template <typename Op>
 IM2WIN_NOINLINE void reduceRows(typename Op::Column* columns, Rows m,
                                 uint32_t width, uint32_t flip) {
   const v128_t bits = wasm_i32x4_splat(flip);
-  for (; width >= 16; width -= 16, columns += 16, m.from += 64) {
-    reduceVectors<Op, 4>(columns, m, bits);
+  uint32_t i = 0;
+  for (; i + 16 <= width; i += 16, m.from += 64) {
+    reduceVectors<Op, 4>(columns + i, m, bits);
   }
-  for (; width >= 4; width -= 4, columns += 4, m.from += 16) {
-    reduceVectors<Op, 1>(columns, m, bits);
+  for (; i < width; i += 4, m.from += 16) {
+    reduceFew<Op>(columns + i, m, least(width - i, 4u), bits);
   }
-  if (width == 0) return;
-  State s = m.first ? Op::start() : Op::load(columns);
-  for (; m.rows > 0; --m.rows, m.from = moved(m.from, m.step)) {
-    s = Op::step(s, loadLanes((const float*)m.from, width), bits);
-  }
-  Op::store(columns, s);
 }
 
 // What is read for all columns before the next rows are.
@@ -274,9 +279,8 @@ constexpr uint32_t kFewColumns = 16;
 
 // Lines whose matrix is a single column.
 template <typename Op>
-IM2WIN_NOINLINE void reduceRuns(const ReduceJob* job,
-                                typename Op::Column* columns, uint32_t line,
-                                uint32_t count) {
+IM2WIN_SMALL void reduceRuns(const ReduceJob* job, typename Op::Column* columns,
+                             uint32_t line, uint32_t count) {
   const v128_t flip = wasm_i32x4_splat(job->flip);
   for (uint32_t i = 0; i < count; ++i) {
     const char* from = lineOf(job, line + i);
@@ -291,9 +295,9 @@ IM2WIN_NOINLINE void reduceRuns(const ReduceJob* job,
 
 // Some columns of a line.
 template <typename Op>
-IM2WIN_NOINLINE void reduceColumns(const ReduceJob* job,
-                                   typename Op::Column* columns,
-                                   const char* from, uint32_t width) {
+IM2WIN_SMALL void reduceColumns(const ReduceJob* job,
+                                typename Op::Column* columns, const char* from,
+                                uint32_t width) {
   const uint32_t flip = job->flip;
   // Rows that are read as one.
   uint32_t fold = 1;
@@ -329,9 +333,9 @@ IM2WIN_NOINLINE void reduceColumns(const ReduceJob* job,
 
 // Writes outputs from number `first` on.
 template <typename Op>
-IM2WIN_INLINE void finishColumns(const ReduceJob* job,
-                                 const typename Op::Column* columns,
-                                 uint32_t first, uint32_t count) {
+IM2WIN_SMALL void finishColumns(const ReduceJob* job,
+                                const typename Op::Column* columns,
+                                uint32_t first, uint32_t count) {
   float* to = (float*)moved(job->output, 4 * first);
   for (uint32_t i = 0; i < count; i += 4) {
     const v128_t v = Op::finish(job, Op::load(columns + i));
@@ -349,8 +353,8 @@ IM2WIN_INLINE void finishColumns(const ReduceJob* job,
 }
 
 template <typename Op>
-IM2WIN_INLINE void reduceTask(const ReduceJob* job, uint32_t task,
-                              void* scratch) {
+IM2WIN_SMALL void reduceTask(const ReduceJob* job, uint32_t task,
+                             void* scratch) {
   auto columns = (typename Op::Column*)scratch;
   const uint32_t width = job->columns;
   const uint32_t lines = job->lines0 * job->lines1 * job->lines2;

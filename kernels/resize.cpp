@@ -34,8 +34,7 @@ IM2WIN_INLINE f32x4 between(f32x4 a, f32x4 b, f32x4 fraction) {
 }
 
 // The nearest pixels of a row, side by side.
-IM2WIN_NOINLINE void gatherRow(const ResizeJob* job, float* to,
-                               const char* row) {
+IM2WIN_SMALL void gatherRow(const ResizeJob* job, float* to, const char* row) {
   const uint32_t channels = job->channels;
   const Sample* column = columnsOf(job);
   const Sample* end = column + job->outWidth;
@@ -54,6 +53,27 @@ IM2WIN_NOINLINE void gatherRow(const ResizeJob* job, float* to,
   }
 }
 
+// One pixel between two others.
+IM2WIN_INLINE void interpolatePixel(float* to, const float* low,
+                                    const float* high, f32x4 fraction,
+                                    uint32_t channels) {
+  uint32_t i = 0;
+  for (; i + 16 <= channels; i += 16) {
+    IM2WIN_UNROLL
+    for (uint32_t n = 0; n < 16; n += 4) {
+      store(to + i + n,
+            between(load(low + i + n), load(high + i + n), fraction));
+    }
+  }
+  for (; i + 4 <= channels; i += 4) {
+    store(to + i, between(load(low + i), load(high + i), fraction));
+  }
+  if (i == channels) return;
+  // Some of these are written once more.
+  i = channels - 4;
+  store(to + i, between(load(low + i), load(high + i), fraction));
+}
+
 // Pixels of a row, each between two of the image's. The last one may be written
 // with up to three floats behind it.
 IM2WIN_NOINLINE void interpolateRow(float* to, const char* row,
@@ -67,11 +87,7 @@ IM2WIN_NOINLINE void interpolateRow(float* to, const char* row,
       store(to, between(loadLanes(low, channels), loadLanes(high, channels),
                         fraction));
     } else {
-      for (uint32_t i = 0; i + 4 <= channels; i += 4) {
-        store(to + i, between(load(low + i), load(high + i), fraction));
-      }
-      const uint32_t i = channels - 4;
-      store(to + i, between(load(low + i), load(high + i), fraction));
+      interpolatePixel(to, low, high, fraction, channels);
     }
     to += channels;
   }
@@ -134,16 +150,16 @@ IM2WIN_INLINE void interpolateBlock(const ResizeJob* job, const char* image,
   }
 }
 
-IM2WIN_NOINLINE void interpolate(const ResizeJob* job, const char* image,
-                                 float* to, Share rows, float* scratch) {
+IM2WIN_SMALL void interpolate(const ResizeJob* job, const char* image,
+                              float* to, Share rows, float* scratch) {
   for (uint32_t column = 0; column < job->outWidth;
        column += job->columnsPerBlock) {
     interpolateBlock(job, image, to, rows, column, scratch);
   }
 }
 
-IM2WIN_NOINLINE void takeNearest(const ResizeJob* job, const char* image,
-                                 float* to, Share rows) {
+IM2WIN_SMALL void takeNearest(const ResizeJob* job, const char* image,
+                              float* to, Share rows) {
   const uint32_t outRow = job->outWidth * job->channels;
   const uint32_t rowBytes = 4 * job->inWidth * job->channels;
   for (uint32_t row = rows.first; row < rows.last; ++row) {

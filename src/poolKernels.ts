@@ -4,8 +4,6 @@ import {type AroundKernel, EMPTY, INVALID, type Planned} from './aroundKernel.ts
 import {sizeOf} from './box.ts';
 import {copyAll} from './move.ts';
 import {type PoolGeometry, poolingLoad, poolingOf} from './pooling.ts';
-import {reduced} from './reduceKernels.ts';
-import {reductionOf} from './reduction.ts';
 import {bytesOf, type TensorSpec} from './tensorSpec.ts';
 
 /** Unchecked. */
@@ -118,10 +116,7 @@ function planPool(x: TensorSpec, attrs: PoolAttributes, averages: boolean): Plan
     padLeft >= 0 &&
     filterHeight - padTop >= inHeight &&
     filterWidth - padLeft >= inWidth;
-  if (averages && isWhole) {
-    const reduction = reductionOf(shape, [1, 2], 'mean');
-    if (typeof reduction !== 'string') return reduced(reduction, outputs);
-  }
+  if (averages && isWhole) return 'tfjs averages a whole image as fast';
   const pooling = poolingOf(geometry, averages);
   return {
     algorithm: 'pool',

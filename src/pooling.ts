@@ -28,7 +28,7 @@ export interface Pooling {
 }
 
 /** What the ring of a block of channels takes at most, where that leaves as many channels as are worth a block. */
-const RING_BYTES = 2 ** 15;
+const RING_BYTES = 2 ** 17;
 const FEWEST_CHANNELS = 32;
 
 export function poolingOf(geometry: PoolGeometry, averages: boolean): Pooling {

@@ -1,14 +1,8 @@
 // The kernels that reduce axes: what each of their calls is known by, what is valid, and what is reduced.
 import {Max, Mean, Min, Sum} from '@tensorflow/tfjs-core';
-import {type AroundKernel, axisOf, EMPTY, INVALID, type Planned} from './aroundKernel.ts';
+import {type AroundKernel, axisOf, EMPTY, INVALID, inputOf} from './aroundKernel.ts';
 import {sizeOf} from './box.ts';
-import {
-  type Reduction,
-  type ReductionKind,
-  reductionLoad,
-  reductionOf,
-  reductionScratch,
-} from './reduction.ts';
+import {type ReductionKind, reductionLoad, reductionOf, reductionScratch} from './reduction.ts';
 import type {TensorSpec} from './tensorSpec.ts';
 
 /** Unchecked. */
@@ -29,6 +23,18 @@ function axesOf(asked: ReduceAttributes['axis'], rank: number): number[] | undef
   return own.length < axes.length || new Set(own).size < own.length ? undefined : own.sort((a, b) => a - b);
 }
 
+// Values that tfjs has reduced before a route is found, and rows that it adds up as fast: it moves nothing first
+// where only the last axis goes.
+const FEW = 256;
+const SHORT_ROW = 24;
+
+/** Whether the last axis is the only one that goes. */
+function isLast(axis: ReduceAttributes['axis'], rank: number): boolean {
+  if (axis == null) return true;
+  const own = typeof axis === 'number' ? axis : axis.length === 1 ? axis[0] : undefined;
+  return own === -1 || own === rank - 1;
+}
+
 /* @__NO_SIDE_EFFECTS__ */
 function kernelOf(name: string, op: string, kind: ReductionKind): AroundKernel<ReduceAttributes> {
   return {
@@ -39,6 +45,12 @@ function kernelOf(name: string, op: string, kind: ReductionKind): AroundKernel<R
       signature.list(axesIn(attrs));
       signature.add(attrs?.keepDims);
     },
+    leaves({inputs, attrs}) {
+      const shape = inputOf(inputs, 'x')?.shape ?? [];
+      let count = 1;
+      for (const size of shape) count *= size;
+      return count <= FEW && isLast(axesIn(attrs), shape.length);
+    },
     plan([x], attrs) {
       const {shape, dtype} = x as TensorSpec;
       if (dtype !== 'float32') return `x has dtype ${dtype}`;
@@ -47,21 +59,19 @@ function kernelOf(name: string, op: string, kind: ReductionKind): AroundKernel<R
       if (sizeOf(shape) === 0) return EMPTY;
       const reduction = reductionOf(shape, axes, kind);
       if (typeof reduction === 'string') return reduction;
+      const {rows, columns, repeats} = reduction;
+      const isShort = rows < SHORT_ROW && columns === 1 && repeats.length === 0;
+      if (isShort && (kind === 'sum' || kind === 'mean')) return 'tfjs adds up short rows as fast';
       const kept = shape.map((size, axis) => (axes.includes(axis) ? 1 : size));
       const outShape = attrs.keepDims ? kept : shape.filter((_, axis) => !axes.includes(axis));
-      return reduced(reduction, [{shape: outShape, dtype}]);
+      return {
+        algorithm: 'reduce',
+        outputs: [{shape: outShape, dtype}],
+        work: {record: 'reduce', reduction},
+        load: reductionLoad(reduction),
+        scratchBytes: reductionScratch(reduction),
+      };
     },
-  };
-}
-
-/** What a reduction comes to. */
-export function reduced(reduction: Reduction, outputs: readonly TensorSpec[]): Planned {
-  return {
-    algorithm: 'reduce',
-    outputs,
-    work: {record: 'reduce', reduction},
-    load: reductionLoad(reduction),
-    scratchBytes: reductionScratch(reduction),
   };
 }
 

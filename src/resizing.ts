@@ -13,8 +13,7 @@ export interface Resizing {
   readonly shape: readonly number[];
   readonly outHeight: number;
   readonly outWidth: number;
-  readonly rows: readonly Sample[];
-  readonly columns: readonly Sample[];
+  readonly alignment: Alignment;
   /** Output columns that are interpolated at a time. */
   readonly columnsPerBlock: number;
   readonly scratchBytes: number;
@@ -37,8 +36,7 @@ export function resizingOf(
   interpolates: boolean,
   alignment: Alignment,
 ): Resizing {
-  const [, inHeight, inWidth, channels] = shape;
-  const samplesOf = interpolates ? samplesBetween : nearestSamples;
+  const channels = shape[3];
   const fitting = Math.max(1, Math.floor(BLOCK_BYTES / 2 / (4 * channels)));
   const columnsPerBlock = Math.min(outWidth, fitting);
   return {
@@ -46,12 +44,18 @@ export function resizingOf(
     shape,
     outHeight,
     outWidth,
-    rows: samplesOf(inHeight, outHeight, alignment),
-    columns: samplesOf(inWidth, outWidth, alignment),
+    alignment,
     columnsPerBlock,
     // Some vectors end behind a block.
     scratchBytes: interpolates ? 2 * 4 * (columnsPerBlock * channels + 4) : 0,
   };
+}
+
+/** Where each output row, or column, comes from. */
+export function samplesOf(resizing: Resizing, axis: 'rows' | 'columns'): Sample[] {
+  const {interpolates, shape, outHeight, outWidth, alignment} = resizing;
+  const [inSize, outSize] = axis === 'rows' ? [shape[1], outHeight] : [shape[2], outWidth];
+  return (interpolates ? samplesBetween : nearestSamples)(inSize, outSize, alignment);
 }
 
 /** Input pixels for each of the output. */

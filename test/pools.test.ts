@@ -69,6 +69,7 @@ const ATTRIBUTES: readonly Attributes[] = [
 const SHAPES = [
   [1, 9, 11, 1],
   [2, 8, 7, 3],
+  [1, 19, 21, 2],
   [1, 5, 6, 4],
   [1, 7, 7, 23],
   [2, 6, 9, 16],
@@ -90,7 +91,11 @@ const casesOf = (kernelName: string, options: Pick<AroundCase, 'plain'>): Around
   ...WIDE.map(([shape, attrs]) => call(kernelName, shape, attrs, options)),
 ];
 
-const reasons = ['an argument is not as it should be', 'there is nothing to compute'];
+const reasons = [
+  'an argument is not as it should be',
+  'there is nothing to compute',
+  'tfjs averages a whole image as fast',
+];
 
 describe('bit for bit', () => {
   sweepCases({cases: {MaxPool: casesOf('MaxPool', {})}, reasons, compare: expectOutcome});
@@ -103,7 +108,7 @@ describe('rounded', () => {
     compare(one, got, expected) {
       const [height, width] = [(one.attrs as {filterSize: number | number[]}).filterSize].flat();
       // A sum of so many values, of at most 1, and a division.
-      const terms = Math.min(height, 20) * Math.min(width ?? height, 33);
+      const terms = Math.min(height, 20) * Math.min(width ?? height, 20);
       expectNear(one, got, expected, () => (terms + 2) * 2 ** -24);
     },
   });

@@ -1,4 +1,4 @@
-import type {Resizing, Sample} from '../resizing.ts';
+import {type Resizing, type Sample, samplesOf} from '../resizing.ts';
 import {FieldsJob, type RecordKind} from './aroundJob.ts';
 import {RESIZE, RESIZE_WORDS, SAMPLE, SAMPLE_WORDS} from './job.generated.ts';
 
@@ -6,7 +6,7 @@ export const RESIZE_RECORD: RecordKind<{readonly record: 'resize'; readonly resi
   entry: 'im2win_resize',
   bytes: ({resizing: {outHeight, outWidth}}) => 4 * (RESIZE_WORDS + (outHeight + outWidth) * SAMPLE_WORDS),
   create(heap, at, {resizing}, tasks) {
-    const {interpolates, shape, outHeight, outWidth, rows, columns, columnsPerBlock} = resizing;
+    const {interpolates, shape, outHeight, outWidth, columnsPerBlock} = resizing;
     const [batchSize, inHeight, inWidth, channels] = shape;
     const words = heap.int32();
     const floats = heap.float32();
@@ -19,8 +19,8 @@ export const RESIZE_RECORD: RecordKind<{readonly record: 'resize'; readonly resi
         word += SAMPLE_WORDS;
       }
     };
-    writeSamples(rows, 1);
-    writeSamples(columns, 4 * channels);
+    writeSamples(samplesOf(resizing, 'rows'), 1);
+    writeSamples(samplesOf(resizing, 'columns'), 4 * channels);
     return new FieldsJob(heap, at, RESIZE, {
       words: {
         interpolates: Number(interpolates),

@@ -6,6 +6,7 @@ import {matMulRow} from './matMul.ts';
 import {movesRow} from './moves.ts';
 import type {FuzzRow} from './row.ts';
 import {unaryRow} from './unary.ts';
+import {windowsRow} from './windows.ts';
 
 /** A row whose kind of case is its own business. */
 // biome-ignore lint/suspicious/noExplicitAny: a list of rows of different kinds
@@ -32,4 +33,5 @@ export const ROWS: readonly AnyFuzzRow[] = [
   ...(['strict', 'relaxed'] as const).map(unaryRow),
   ...(['strict', 'relaxed'] as const).map(matMulRow),
   ...(['strict', 'relaxed'] as const).map(binaryRow),
+  ...(['strict', 'relaxed'] as const).map(windowsRow),
 ];
