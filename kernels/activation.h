@@ -83,3 +83,7 @@ IM2WIN_INLINE f32x4 exponential(int32_t activation, f32x4 v) {
 IM2WIN_INLINE f32x4 hardsigmoid(f32x4 v, f32x4 alpha, f32x4 beta) {
   return clamp(mulAdd(v, alpha, beta), splat(0.0f), splat(1.0f));
 }
+
+IM2WIN_INLINE f32x4 hardswish(f32x4 v, f32x4 alpha, f32x4 beta) {
+  return wasm_f32x4_mul(v, hardsigmoid(v, alpha, beta));
+}
