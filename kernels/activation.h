@@ -111,6 +111,10 @@ IM2WIN_INLINE f32x4 hardsigmoid(f32x4 v, f32x4 alpha, f32x4 beta) {
   return clamp(mulAdd(v, alpha, beta), splat(0.0f), splat(1.0f));
 }
 
+IM2WIN_INLINE f32x4 hardswish(f32x4 v, f32x4 alpha, f32x4 beta) {
+  return wasm_f32x4_mul(v, hardsigmoid(v, alpha, beta));
+}
+
 // expm1(v) where v < 0, and 0 elsewhere.
 IM2WIN_INLINE f32x4 expm1Below0(f32x4 v, const ExpTerms& terms = ExpTerms()) {
   const f32x4 t = atLeast(atMost(v, terms.zero), terms.floor);

@@ -101,50 +101,104 @@ IM2WIN_INLINE Bounds boundsOf(const ConvCall* call, Final final) {
   };
 }
 
+// Finishes whole vectors of channels, whose residual, if there is one, lies as
+// they do.
+template <typename Activate>
+IM2WIN_INLINE void finishVectors(const ConvCall* call, Pixel first,
+                                 Channels channels, uint32_t count,
+                                 Activate activate) {
+  // Read before anything is stored: the compiler cannot know that no store
+  // changes the call.
+  const Operand residual = call->residual;
+  const uint32_t isLast = call->residualAfterActivation;
+  const uint32_t outPixelStride = call->outPixelStride;
+  const uint32_t width = channels.count;
+  const float* from = residual.data + first.r * residual.rowStride +
+                      first.j * residual.pixelStride + channels.first;
+  float* c = first.c;
+  for (; count != 0; --count) {
+    for (uint32_t v = 0; v < width; v += 4) {
+      // Pinned, or the compiler writes the loop anew for each case.
+      uint32_t before = residual.data && !isLast;
+      uint32_t after = residual.data && isLast;
+      pin(before);
+      pin(after);
+      f32x4 y = load(c + v);
+      if (before) y = wasm_f32x4_add(y, load(from + v));
+      y = activate(y);
+      if (after) y = wasm_f32x4_add(y, load(from + v));
+      store(c + v, y);
+    }
+    c += outPixelStride;
+    from += residual.pixelStride;
+  }
+}
+
+// Any activation of one vector of sums.
+IM2WIN_NOINLINE f32x4 activated(const ConvCall* call, f32x4 y, f32x4 slope) {
+  switch (call->activation) {
+    case kClamp:
+      return clamp(y, splat(call->low), splat(call->high));
+    case kPrelu:
+      return prelu(y, slope);
+    case kHardsigmoid:
+      return hardsigmoid(y, splat(call->alpha), splat(call->beta));
+    case kHardswish:
+      return hardswish(y, splat(call->alpha), splat(call->beta));
+    default:
+      return exponential(call->activation, y);
+  }
+}
+
 // Finishes `channels` of `count` pixels of an output row, whose sums are
 // stored, from the first channel of the first pixel on, at first.c.
 IM2WIN_NOINLINE void finishPixels(const ConvCall* call, Pixel first,
                                   Channels channels, uint32_t count) {
-  // Read before anything is stored: the compiler cannot know that no store
-  // changes the call.
   const bool biased = biasComesFirst(call);
-  const Operand bias = call->bias;
-  const Operand slope = call->slope;
-  const Operand residual = call->residual;
-  const bool residualLast = call->residualAfterActivation;
-  float* c = first.c;
-  const uint32_t r = first.r;
+  const int32_t activation = call->activation;
   const uint32_t width = channels.count;
+  if (biased && activation != kPrelu && width % 4 == 0 &&
+      (!call->residual.data || call->residual.channelStride == 1)) {
+    const f32x4 alpha = splat(call->alpha);
+    const f32x4 beta = splat(call->beta);
+    const auto finish = [&](auto activate) __attribute__((always_inline)) {
+      finishVectors(call, first, channels, count, activate);
+    };
+    if (activation == kClamp) {
+      const f32x4 low = splat(call->low);
+      const f32x4 high = splat(call->high);
+      finish([&](f32x4 y) { return clamp(y, low, high); });
+    } else if (activation == kHardsigmoid) {
+      finish([&](f32x4 y) { return hardsigmoid(y, alpha, beta); });
+    } else if (activation == kHardswish) {
+      finish([&](f32x4 y) { return hardswish(y, alpha, beta); });
+    } else {
+      finish([&](f32x4 y) {
+        int32_t own = activation;
+        pin(own);
+        return exponential(own, y);
+      });
+    }
+    return;
+  }
+  const bool isLast = call->residualAfterActivation;
+  const uint32_t r = first.r;
+  float* c = first.c;
   for (uint32_t i = 0; i < count; ++i, c += call->outPixelStride) {
     const uint32_t j = first.j + i;
     for (uint32_t v = 0; v < width; v += 4) {
       const uint32_t n = channels.first + v;
       const uint32_t lanes = width - v;
+      const auto operand =
+          [&](const Operand& own) __attribute__((always_inline)) {
+            return own.data ? operandAt(own, r, j, n, lanes) : splat(0.0f);
+          };
+      const f32x4 residual = operand(call->residual);
       f32x4 y = loadLanes(c + v, lanes);
-      if (!biased) y = wasm_f32x4_add(y, operandAt(bias, r, j, n, lanes));
-      f32x4 further = splat(0.0f);
-      if (residual.data) {
-        further = operandAt(residual, r, j, n, lanes);
-        if (!residualLast) y = wasm_f32x4_add(y, further);
-      }
-      switch (call->activation) {
-        case kClamp:
-          y = clamp(y, splat(call->low), splat(call->high));
-          break;
-        case kPrelu:
-          y = prelu(y, operandAt(slope, r, j, n, lanes));
-          break;
-        case kHardsigmoid:
-        case kHardswish: {
-          const f32x4 part =
-              hardsigmoid(y, splat(call->alpha), splat(call->beta));
-          y = call->activation == kHardswish ? wasm_f32x4_mul(y, part) : part;
-          break;
-        }
-        default:
-          y = exponential(call->activation, y);
-      }
-      if (residual.data && residualLast) y = wasm_f32x4_add(y, further);
+      if (!biased) y = wasm_f32x4_add(y, operand(call->bias));
+      if (!isLast) y = wasm_f32x4_add(y, residual);
+      y = activated(call, y, operand(call->slope));
+      if (isLast) y = wasm_f32x4_add(y, residual);
       storeLanes(c + v, y, lanes);
     }
   }

@@ -3,9 +3,6 @@ import {describe, InvalidArgument} from './describe.ts';
 /** The activations that tfjs fuses into a convolution. */
 export const TFJS_ACTIVATIONS = ['linear', 'relu', 'relu6', 'prelu', 'leakyrelu', 'sigmoid', 'elu'] as const;
 
-/** The activations of this package's own kernels: those that tfjs fuses into a convolution, and further ones. */
-export const ACTIVATIONS = [...TFJS_ACTIVATIONS, 'tanh', 'silu', 'hardsigmoid', 'hardswish', 'clip'] as const;
-
 /**
  * An activation that a convolution can end with. tfjs's own fused kernels take the first seven, `Im2winConv2D` and
  * `Im2winDepthwiseConv2D` all:
@@ -15,7 +12,29 @@ export const ACTIVATIONS = [...TFJS_ACTIVATIONS, 'tanh', 'silu', 'hardsigmoid', 
  * - `'hardswish'` is x · relu6(x + 3) / 6;
  * - `'clip'` is x within `clipMin` and `clipMax`.
  */
-export type Activation = (typeof ACTIVATIONS)[number];
+export type Activation =
+  | 'linear'
+  | 'relu'
+  | 'relu6'
+  | 'prelu'
+  | 'leakyrelu'
+  | 'sigmoid'
+  | 'elu'
+  | 'tanh'
+  | 'silu'
+  | 'hardsigmoid'
+  | 'hardswish'
+  | 'clip';
+
+/** The activations of this package's own kernels. */
+export const ACTIVATIONS: readonly Activation[] = [
+  ...TFJS_ACTIVATIONS,
+  'tanh',
+  'silu',
+  'hardsigmoid',
+  'hardswish',
+  'clip',
+];
 
 /** Numbers that some activations of this package's own kernels have. */
 export interface ActivationAttributes {

@@ -178,7 +178,8 @@ function makeRoute(
         ? undefined
         : operandStrides('preluActivationWeights', slope.shape, asked),
     residual: residual == null ? undefined : residualStrides(residual.shape, asked),
-    residualAfterActivation: attrs.residualAfterActivation === true,
+    // Without an activation it is all the same.
+    residualAfterActivation: activation !== 'linear' && attrs.residualAfterActivation === true,
   };
 }
 

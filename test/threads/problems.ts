@@ -8,6 +8,7 @@ export const KINDS = [
   'convolution',
   'fused',
   'channels first',
+  'residual',
   'depthwise',
   'transposed',
   'filter gradient',
@@ -101,6 +102,15 @@ export function prepare(problem: Problem): () => Buffer {
           strides: stride,
           pad: 'same',
           dataFormat: 'NCHW',
+        });
+      case 'residual':
+        return im2winConv2d(tensor(xShape, 1), tensor(filterShape, 2), {
+          strides: stride,
+          pad: 'same',
+          bias: floats(outChannels, seed),
+          activation: seed % 2 === 0 ? 'relu' : 'silu',
+          residual: tensor([...outShape, outChannels], 3),
+          residualAfterActivation: seed % 3 === 0,
         });
       case 'depthwise':
         return tf.depthwiseConv2d(
