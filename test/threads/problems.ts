@@ -1,4 +1,4 @@
-// Random convolutions of every kind that threads compute, most of them small.
+// Random convolutions and products of every kind that threads compute, most of them small.
 import type {Tensor, Tensor4D} from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
 import {im2winConv2d} from '../../src/index.ts';
@@ -14,6 +14,7 @@ export const KINDS = [
   'filter gradient',
   'depthwise filter gradient',
   'depthwise input gradient',
+  'matrix product',
 ] as const;
 
 export interface Problem {
@@ -139,6 +140,19 @@ export function prepare(problem: Problem): () => Buffer {
         return tf.grads((x, filter) => tf.depthwiseConv2d(x as Tensor4D, filter as Tensor4D, stride, 'same'))(
           [tensor(xShape, 1), tensor(filterShape, 2)],
         )[kind === 'depthwise input gradient' ? 0 : 1];
+      case 'matrix product': {
+        const depth = width * channels;
+        const columns = 4 * outChannels * side;
+        const transposed = seed % 2 === 0;
+        const b = transposed ? ([columns, depth] as const) : ([depth, columns] as const);
+        const batchOfB = seed % 3 === 0 ? batch : 1;
+        return tf.matMul(
+          tf.reshape(tensor(xShape, 1), [batch, height, depth]),
+          tf.reshape(tensor([batchOfB, 1, ...b], 2), [batchOfB, ...b]),
+          false,
+          transposed,
+        );
+      }
     }
   };
   return () => {
