@@ -75,7 +75,8 @@ function compute(state: WasmState, {inputs, attrs}: MatMulCall, route: OwnMatMul
         job: job.offset,
         first: 0,
         last: tasks,
-        grain: Math.ceil(tasks / MOST_CLAIMS),
+        // Tasks that are claimed together read long runs of b.
+        grain: Math.ceil(tasks / (plan.algorithm === 'gemv' ? GEMV_CLAIMS * threads : MOST_CLAIMS)),
         cost: plan.cost / slices.length,
         scratch,
         scratchBytes: CALL_BYTES,
@@ -102,6 +103,8 @@ function panelFloats(
   return product.depth * nr * Math.ceil(columns / nr);
 }
 
+/** Claims of each thread. */
+const GEMV_CLAIMS = 2;
 /** A claim takes time; beyond so many of them nothing is shared out better. */
 const MOST_CLAIMS = 64;
 /** Panels that a task packs: kernels/matmul.cpp. */
