@@ -19,33 +19,41 @@ const {out} = program
   .opts<{out: string}>();
 
 const CONVOLUTIONS: ReadonlySet<string> = new Set(CONV_KERNELS.map(({name}) => name));
-const RUNS = 8;
+const RUNS = 10;
 
 type Inputs = Readonly<Record<string, tf.TensorInfo | undefined>> | readonly tf.TensorInfo[];
 
-/** The calls of one network's first run, and the milliseconds since a run began. */
+/** What a run consists of, in its order: what tfjs does before a kernel's call, and the call. */
+interface Part {
+  readonly kind: 'script' | 'convolution' | 'around';
+  milliseconds: number;
+}
+
+/** The calls of each network's first run, and what the parts of later runs take. */
 class Recorder {
   private readonly seen = new Map<
     string,
     {call: Omit<KernelCall, 'networks'>; networks: Record<string, number>}
   >();
   private recording: string | undefined;
-  private around = 0;
+  private parts: Part[] = [];
+  private lastEnd = 0;
 
   /** Wraps all kernels of the backend. */
   wrap(backend: string): void {
     for (const {kernelName} of tf.getKernelsForBackend(backend)) {
-      const isConvolution = CONVOLUTIONS.has(kernelName);
+      const kind = CONVOLUTIONS.has(kernelName) ? 'convolution' : 'around';
       replaceKernel(kernelName, backend, (stock) => {
         const {kernelFunc, ...config} = stock as tf.KernelConfig;
         return {
           ...config,
           kernelFunc: (call) => {
-            if (isConvolution) return kernelFunc(call);
-            if (this.recording !== undefined) this.add(this.recording, kernelName, call.inputs, call.attrs);
-            const start = performance.now();
+            if (this.recording !== undefined && kind === 'around') {
+              this.add(this.recording, kernelName, call.inputs, call.attrs);
+            }
+            this.endPart('script');
             const outputs = kernelFunc(call);
-            this.around += performance.now() - start;
+            this.endPart(kind);
             return outputs;
           },
         };
@@ -53,17 +61,26 @@ class Recorder {
     }
   }
 
-  /** @returns The part of the time that is spent in these kernels, in the shortest run: in the least disturbed one. */
+  /**
+   * Each part counts as it was in the run in which it was shortest: another process is seldom in the way of the same one
+   * in all runs.
+   *
+   * @returns The part of the time that kernels around convolutions take.
+   */
   async record(name: string, network: LoadedNetwork): Promise<number> {
     this.recording = name;
     await this.run(network);
     this.recording = undefined;
-    let shortest = {milliseconds: Number.POSITIVE_INFINITY, around: 0};
-    for (let run = 0; run < RUNS; ++run) {
-      const milliseconds = await this.run(network);
-      if (milliseconds < shortest.milliseconds) shortest = {milliseconds, around: this.around};
+    const shortest = await this.run(network);
+    for (let run = 1; run < RUNS; ++run) {
+      const parts = await this.run(network);
+      parts.forEach(({milliseconds}, i) => {
+        if (shortest[i] !== undefined)
+          shortest[i].milliseconds = Math.min(shortest[i].milliseconds, milliseconds);
+      });
     }
-    return shortest.around / shortest.milliseconds;
+    const sum = (parts: readonly Part[]) => parts.reduce((total, {milliseconds}) => total + milliseconds, 0);
+    return sum(shortest.filter(({kind}) => kind === 'around')) / sum(shortest);
   }
 
   /** By kernel, and the largest first. */
@@ -75,15 +92,21 @@ class Recorder {
       .sort((a, b) => (a.kernel === b.kernel ? size(b) - size(a) : a.kernel < b.kernel ? -1 : 1));
   }
 
-  /** @returns Its milliseconds. */
-  private async run(network: LoadedNetwork): Promise<number> {
-    this.around = 0;
-    const start = performance.now();
+  private async run(network: LoadedNetwork): Promise<Part[]> {
+    this.parts = [];
+    this.lastEnd = performance.now();
     for (const output of await network.predict()) {
       output.dataSync();
       output.dispose();
     }
-    return performance.now() - start;
+    this.endPart('script');
+    return this.parts;
+  }
+
+  private endPart(kind: Part['kind']): void {
+    const now = performance.now();
+    this.parts.push({kind, milliseconds: now - this.lastEnd});
+    this.lastEnd = now;
   }
 
   private add(name: string, kernel: string, inputs: unknown, attrs: tf.NamedAttrMap | undefined): void {
