@@ -9,7 +9,12 @@ const licenses = licensesPlugin('dist/LICENSES.txt');
 // dist/im2win.min.js would be larger than the script.
 export default defineConfig([
   {
-    entry: ['src/index.ts', 'src/auto.ts', 'src/slim.ts'],
+    entry: {
+      index: 'src/index.ts',
+      auto: 'src/auto.ts',
+      slim: 'src/slim.ts',
+      optimize: 'src/optimize/index.ts',
+    },
     format: ['esm', 'cjs'],
     platform: 'neutral',
     target: 'es2022',

@@ -20,7 +20,7 @@ const network = await NETWORKS[name]();
 const before = heapBytes();
 const start = performance.now();
 const registration = numThreads > 0 ? await registerIm2win({numThreads}) : undefined;
-for (const output of network.predict()) output.dataSync();
+for (const output of await network.predict()) output.dataSync();
 const result: FirstRun = {
   milliseconds: performance.now() - start,
   heapGrowth: heapBytes() - before,

@@ -14,7 +14,8 @@ import {defaultThreads} from '../src/wasm/threads/cores.ts';
 import {describeMachine, startBackend} from './bench.ts';
 import {threadedName} from './contender.ts';
 import type {FirstRun} from './modelFirstRun.ts';
-import {type LoadedNetwork, NETWORKS} from './networks.ts';
+import type {LoadedNetwork} from './network.ts';
+import {NETWORKS} from './networks.ts';
 import {repetitions, threadCounts} from './program.ts';
 import {geometricMean, type Interval, medianInterval} from './statistics.ts';
 
@@ -82,9 +83,9 @@ async function firstRun(name: string, {threads}: Contender): Promise<FirstRun> {
   return JSON.parse(stdout);
 }
 
-function run(network: LoadedNetwork): {milliseconds: number; values: Float32Array[]} {
+async function run(network: LoadedNetwork): Promise<{milliseconds: number; values: Float32Array[]}> {
   const start = performance.now();
-  const outputs = network.predict();
+  const outputs = await network.predict();
   const values = outputs.map((output) => output.dataSync<'float32'>());
   const milliseconds = performance.now() - start;
   for (const output of outputs) output.dispose();
@@ -106,8 +107,8 @@ function relativeDifference(a: Float32Array[], b: Float32Array[]): number {
 }
 
 async function convolutionShare(network: LoadedNetwork): Promise<number> {
-  const {kernels} = await tf.profile(() => {
-    for (const output of network.predict()) output.dispose();
+  const {kernels} = await tf.profile(async () => {
+    for (const output of await network.predict()) output.dispose();
     return tf.scalar(0);
   });
   // tfjs lists an op beside the kernels that it ran.
@@ -141,13 +142,13 @@ async function measure(name: string, tick: (what: string) => void): Promise<Mode
   for (let runs = 0; runs === 0 || (runs < WARM_RUNS && performance.now() < warm); ++runs) {
     for (const contender of CONTENDERS) {
       use(contender);
-      values[contender.name] = run(network).values;
+      values[contender.name] = (await run(network)).values;
     }
   }
   for (let repetition = 0; repetition < options.reps; ++repetition) {
     for (const contender of CONTENDERS) {
       use(contender);
-      times[contender.name].push(run(network).milliseconds);
+      times[contender.name].push((await run(network)).milliseconds);
     }
   }
   const share = {} as Each<number>;
@@ -160,6 +161,7 @@ async function measure(name: string, tick: (what: string) => void): Promise<Mode
     if (reason?.includes('asked for') !== true) convolutions[algorithm] = (convolutions[algorithm] ?? 0) + 1;
   }
   registration.unregister();
+  network.dispose?.();
   const each = <T>(of: (name: string) => T): Each<T> =>
     Object.fromEntries(CONTENDERS.map((contender) => [contender.name, of(contender.name)]));
   const ours = CONTENDERS.slice(1);

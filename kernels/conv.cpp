@@ -71,6 +71,14 @@ IM2WIN_INLINE Place placeOf(const ConvJob* job, const Scratch& scratch,
           job->outRowStride, job->outPixelStride};
 }
 
+// What is computed of a block: channels, by the panels of a filter, and where
+// they go.
+struct Outputs {
+  Channels channels;
+  const float* panels;
+  Place place;
+};
+
 IM2WIN_INLINE void finishPlace(const ConvJob* job, const Scratch& scratch,
                                const Block& block, Channels channels) {
   if (!job->outPlanes) return;
@@ -154,8 +162,10 @@ IM2WIN_NOINLINE void gatherBlock(const ConvJob* job, uint32_t number,
 }
 
 IM2WIN_INLINE void multiplyStrip(const ConvJob* job, const Scratch& scratch,
-                                 const float* panels, const Block& block,
-                                 Strip strip, Place place, Channels channels) {
+                                 const Block& block, Strip strip,
+                                 Outputs outputs) {
+  const Channels channels = outputs.channels;
+  const Place place = outputs.place;
   ConvCall* call = scratch.call;
   const bool byStrips = job->source == kFromStrips;
   const int32_t rowFloats = stripRowFloats(job, strip.pixels);
@@ -164,7 +174,7 @@ IM2WIN_INLINE void multiplyStrip(const ConvJob* job, const Scratch& scratch,
   call->segments = byStrips ? 1 : job->filterHeight;
   call->segmentStride = job->dilationHeight * rowFloats;
   call->outChannels = channels.count;
-  call->panels = panels + channels.first * job->depth;
+  call->panels = outputs.panels + channels.first * job->depth;
   call->rowLength = strip.pixels;
   call->windowStride = job->windowStride;
   call->windowRowStride = byStrips ? rowFloats : job->strideHeight * rowFloats;
@@ -229,14 +239,14 @@ IM2WIN_INLINE Transforms transformsOf(const ConvJob* job) {
           uint32_t(job->rowPoints), uint32_t(job->rowOutputs)};
 }
 
-// Gathers and transforms rows [first, last) of a block: input rows, or those
-// under a group of output rows. A few tiles at a time.
-IM2WIN_INLINE void transformBlock(const ConvJob* job, const Block& block,
-                                  Part part, float* columns, float* to,
-                                  int32_t first, int32_t last) {
+// Gathers and transforms rows of a block: input rows, or those under a group of
+// output rows. A few tiles at a time.
+IM2WIN_INLINE void transformBlock(const ConvJob* job, const Scratch& scratch,
+                                  const Block& block, Part part, Share rows) {
+  float* columns = scratch.columns;
   const Transformed t = transformedOf(job, block.rows, part.tiles);
   const int32_t tileColumns = job->outputs * job->strideWidth;
-  for (int32_t r = first; r < last; ++r) {
+  for (int32_t r = rows.first; r < int32_t(rows.last); ++r) {
     for (int32_t phase = 0; phase < t.phases; ++phase) {
       for (int32_t tile = 0; tile < part.tiles; tile += job->tilesPerGather) {
         const int32_t some = least(job->tilesPerGather, part.tiles - tile);
@@ -254,8 +264,8 @@ IM2WIN_INLINE void transformBlock(const ConvJob* job, const Block& block,
         g.stripStep = t.phases;
         gather(job, columns, imageOf(job, block.image), g);
         InputTiles tiles;
-        tiles.to =
-            to + r * t.rowFloats + tile * t.depth + phase * t.columnFloats;
+        tiles.to = scratch.gathered + r * t.rowFloats + tile * t.depth +
+                   phase * t.columnFloats;
         tiles.count = some;
         tiles.stride = t.depth;
         tiles.pointStride = t.pointStride;
@@ -269,8 +279,10 @@ IM2WIN_INLINE void transformBlock(const ConvJob* job, const Block& block,
 }
 
 IM2WIN_INLINE void multiplyPart(const ConvJob* job, const Scratch& scratch,
-                                const float* panels, const Block& block,
-                                Part part, Place place, Channels channels) {
+                                const Block& block, Part part,
+                                Outputs outputs) {
+  const Channels channels = outputs.channels;
+  const Place place = outputs.place;
   const Transformed t = transformedOf(job, block.rows, part.tiles);
   const bool nested = job->rowPoints > 1;
   const int32_t pixel = part.firstTile * job->outputs;
@@ -286,7 +298,7 @@ IM2WIN_INLINE void multiplyPart(const ConvJob* job, const Scratch& scratch,
   // A window of all points, NR channels wide, is a panel.
   const int32_t panelDepth =
       job->rowPoints * job->points * (nested ? 1 : job->filterHeight) * t.depth;
-  product->panels = panels + channels.first * panelDepth;
+  product->panels = outputs.panels + channels.first * panelDepth;
   product->rowLength = rowLength;
   product->windowStride = t.depth;
   product->windowRowStride = nested ? 0 : job->strideHeight * t.rowFloats;
@@ -359,9 +371,9 @@ IM2WIN_INLINE void gatherShare(const ConvJob* job, const Scratch& scratch,
   const int32_t last = first + job->rowsPerGather;
   if constexpr (kAlgorithm == kWinograd) {
     const Part part = partOf(job, block.strip);
-    transformBlock(
-        job, block, part, scratch.columns, scratch.gathered, first,
-        least(last, transformedOf(job, block.rows, part.tiles).count));
+    const int32_t count = transformedOf(job, block.rows, part.tiles).count;
+    transformBlock(job, scratch, block, part,
+                   {uint32_t(first), uint32_t(least(last, count))});
   } else if constexpr (kAlgorithm == kIm2win) {
     gatherBlock(job, number, block.strip, scratch.gathered, first,
                 least(last, rowsToGather(job, block)));
@@ -382,23 +394,23 @@ IM2WIN_INLINE void multiplyShare(const ConvJob* job, const Scratch& scratch,
     const int32_t channel = (task - repeat * panelTasks) * job->channelsPerTask;
     const Channels channels = {
         channel, least(job->channelsPerTask, job->outChannels - channel)};
-    const float* panels = job->panels + repeat * job->repeatPanelFloats;
-    const Place place =
+    const Outputs outputs = {
+        channels, job->panels + repeat * job->repeatPanelFloats,
         placeOf(job, scratch, job->output + repeat * job->repeatOutputFloats,
-                block, channels);
+                block, channels)};
     const bool gathers = !gathered && !(holds && task != share.first);
     if constexpr (kAlgorithm == kDepthwise) {
-      depthwiseBlock(job, scratch, block, place);
+      depthwiseBlock(job, scratch, block, outputs.place);
     } else {
       for (int32_t s = block.strip; s < block.strip + job->stripsPerBlock;
            ++s) {
         if constexpr (kAlgorithm == kWinograd) {
           const Part part = partOf(job, s);
           if (gathers) {
-            transformBlock(job, block, part, scratch.columns, scratch.gathered,
-                           0, transformedOf(job, block.rows, part.tiles).count);
+            const Transformed t = transformedOf(job, block.rows, part.tiles);
+            transformBlock(job, scratch, block, part, {0, uint32_t(t.count)});
           }
-          multiplyPart(job, scratch, panels, block, part, place, channels);
+          multiplyPart(job, scratch, block, part, outputs);
         } else {
           const Strip strip = stripOf(job, s);
           if (strip.pixels == 0) continue;
@@ -406,7 +418,7 @@ IM2WIN_INLINE void multiplyShare(const ConvJob* job, const Scratch& scratch,
             gatherBlock(job, number, s, scratch.gathered, 0,
                         rowsToGather(job, block));
           }
-          multiplyStrip(job, scratch, panels, block, strip, place, channels);
+          multiplyStrip(job, scratch, block, strip, outputs);
         }
       }
     }

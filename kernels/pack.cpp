@@ -74,19 +74,28 @@ struct Phase {
   uint32_t count;
 };
 
+// The taps of a phase along both sides, in a filter of so many columns.
+struct Phases {
+  uint32_t filterWidth;
+  Phase rows;
+  Phase columns;
+};
+
 // The taps of a phase of a tfjs filter, [filterHeight, filterWidth, inChannels,
 // outChannels], as a filter of their own, [rows, columns, outChannels,
 // channels]: its last tap is the phase's first. Its `channels` are those of one
 // tap, or of several side by side.
-IM2WIN_NOINLINE void flip(float* to, const float* filter, uint32_t filterWidth,
-                          Tap size, Phase rows, Phase columns,
-                          uint32_t channels) {
+IM2WIN_NOINLINE void flip(float* to, const float* filter, Tap size,
+                          Phases phases, uint32_t channels) {
+  const Phase rows = phases.rows;
+  const Phase columns = phases.columns;
   const uint32_t outChannels = size.outChannels;
   const uint32_t tapFloats = size.inChannels * outChannels;
   for (uint32_t row = rows.count; row-- != 0;) {
     for (uint32_t column = columns.count; column-- != 0;) {
-      const uint32_t from = (rows.first + row * rows.step) * filterWidth +
-                            columns.first + column * columns.step;
+      const uint32_t from =
+          (rows.first + row * rows.step) * phases.filterWidth + columns.first +
+          column * columns.step;
       const float* tap = filter + from * tapFloats;
       for (uint32_t ci = 0; ci < channels; ci += 4) {
         const uint32_t lanes = channels - ci;
@@ -131,7 +140,8 @@ void im2win_pack(const ConvJob* job, uint32_t first, uint32_t last, float* at) {
     const Phase columns = {uint32_t(job->firstTapColumn),
                            uint32_t(job->tapColumnStep),
                            uint32_t(job->filterWidth)};
-    flip(at, job->filter, job->tapWidth, tap, rows, columns, job->outChannels);
+    flip(at, job->filter, tap, {uint32_t(job->tapWidth), rows, columns},
+         job->outChannels);
     packPanels(job, job->panels + repeat * job->repeatPanelFloats, at, 0,
                panels);
   }

@@ -12,6 +12,9 @@
 // has been called often enough, never while it runs.
 #define IM2WIN_NOINLINE inline __attribute__((noinline))
 #define IM2WIN_INLINE static inline __attribute__((always_inline))
+// Its loops stay as they are written: what is to be unrolled is, and nothing
+// else.
+#define IM2WIN_SMALL inline __attribute__((noinline, minsize))
 #define IM2WIN_UNROLL _Pragma("clang loop unroll(full)")
 
 using f32x4 = v128_t;

@@ -4,75 +4,104 @@
 
 #include "walk.h"
 
-// PANELS whole panels, one behind the other, times the window at a.
+// As many panels as make eight sums, which do not wait for each other.
+constexpr uint32_t kSinglePanels = 8 / kNV;
+
+// PANELS panels times the window at a, from channels.first on. Of the last
+// panel, channels.count says how many channels there are.
 template <int PANELS>
-IM2WIN_NOINLINE void singleTile(const ConvCall* call, const float* panel,
-                                const float* bias, const float* a, float* c,
-                                Bounds bounds) {
-  const uint32_t panelFloats = depthOf(call) * kNR;
+IM2WIN_NOINLINE void singleTile(const ConvCall* call, Channels channels,
+                                const float* a, float* c, Bounds bounds) {
+  const uint32_t depth = depthOf(call);
+  const uint32_t first = channels.first;
+  const uint32_t count = channels.count;
+  const float* row[PANELS];
   f32x4 sum[PANELS][kNV];
-  IM2WIN_UNROLL for (int p = 0; p < PANELS; ++p) {
+  IM2WIN_UNROLL for (uint32_t p = 0; p < PANELS; ++p) {
+    row[p] = call->panels + (first + p * kNR) * depth;
     IM2WIN_UNROLL for (uint32_t v = 0; v < kNV; ++v) {
-      sum[p][v] = bias ? load(bias + p * kNR + 4 * v) : splat(0.0f);
+      const uint32_t n = p * kNR + 4 * v;
+      sum[p][v] =
+          n < count ? firstSum(call, first + n, count - n) : splat(0.0f);
     }
   }
+  const auto step = [&](uint32_t k) __attribute__((always_inline)) {
+    const f32x4 x = loadSplat(a + k);
+    IM2WIN_UNROLL for (uint32_t p = 0; p < PANELS; ++p) {
+      IM2WIN_UNROLL for (uint32_t v = 0; v < kNV; ++v) {
+        sum[p][v] = mulAdd(x, load(row[p] + k * kNR + 4 * v), sum[p][v]);
+      }
+      IM2WIN_UNROLL for (uint32_t v = 0; v < kNV; ++v) pin(sum[p][v]);
+    }
+  };
+  const auto forward = [&](uint32_t steps) __attribute__((always_inline)) {
+    a += steps;
+    pin(a);
+    IM2WIN_UNROLL for (uint32_t p = 0; p < PANELS; ++p) {
+      row[p] += steps * kNR;
+      pin(row[p]);
+    }
+  };
   const uint32_t gap = call->segmentStride - call->segmentLength;
   for (int32_t segment = call->segments; segment != 0; --segment) {
-    for (int32_t k = call->segmentLength; k != 0; --k) {
-      const f32x4 x = loadSplat(a++);
-      const float* row = panel;
-      IM2WIN_UNROLL for (int p = 0; p < PANELS; ++p) {
-        IM2WIN_UNROLL for (uint32_t v = 0; v < kNV; ++v) {
-          sum[p][v] = mulAdd(x, load(row + 4 * v), sum[p][v]);
-        }
-        row += panelFloats;
-        pin(row);
-      }
-      panel += kNR;
+    uint32_t length = call->segmentLength;
+    for (; length >= 4; length -= 4) {
+      IM2WIN_UNROLL for (uint32_t k = 0; k < 4; ++k) step(k);
+      forward(4);
+    }
+    for (; length != 0; --length) {
+      step(0);
+      forward(1);
     }
     a += gap;
   }
-  IM2WIN_UNROLL for (int p = 0; p < PANELS; ++p) {
+  IM2WIN_UNROLL for (uint32_t p = 0; p < PANELS; ++p) {
     IM2WIN_UNROLL for (uint32_t v = 0; v < kNV; ++v) {
-      store(c + p * kNR + 4 * v, clamp(sum[p][v], bounds.low, bounds.high));
+      const uint32_t n = p * kNR + 4 * v;
+      if (n >= count) return;
+      storeLanes(c + first + n, clamp(sum[p][v], bounds.low, bounds.high),
+                 count - n);
     }
   }
 }
 
-// As many panels as make eight sums, which do not wait for each other.
-constexpr uint32_t kSinglePanels = 8 / kNV;
+IM2WIN_INLINE void singleTileOf(uint32_t panels, const ConvCall* call,
+                                Channels channels, const float* a, float* c,
+                                Bounds bounds) {
+#define IM2WIN_SINGLE(PANELS)                                  \
+  if constexpr (PANELS <= kSinglePanels) {                     \
+    if (panels == PANELS) {                                    \
+      return singleTile<PANELS>(call, channels, a, c, bounds); \
+    }                                                          \
+  }
+  IM2WIN_SINGLE(1)
+  IM2WIN_SINGLE(2)
+  IM2WIN_SINGLE(3)
+  IM2WIN_SINGLE(4)
+#undef IM2WIN_SINGLE
+}
 
-// All whole panels times a window. A larger filter than kSingleFilterBytes
-// comes from memory, and the walk touches the next panel beside each. Returns
-// the channels that are done: none where the filter is large, or the epilogue
-// not a clamp.
+// All panels times the window at a. Returns the channels that are done: none
+// where there is a single panel, whose tile keeps several sums of each output.
 IM2WIN_INLINE uint32_t singleWindow(const ConvCall* call, const float* a,
                                     float* c) {
+  const uint32_t outChannels = call->outChannels;
+  if (outChannels <= kNR) return 0;
   const Final final = finalOf(call);
-  const uint32_t panelFloats = depthOf(call) * kNR;
-  if (final == kSloped ||
-      panelFloats * call->outChannels > kSingleFilterBytes / 4 * kNR) {
-    return 0;
-  }
-  const float* panel = call->panels;
-  const float* bias = firstBias(call, 0);
   const Bounds bounds = boundsOf(call, final);
-  uint32_t panels = call->outChannels / kNR;
-  const uint32_t done = panels * kNR;
-  float* to = c;
-  for (; panels >= kSinglePanels; panels -= kSinglePanels) {
-    singleTile<kSinglePanels>(call, panel, bias, a, to, bounds);
-    panel += kSinglePanels * panelFloats;
-    bias = bias ? bias + kSinglePanels * kNR : nullptr;
-    to += kSinglePanels * kNR;
+  uint32_t panels = (outChannels + kNR - 1) / kNR;
+  uint32_t groups = (panels + kSinglePanels - 1) / kSinglePanels;
+  for (uint32_t n = 0; groups != 0; --groups) {
+    // Shared out evenly: a panel alone would wait for its sums.
+    const uint32_t some = (panels + groups - 1) / groups;
+    const uint32_t left = outChannels - n;
+    const uint32_t count = left < some * kNR ? left : some * kNR;
+    singleTileOf(some, call, {int32_t(n), int32_t(count)}, a, c, bounds);
+    n += count;
+    panels -= some;
   }
-  for (; panels != 0; --panels) {
-    singleTile<1>(call, panel, bias, a, to, bounds);
-    panel += panelFloats;
-    bias = bias ? bias + kNR : nullptr;
-    to += kNR;
+  if (final == kSloped || !finishesInRegisters(call)) {
+    finishPixels(call, {c, 0, 0}, {0, int32_t(outChannels)}, 1);
   }
-  if (!finishesInRegisters(call))
-    finishPixels(call, {c, 0, 0}, {0, int32_t(done)}, 1);
-  return done;
+  return outChannels;
 }

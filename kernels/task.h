@@ -1,4 +1,5 @@
-// What the tasks of any job need: their shares, and the lesser of two numbers.
+// What the tasks of any job need: their shares, places, and the lesser of two
+// numbers.
 #pragma once
 
 #include "simd.h"
@@ -8,6 +9,12 @@ IM2WIN_INLINE int32_t least(int32_t a, int32_t b) { return a < b ? a : b; }
 IM2WIN_INLINE uint32_t least(uint32_t a, uint32_t b) { return a < b ? a : b; }
 
 IM2WIN_INLINE int32_t most(int32_t a, int32_t b) { return a > b ? a : b; }
+
+// Offsets wrap: a heap has up to 4 GiB, and a stride may be negative.
+template <typename T>
+IM2WIN_INLINE T* moved(T* at, uint32_t bytes) {
+  return (T*)(uintptr_t(at) + bytes);
+}
 
 // What a task computes of something: [first, last).
 struct Share {

@@ -36,15 +36,22 @@ IM2WIN_INLINE Cursor advance(const ConvCall* call, Cursor at,
   return at;
 }
 
+// What a tile reads, and where it writes.
+struct Sides {
+  Windows windows;
+  Pixels pixels;
+};
+
 template <int NV>
 IM2WIN_INLINE void tileOf(uint32_t height, const ConvCall* call,
-                          const float* panel, Windows windows, Pixels pixels,
+                          const float* panel, Sides sides,
                           Epilogue<NV> epilogue, Ahead ahead) {
-#define IM2WIN_TILE(MR)                                                   \
-  if constexpr (MR <= (NV == 1 ? kNarrowMR : kMR)) {                      \
-    if (height == MR) {                                                   \
-      return tile<MR, NV>(call, panel, windows, pixels, epilogue, ahead); \
-    }                                                                     \
+#define IM2WIN_TILE(MR)                                                       \
+  if constexpr (MR <= (NV == 1 ? kNarrowMR : kMR)) {                          \
+    if (height == MR) {                                                       \
+      return tile<MR, NV>(call, panel, sides.windows, sides.pixels, epilogue, \
+                          ahead);                                             \
+    }                                                                         \
   }
   IM2WIN_TILE(1)
   IM2WIN_TILE(2)
@@ -87,7 +94,7 @@ IM2WIN_NOINLINE void tileRest(const ConvCall* call, uint32_t height,
   float* sums = const_cast<ConvCall*>(call)->scratchSums;
   Cursor at = from;
   for (uint32_t i = 0; i < height; ++i, at = next(call, at)) list[i] = at.a;
-  tileOf<NV>(height, call, panel.values, {from.a, list}, {sums, 4 * NV},
+  tileOf<NV>(height, call, panel.values, {{from.a, list}, {sums, 4 * NV}},
              epilogue, ahead);
   const uint32_t width = panel.channels.count;
   at = from;
@@ -179,8 +186,9 @@ IM2WIN_NOINLINE void walkVectors(const ConvCall* call, Panel panel, Cursor at,
         shares.aheadStep};
     // Most tiles lie within one output row.
     if (width == 4 * NV && at.pixel.j + height <= uint32_t(call->rowLength)) {
-      tileOf<NV>(height, call, panel.values, {at.a, nullptr},
-                 {at.pixel.c + n, call->outPixelStride}, epilogue, ahead);
+      tileOf<NV>(height, call, panel.values,
+                 {{at.a, nullptr}, {at.pixel.c + n, call->outPixelStride}},
+                 epilogue, ahead);
     } else {
       tileRest<NV>(call, height, panel, at, epilogue, ahead);
     }

@@ -10,15 +10,23 @@ import {
   type Planned,
   tensorsOf,
 } from './aroundKernel.ts';
+import {BATCH_NORM_KERNELS} from './batchNormKernels.ts';
+import {BINARY_KERNELS} from './binaryKernels.ts';
+import {BLOCK_KERNELS} from './blockKernels.ts';
 import {sizeOf} from './box.ts';
 import type {CallContext, Family, OwnRoute, Route} from './family.ts';
 import {HEAP_BYTES} from './limits.ts';
 import {memoryTasks} from './memoryTasks.ts';
 import {MOVE_KERNELS} from './moveKernels.ts';
 import {whyNothing} from './policy.ts';
+import {POOL_KERNELS} from './poolKernels.ts';
+import {REDUCE_KERNELS} from './reduceKernels.ts';
+import {RESIZE_KERNELS} from './resizeKernels.ts';
 import type {KernelRecord} from './routes.ts';
 import type {Signature} from './signature.ts';
 import {bytesOf, isTensorSpec, type TensorSpec} from './tensorSpec.ts';
+import {UNARY_KERNELS} from './unaryKernels.ts';
+import {ZIP_KERNELS} from './zipKernels.ts';
 
 /** One distinct call of a kernel around a convolution, and what became of it. */
 export interface AroundRecord extends KernelRecord {
@@ -35,7 +43,17 @@ export type AroundRoute = Route<AroundPlan>;
 export type OwnAroundRoute = OwnRoute<AroundRoute>;
 export type AroundFamily = Family<AroundKernel, AroundCall, AroundRoute>;
 
-export const AROUND_KERNELS: readonly AroundKernel[] = MOVE_KERNELS;
+export const AROUND_KERNELS: readonly AroundKernel[] = [
+  ...MOVE_KERNELS,
+  ...BLOCK_KERNELS,
+  ...BINARY_KERNELS,
+  ...ZIP_KERNELS,
+  ...BATCH_NORM_KERNELS,
+  ...UNARY_KERNELS,
+  ...POOL_KERNELS,
+  ...REDUCE_KERNELS,
+  ...RESIZE_KERNELS,
+];
 
 /** @param isShared Whether the heap of an instance of tfjs's backend is a shared memory. */
 export function around(compute: AroundFamily['compute'], isShared: (instance: object) => boolean): Family {

@@ -1,13 +1,30 @@
 // A kernel around a convolution: what the family in around.ts asks of each, and the plan that it makes.
 import type {NamedTensorInfoMap, TensorInfo} from '@tensorflow/tfjs-core';
+import type {BatchNorm} from './batchNorm.ts';
+import type {Binary} from './binary.ts';
 import type {Call, Kernel} from './family.ts';
 import type {MemoryTasks} from './memoryTasks.ts';
 import type {Move} from './move.ts';
+import type {Pieces} from './pieces.ts';
+import type {Pooling} from './pooling.ts';
+import type {Reduction} from './reduction.ts';
+import type {Resizing} from './resizing.ts';
 import type {Signature} from './signature.ts';
 import type {TensorSpec} from './tensorSpec.ts';
+import type {Unary} from './unary.ts';
+import type {Zip} from './zip.ts';
 
 /** What is to be done, named after the record in kernels/ that says it to wasm. */
-export type Work = {readonly record: 'move'; readonly move: Move};
+export type Work =
+  | {readonly record: 'batchNorm'; readonly batchNorm: BatchNorm}
+  | {readonly record: 'binary'; readonly binary: Binary}
+  | {readonly record: 'move'; readonly move: Move}
+  | {readonly record: 'pieces'; readonly pieces: Pieces}
+  | {readonly record: 'pool'; readonly pooling: Pooling}
+  | {readonly record: 'reduce'; readonly reduction: Reduction}
+  | {readonly record: 'resize'; readonly resizing: Resizing}
+  | {readonly record: 'unary'; readonly unary: Unary; readonly count: number}
+  | {readonly record: 'zip'; readonly zip: Zip};
 
 /** What a call comes to. */
 export interface Planned {
@@ -64,6 +81,26 @@ export const EMPTY = 'there is nothing to compute';
 
 export const isCount = (value: unknown): value is number =>
   Number.isSafeInteger(value) && (value as number) >= 0;
+
+export const isList = (value: unknown): value is readonly number[] => Array.isArray(value);
+
+/** What an axis has, or loses, in front and behind. */
+export const isPair = (value: unknown): value is readonly number[] =>
+  isList(value) && value.length === 2 && value.every(isCount);
+
+/** Adds a pair for each of some axes. */
+export function signPairs(signature: Signature, pairs: readonly (readonly number[])[] | undefined): void {
+  signature.add(pairs?.length);
+  for (const pair of pairs ?? []) signature.list(pair);
+}
+
+/** Whether a tensor has at most so many values. */
+export function isSmall(shape: readonly number[] | undefined, values: number): boolean {
+  if (!Array.isArray(shape)) return false;
+  let count = 1;
+  for (const size of shape) count *= size;
+  return count <= values;
+}
 
 /** An axis counted from the front, or `undefined` if it is none. */
 export function axisOf(axis: unknown, rank: number): number | undefined {

@@ -18,6 +18,24 @@ export function floatBytes(shape: readonly number[]): number {
 }
 
 /**
+ * Checks that the wasm backend can hold float tensors.
+ *
+ * @param shapes By the names that errors give them.
+ * @throws InvalidArgument if one is larger than any heap.
+ */
+export function checkBytes(shapes: Readonly<Record<string, readonly number[]>>): void {
+  for (const [name, shape] of Object.entries(shapes)) {
+    const bytes = floatBytes(shape);
+    if (bytes >= HEAP_BYTES) {
+      throw new InvalidArgument(
+        `${name} of shape [${shape}] takes ${bytes} bytes; allowed: less than ${HEAP_BYTES}, ` +
+          "the largest heap of tfjs's wasm backend.",
+      );
+    }
+  }
+}
+
+/**
  * Checks a convolution against what the wasm backend can hold and the kernels can count.
  *
  * @param shapes Of the tensors that the call takes and makes, by the names that errors give them.
@@ -28,15 +46,7 @@ export function checkWasmLimits(
   geometry: ConvGeometry,
   shapes: Readonly<Record<string, readonly number[]>>,
 ): void {
-  for (const [name, shape] of Object.entries(shapes)) {
-    const bytes = floatBytes(shape);
-    if (bytes >= HEAP_BYTES) {
-      throw new InvalidArgument(
-        `${name} of shape [${shape}] takes ${bytes} bytes; allowed: less than ${HEAP_BYTES}, ` +
-          "the largest heap of tfjs's wasm backend.",
-      );
-    }
-  }
+  checkBytes(shapes);
   if (geometry.outShape.includes(0)) return;
   const {padTop, padBottom, padLeft, padRight} = geometry;
   const {strideHeight, strideWidth, dilationHeight, dilationWidth} = geometry;

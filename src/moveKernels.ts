@@ -24,6 +24,10 @@ import {
   INVALID,
   inputOf,
   isCount,
+  isList,
+  isPair,
+  isSmall,
+  signPairs,
 } from './aroundKernel.ts';
 import {sizeOf, stridesOf} from './box.ts';
 import {copyAll, copyBox, type Move, padded, type Stream, transposed} from './move.ts';
@@ -110,13 +114,6 @@ const bytesIn = ({shape, dtype}: TensorSpec): number => sizeOf(shape) * bytesOf(
 // Values that tfjs copies or fills on a shared heap in the time that it takes to find a route; and that it converts.
 const FEW = 4096;
 const FEW_CAST = 512;
-
-function isSmall(shape: readonly number[] | undefined, values: number): boolean {
-  if (!Array.isArray(shape)) return false;
-  let count = 1;
-  for (const size of shape) count *= size;
-  return count <= values;
-}
 
 /** A kernel whose output is the input's like, all of one value. */
 function like(name: string, op: string, value: number): MoveKernel {
@@ -322,8 +319,6 @@ function sliceSize(attrs: MoveAttributes | undefined, axis: number, all: number)
   return isCount(begin) && isCount(own) && begin + own <= all ? own : Number.NaN;
 }
 
-const isList = (value: unknown): value is readonly number[] => Array.isArray(value);
-
 const slice = kernelOf({
   name: Slice,
   op: 'tf.slice',
@@ -424,14 +419,11 @@ const padV2 = kernelOf({
   name: PadV2,
   op: 'tf.pad',
   sign(signature, {attrs}) {
-    const paddings = attrs?.paddings;
-    signature.add(paddings?.length);
-    for (const pair of paddings ?? []) signature.list(pair);
+    signPairs(signature, attrs?.paddings);
     signature.add(typeof attrs?.constantValue);
   },
   moved([{shape, dtype}], {paddings, constantValue}) {
     if (typeof constantValue !== 'number' && typeof constantValue !== 'boolean') return INVALID;
-    const isPair = (pair: unknown) => isList(pair) && pair.length === 2 && pair.every(isCount);
     if (!Array.isArray(paddings) || paddings.length !== shape.length || !paddings.every(isPair)) {
       return INVALID;
     }

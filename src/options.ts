@@ -32,9 +32,9 @@ export interface Im2winOptions {
    */
   algorithm?: Algorithm;
   /**
-   * Which of tfjs's kernels are rerouted. `'all'`, the default: the convolutions, and on wasm the kernels that only
-   * move or fill data as well (concat, slice, split, stack, unstack, pad, tile, transpose, cast, clone, fill and
-   * such). `'convolutions'`: no others.
+   * Which of tfjs's kernels are rerouted. `'all'`, the default: the convolutions, and on wasm the matrix products
+   * (`tf.matMul`, dense layers) and the kernels that only move or fill data as well (concat, slice, split, stack, unstack,
+   * pad, tile, transpose, cast, clone, fill and such). `'convolutions'`: no others.
    */
   kernels?: ServedKernels;
   /**
@@ -51,6 +51,10 @@ export interface Im2winOptions {
    * kernel keeps of that convolution (two copies of the filter, and a pointer for each tap of each output
    * pixel). A packed filter of Winograd's that is larger, up to 8 MiB or twice the filter, is then packed at
    * each call where that pays. Default on cpu: 8 MiB, or twice the filter.
+   *
+   * A matrix product packs its second matrix where the first has more than some ten rows, and that is kept from its
+   * second use on, within this bound: where packing takes a share of the time that counts, and by default only where
+   * tfjs's own kernel keeps a copy as well, that is of two matrices without a batch, as they are.
    */
   maxPackedFilterBytes?: number;
 }

@@ -4,6 +4,7 @@ import type {BackendThreads, Im2winBackend, Im2winMemory} from './backend.ts';
 import {BACKENDS} from './backends.ts';
 import type {ConvolutionRecord} from './convolution.ts';
 import {OWN_GRADIENTS} from './gradient.ts';
+import type {MatMulRecord} from './matMul.ts';
 import {checkAlgorithm, checkReportOptions, checkThreads, DEFAULTS, type Im2winOptions} from './options.ts';
 import type {Algorithm, Flavour, PlanWishes} from './plan.ts';
 import type {KernelRecord} from './routes.ts';
@@ -11,10 +12,11 @@ import {isImported, type ServedBackend} from './served.ts';
 
 /**
  * A record of `report({all: true})`. Its `kernelName` tells which it is, and so do its fields: `'xShape' in record` is
- * true of convolutions, `'inputShapes' in record` of the kernels around them. Any other has at least the fields of
+ * true of convolutions, `'transposeA' in record` of matrix products, `'inputShapes' in record` of these and of the other kernels around
+ * convolutions. Any other has at least the fields of
  * {@link KernelRecord}.
  */
-export type Im2winRecord = ConvolutionRecord | AroundRecord | KernelRecord;
+export type Im2winRecord = ConvolutionRecord | MatMulRecord | AroundRecord | KernelRecord;
 
 /** What {@link registerIm2win} returns: one for all copies of this package. */
 export interface Im2winRegistration {

@@ -26,6 +26,8 @@ export class Signature {
 
   list(values: readonly number[] | number | null | undefined): void {
     if (values == null || typeof values !== 'object') {
+      // 2 and what follows it is not a list of two.
+      this.add('one');
       this.add(values);
       return;
     }

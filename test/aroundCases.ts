@@ -21,9 +21,15 @@ export interface AroundCase {
   /** By tfjs's names, or a list. */
   readonly inputs: Readonly<Record<string, Operand>> | readonly Operand[];
   readonly attrs?: object;
+  /** Values from -1 to 1, none of them odd. */
+  readonly plain?: true;
 }
 
-export type Operand = TensorSpec;
+export interface Operand extends TensorSpec {
+  /** What its values follow from: its place among the operands if missing. */
+  readonly seed?: number;
+  readonly nonNegative?: true;
+}
 
 /** What a call came to: all that a user can see of it. */
 export interface Outcome {
@@ -33,15 +39,22 @@ export interface Outcome {
   readonly bytes: string;
 }
 
-export const operand = (shape: readonly number[], dtype: Dtype = 'float32'): Operand => ({shape, dtype});
+export const operand = (
+  shape: readonly number[],
+  dtype: Dtype = 'float32',
+  more?: Omit<Operand, keyof TensorSpec>,
+): Operand => ({shape, dtype, ...more});
 
 /** Values of which no two neighbours are alike, with all that is odd about a float. */
-export function valuesOf({shape, dtype}: Operand, seed: number): Float32Array | Int32Array | Uint8Array {
+export function valuesOf(own: Operand, place: number, plain = false): Float32Array | Int32Array | Uint8Array {
+  const {shape, dtype, seed = place, nonNegative} = own;
   const values = floats(size(shape), seed);
   if (dtype === 'int32') return Int32Array.from(values, (value) => value * 2 ** 31);
   if (dtype === 'bool') return Uint8Array.from(values, (value) => (value > 0 ? 1 : 0));
+  if (plain) return values;
   const odd = [Number.NaN, Number.POSITIVE_INFINITY, -0, 1e-42, -3e9, 2.5e9, 0.5, -1.75, 1e19, 255.5, 0];
-  return values.map((value, i) => (i % 5 === 3 ? odd[(i + seed) % odd.length] : value * 1000));
+  const all = values.map((value, i) => (i % 5 === 3 ? odd[(i + seed) % odd.length] : value * 1000));
+  return nonNegative ? all.map(Math.abs) : all;
 }
 
 function outcomeOf(tensor: tf.Tensor): Outcome {
@@ -75,7 +88,7 @@ export function run(one: AroundCase): Outcome[] {
   const outcomes: Outcome[] = [];
   tf.tidy(() => {
     const tensors = operandsOf(one).map((operand, i) =>
-      tf.tensor(valuesOf(operand, i), [...operand.shape], operand.dtype),
+      tf.tensor(valuesOf(operand, i, one.plain), [...operand.shape], operand.dtype),
     );
     // tfjs writes into the sizes of a split.
     const own = structuredClone(attrs) as tf.NamedAttrMap;
@@ -96,6 +109,37 @@ export async function expectedOf(cases: readonly AroundCase[]): Promise<Outcome[
 export function expectOutcome(one: AroundCase, got: readonly Outcome[], expected: readonly Outcome[]): void {
   if (JSON.stringify(got) === JSON.stringify(expected)) return;
   throw new Error(`${JSON.stringify(one)}:\n${JSON.stringify(got)}, not\n${JSON.stringify(expected)}`);
+}
+
+/** What a value may differ by from one that is expected; of infinities, zeros and others each only by itself if 0. */
+export type Tolerance = (expected: number, output: number, i: number) => number;
+
+/** The same but for the values of floats, where every NaN is like any other. @throws Error that shows the first. */
+export function expectNear(
+  one: AroundCase,
+  got: readonly Outcome[],
+  expected: readonly Outcome[],
+  tolerance: Tolerance,
+): void {
+  expectOutcome(
+    one,
+    got.map((own) => ({...own, bytes: ''})),
+    expected.map((own) => ({...own, bytes: ''})),
+  );
+  got.forEach((own, output) => {
+    const other = expected[output];
+    if (own.bytes === other.bytes) return;
+    if (own.dtype !== 'float32') expectOutcome(one, got, expected);
+    const values = floatsOf(own);
+    floatsOf(other).forEach((value, i) => {
+      if (Object.is(value, values[i]) || Math.abs(value - values[i]) <= tolerance(value, output, i)) return;
+      throw new Error(`${JSON.stringify(one)}: value ${i} of ${output} is ${values[i]}, not ${value}`);
+    });
+  });
+}
+
+function floatsOf({bytes}: Outcome): Float32Array {
+  return new Float32Array(Uint8Array.from(Buffer.from(bytes, 'hex')).buffer);
 }
 
 /** The wasm backend, served without leaving to tfjs what it copies as fast. */
@@ -136,7 +180,9 @@ export class ShuffledTasks {
   run(one: AroundCase): Outcome[] | undefined {
     const {heap} = this.state;
     const kernel = AROUND_KERNELS.find(({name}) => name === one.kernelName) as AroundKernel;
-    const operands = operandsOf(one);
+    const {inputs} = kernel;
+    const all = {...one.inputs} as Readonly<Record<string, Operand>>;
+    const operands = inputs === 'list' ? operandsOf(one) : inputs.map((name) => all[name]);
     const planned = kernel.plan(operands, one.attrs ?? {});
     if (typeof planned === 'string' || planned.outputs.every(({shape}) => size(shape) === 0)) return;
     const {outputs, work, scratchBytes} = planAround(planned);
@@ -151,8 +197,10 @@ export class ShuffledTasks {
     const place = Buffer.from(heap.memory.buffer);
     const kind = RECORD_KINDS[work.record] as RecordKind<Work>;
     const job = kind.create(heap, take(kind.bytes(work)), work, tasks);
-    operands.forEach((own, n) => {
-      const values = valuesOf(own, n);
+    operands.forEach((own: Operand | undefined, n) => {
+      job.inputs[n] = 0;
+      if (own === undefined) return;
+      const values = valuesOf(own, n, one.plain);
       job.inputs[n] = take(values.byteLength);
       place.set(new Uint8Array(values.buffer), job.inputs[n]);
     });

@@ -3,6 +3,7 @@ import {execFileSync} from 'node:child_process';
 import {cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync} from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import type {AroundRow} from '../bench/aroundMeasure.ts';
 import {type BenchResult, describeEngine} from '../bench/bench.ts';
 import {CannotRun, type Contender} from '../bench/contender.ts';
 import {measureLayer} from '../bench/measure.ts';
@@ -114,6 +115,22 @@ describe('the command', () => {
         'npm install @tensorflow/tfjs-backend-wasm',
     );
     rmSync(home, {recursive: true});
+  });
+
+  test('of the kernels around convolutions times what networks call', () => {
+    const run1 = (...args: string[]) => run('bench/around.ts', '--reps', '1', ...args);
+    const {rows}: {rows: AroundRow[]} = JSON.parse(run1('--kernels', 'Mod,Tile', '--json', '-'));
+    expect(new Set(rows.map(({kernel}) => kernel))).toEqual(new Set(['Mod', 'Tile']));
+    for (const {stockMicroseconds, bytes} of rows) {
+      expect(stockMicroseconds).toBeGreaterThan(0);
+      expect(bytes).toBeGreaterThan(0);
+    }
+    // The largest is first, and some hundred kilobytes.
+    const [{measured}] = rows.filter(({kernel}) => kernel === 'Tile');
+    expect(measured?.ours.im2win.overStock.median).toBeGreaterThan(0);
+    expect(measured?.stockOverCopy?.median).toBeGreaterThan(0);
+    expect(run1('--kernels', 'Mod', '--stock')).toMatch(/Mod .* of 2 /);
+    expect(() => run1('--kernels', 'Conv2D')).toThrow("--kernels: 'Conv2D' is none of Abs, Add,");
   });
 
   test('names what runs it', () => {

@@ -2,6 +2,7 @@
 import {getKernel} from '@tensorflow/tfjs-core';
 import type {AroundRecord} from '../src/around.ts';
 import type {AroundKernel} from '../src/aroundKernel.ts';
+import {BLOCK_KERNELS} from '../src/blockKernels.ts';
 import {type Flavour, type Im2winOptions, type Im2winRegistration, registerIm2win} from '../src/index.ts';
 import {MOVE_KERNELS} from '../src/moveKernels.ts';
 import type {ServedBackend} from '../src/served.ts';
@@ -16,14 +17,17 @@ import {
   ShuffledTasks,
   serveAll,
 } from './aroundCases.ts';
+import {BLOCK_CASES} from './blockCases.ts';
 import {MOVE_CASES} from './moveCases.ts';
-import {currentWasm, freshWasm, tf} from './tf.ts';
+import {currentWasm, freshWasm, size, tf} from './tf.ts';
+
+const CASES = {...MOVE_CASES, ...BLOCK_CASES};
 
 const known = new Map<string, Promise<Outcome[][]>>();
 
 /** What a kernel's cases come to, computed once. */
 function expectedOfAll(kernelName: string): Promise<Outcome[][]> {
-  const expected = known.get(kernelName) ?? expectedOf(MOVE_CASES[kernelName]);
+  const expected = known.get(kernelName) ?? expectedOf(CASES[kernelName]);
   known.set(kernelName, expected);
   return expected;
 }
@@ -33,6 +37,7 @@ const REASONS = [
   'there is nothing to compute',
   'tfjs makes a tensor of the same data',
   'more than 6 dimensions',
+  'a dimension has more than 1024 pieces',
 ];
 
 describe.each(['strict', 'relaxed'] as Flavour[])('%s', (simd) => {
@@ -43,7 +48,7 @@ describe.each(['strict', 'relaxed'] as Flavour[])('%s', (simd) => {
   });
   afterAll(() => served.unregister());
 
-  test.each(Object.entries(MOVE_CASES))('%s has the bits of the cpu backend', async (kernelName, cases) => {
+  test.each(Object.entries(CASES))('%s has the bits of the cpu backend', async (kernelName, cases) => {
     const expected = await expectedOfAll(kernelName);
     await tf.setBackend('wasm');
     const before = tf.memory();
@@ -66,7 +71,7 @@ describe.each(['strict', 'relaxed'] as Flavour[])('%s', (simd) => {
     expect(records.some(({algorithm}) => algorithm !== 'stock')).toBe(true);
   });
 
-  test.each(Object.entries(MOVE_CASES))('tasks of %s run in any order', async (kernelName, cases) => {
+  test.each(Object.entries(CASES))('tasks of %s run in any order', async (kernelName, cases) => {
     const expected = await expectedOfAll(kernelName);
     const tasks = await ShuffledTasks.create(simd);
     for (const [i, one] of cases.entries()) {
@@ -86,7 +91,7 @@ describe('registered', () => {
   beforeEach(() => freshWasm());
   afterEach(() => registration?.unregister());
 
-  const names = MOVE_KERNELS.map(({name}) => name);
+  const names = [...MOVE_KERNELS, ...BLOCK_KERNELS].map(({name}) => name);
   const kernels = () => names.map((name) => getKernel(name, 'wasm'));
   const pair = () => tf.concat([tf.tensor1d([1, 2]), tf.tensor1d([3])]);
 
@@ -146,7 +151,7 @@ describe('registered', () => {
     ]);
     for (const one of report({all: true})) {
       // Its fields tell TypeScript which record it is.
-      if (!('inputShapes' in one)) throw new Error(`${one.kernelName} is no move`);
+      if (!('inputShapes' in one) || 'transposeA' in one) throw new Error(`${one.kernelName} is no move`);
       const {inputShapes, dtype}: AroundRecord = one;
       expect([inputShapes, dtype]).toEqual([[[2], [1]], 'float32']);
       expect('xShape' in one).toBe(false);
@@ -257,6 +262,8 @@ describe('registered', () => {
     ['Slice', {}, {begin: [0], size: [1]}],
     ['Concat', [], {axis: 0}],
     ['Tile', {x: operand([3])}, undefined],
+    ['SpaceToBatchND', {x: operand([1, 3, 3])}, {blockShape: [2]}],
+    ['BatchToSpaceND', {x: operand([4, 3])}, {blockShape: [2]}],
   ] as [string, AroundCase['inputs'], object | undefined][])(
     '%s %j %j fails as by tfjs',
     async (kernelName, inputs, attrs) => {
@@ -273,6 +280,40 @@ describe('registered', () => {
       setAlgorithm('stock');
       expect(own).toBe(failure());
       expect(own).not.toBe('none');
+    },
+  );
+
+  test.each([1, 2, 3, 4])(
+    'DepthToSpace of NCHW, which the cpu backend lacks, in blocks of %d',
+    async (block) => {
+      const {report} = await register();
+      for (const shape of [
+        [1, 1, 1],
+        [2, 3, 5],
+        [1, 18, 7],
+      ]) {
+        await tf.setBackend('cpu');
+        const x = tf.tidy(() => tf.range(0, size([...shape, 3 * block ** 2])));
+        const [images, height, width] = shape;
+        const own = [images, 3 * block ** 2, height, width];
+        const attrs = {blockSize: block, dataFormat: 'NHWC'};
+        const expected = tf.tidy(() => {
+          const last = tf.transpose(tf.reshape(x, own), [0, 2, 3, 1]);
+          const moved = tf.engine().runKernel('DepthToSpace', {x: last}, attrs) as tf.Tensor;
+          return tf.transpose(moved, [0, 3, 1, 2]).arraySync();
+        });
+        await tf.setBackend('wasm');
+        const got = tf.tidy(() => {
+          const moved = tf
+            .engine()
+            .runKernel('DepthToSpace', {x: tf.reshape(x, own)}, {...attrs, dataFormat: 'NCHW'}) as tf.Tensor;
+          return moved.arraySync();
+        });
+        expect(got).toEqual(expected);
+        x.dispose();
+      }
+      const records = report({all: true}).filter(({kernelName}) => kernelName === 'DepthToSpace');
+      expect(records.map(({algorithm}) => algorithm)).toEqual(['block', 'block', 'block']);
     },
   );
 

@@ -34,6 +34,13 @@ test('on cpu', () => {
   });
 });
 
+test('matrix products on wasm', () => {
+  const result = run('--backend', 'wasm', '--set', 'matMul');
+  expect(result).toMatchObject({specs: 93, specsWithPlugin: 93, stockPasses: 89, broken: [], status: 0});
+  // Stock takes no bias of another rank than 1.
+  expect(result.mended).toHaveLength(3);
+});
+
 test.each(['wasm', 'cpu'])('one spoiled value turns them red on %s', (backend) => {
   const result = run('--corrupt', '--backend', backend);
   expect(result.status).toBe(1);

@@ -328,7 +328,7 @@ function channelSums(filter: Float32Array, outChannels: number): Float64Array {
 }
 
 /** A tensor's value for each element of the output, by NumPy's broadcasting; 0 without a tensor. */
-function broadcast(tensor: tf.Tensor | undefined, shape: number[]): (i: number) => number {
+export function broadcast(tensor: tf.Tensor | undefined, shape: number[]): (i: number) => number {
   if (tensor === undefined) return () => 0;
   const values = tensor.dataSync();
   const own = [...Array(shape.length - tensor.rank).fill(1), ...tensor.shape];

@@ -49,6 +49,8 @@ interface Product {
   readonly filterRow: number;
   readonly filterPixel: number;
   readonly depth: number;
+  /** [MR][NR]. */
+  readonly sums: Float64Array;
 }
 
 /**
@@ -65,6 +67,7 @@ function runDirectly(
   const dyStrides = layoutStrides(geometry, outHeight, outWidth, outChannels);
   const strides = layoutStrides(geometry, inHeight, inWidth, inChannels);
   const tapFloats = inChannels * outChannels;
+  const sums = new Float64Array(MR * NR);
   const product: Product = {
     dy,
     dyRow: dyStrides.row,
@@ -74,12 +77,12 @@ function runDirectly(
     filterRow: -geometry.strideHeight * filterWidth * tapFloats,
     filterPixel: -geometry.strideWidth * tapFloats,
     depth: outChannels,
+    sums,
   };
   const lastTap =
     (row.firstTap + phase + (own.filterHeight - 1) * geometry.strideHeight) * filterWidth +
     column.firstTap +
     (own.filterWidth - 1) * geometry.strideWidth;
-  const sums = new Float64Array(MR * NR);
   for (let image = 0; image < own.batchSize; ++image) {
     for (let r = 0; r < own.outHeight; ++r) {
       const h = r - own.padTop;
@@ -101,12 +104,8 @@ function runDirectly(
           const columns = Math.min(own.filterWidth, outWidth - w) - left;
           const a = dyAt + (w + left) * dyStrides.pixel;
           const b = filterAt + left * product.filterPixel + n * outChannels;
-          // In the place of channels that are not there the first is computed again.
-          const b1 = width > 1 ? b + outChannels : b;
-          const b2 = width > 2 ? b + 2 * outChannels : b;
-          const b3 = width > 3 ? b + 3 * outChannels : b;
-          if (inside) tileOf3(product, rows, columns, a, b, b1, b2, b3, sums);
-          else tileOf1(product, rows, columns, a, b, b1, b2, b3, sums);
+          if (inside) tileOf3(product, rows, columns, a, b, width);
+          else tileOf1(product, rows, columns, a, b, width);
           for (let m = 0; m < count; ++m) {
             const pixel = to + (j + m) * geometry.strideWidth * strides.pixel;
             for (let i = 0; i < width; ++i) {
@@ -124,19 +123,21 @@ function runDirectly(
   }
 }
 
-/** Multiplies three windows side by side, which begin at `a` of dy, by four channels, whose taps begin at b0 to b3. */
-// biome-ignore lint/complexity/useMaxParams: as in tile.ts
+/**
+ * Multiplies three windows side by side, which begin at `a` of dy, by `width` channels, whose taps begin at `b0` of the
+ * filter. In the place of channels that are not there the first is computed again.
+ */
 function tileOf3(
-  {dy, dyRow, dyPixel, dyChannel, filter, filterRow, filterPixel, depth}: Product,
+  {dy, dyRow, dyPixel, dyChannel, filter, filterRow, filterPixel, depth, sums}: Product,
   rows: number,
   columns: number,
   a: number,
   b0: number,
-  b1: number,
-  b2: number,
-  b3: number,
-  sums: Float64Array,
+  width: number,
 ): void {
+  const b1 = width > 1 ? b0 + depth : b0;
+  const b2 = width > 2 ? b0 + 2 * depth : b0;
+  const b3 = width > 3 ? b0 + 3 * depth : b0;
   let s00 = 0;
   let s01 = 0;
   let s02 = 0;
@@ -191,18 +192,17 @@ function tileOf3(
 }
 
 /** The same for one window, of which `rows` × `columns` taps are inside. */
-// biome-ignore lint/complexity/useMaxParams: as in tile.ts
 function tileOf1(
-  {dy, dyRow, dyPixel, dyChannel, filter, filterRow, filterPixel, depth}: Product,
+  {dy, dyRow, dyPixel, dyChannel, filter, filterRow, filterPixel, depth, sums}: Product,
   rows: number,
   columns: number,
   a: number,
   b0: number,
-  b1: number,
-  b2: number,
-  b3: number,
-  sums: Float64Array,
+  width: number,
 ): void {
+  const b1 = width > 1 ? b0 + depth : b0;
+  const b2 = width > 2 ? b0 + 2 * depth : b0;
+  const b3 = width > 3 ? b0 + 3 * depth : b0;
   let s0 = 0;
   let s1 = 0;
   let s2 = 0;

@@ -4,15 +4,31 @@ import {type AroundCall, type AroundKernel, tensorsOf, type Work} from '../aroun
 import type {Family} from '../family.ts';
 import type {TensorSpec} from '../tensorSpec.ts';
 import type {RecordKind} from './aroundJob.ts';
+import {BATCH_NORM_RECORD} from './batchNormJob.ts';
+import {BINARY_RECORD} from './binaryJob.ts';
 import {isShared} from './heap.ts';
 import {MOVE_RECORD} from './moveJob.ts';
+import {PIECES_RECORD} from './piecesJob.ts';
+import {POOL_RECORD} from './poolJob.ts';
+import {REDUCE_RECORD} from './reduceJob.ts';
+import {RESIZE_RECORD} from './resizeJob.ts';
 import type {StateOf, WasmState} from './state.ts';
 import {allocateOutput, dataOffset, discard} from './tensors.ts';
 import type {TfjsWasmBackend} from './tfjs.ts';
+import {UNARY_RECORD} from './unaryJob.ts';
+import {ZIP_RECORD} from './zipJob.ts';
 
 /** By the record that says a work to wasm. */
 export const RECORD_KINDS: {readonly [K in Work['record']]: RecordKind<Extract<Work, {record: K}>>} = {
+  batchNorm: BATCH_NORM_RECORD,
+  binary: BINARY_RECORD,
   move: MOVE_RECORD,
+  pieces: PIECES_RECORD,
+  pool: POOL_RECORD,
+  reduce: REDUCE_RECORD,
+  resize: RESIZE_RECORD,
+  unary: UNARY_RECORD,
+  zip: ZIP_RECORD,
 };
 
 export function wasmAround(stateOf: StateOf): Family {
@@ -30,7 +46,7 @@ function compute(
 ): TensorInfo | TensorInfo[] {
   const {plan} = route;
   const {work, tasks, cost, scratchBytes} = plan;
-  const kind = RECORD_KINDS[work.record];
+  const kind: RecordKind<Work> = RECORD_KINDS[work.record];
   const [job] = state.jobs.get(
     route,
     1,

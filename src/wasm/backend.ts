@@ -3,13 +3,14 @@ import type {CallContext, Family, Kernel, Route} from '../family.ts';
 import type {Flavour, PlanWishes} from '../plan.ts';
 import {wasmAround} from './around.ts';
 import {wasmConvolutions} from './convolution.ts';
+import {wasmMatMuls} from './matMul.ts';
 import type {KernelModules} from './module.ts';
 import {openKernels} from './source.ts';
 import {type StateOf, WasmState} from './state.ts';
 import type {TfjsWasmBackend} from './tfjs.ts';
 import {WasmThreads} from './threads/threads.ts';
 
-const FAMILIES: readonly ((stateOf: StateOf) => Family)[] = [wasmConvolutions, wasmAround];
+const FAMILIES: readonly ((stateOf: StateOf) => Family)[] = [wasmConvolutions, wasmMatMuls, wasmAround];
 
 /** What there is before the backend is served. */
 const noState: StateOf = (_, kernel) => {

@@ -112,7 +112,7 @@ function pack(state: WasmState, job: ConvJob, panels: number, filter: number): v
 const PACKED_AT_A_TIME = 2 ** 16;
 
 /** Integer or boolean values as floats. */
-function writeFloats({memory}: Heap, {shape, dtype}: TensorInfo, from: number, to: number): void {
+export function writeFloats({memory}: Heap, {shape, dtype}: TensorInfo, from: number, to: number): void {
   const count = floatBytes(shape) / 4;
   const Values = dtype === 'bool' ? Uint8Array : Int32Array;
   new Float32Array(memory.buffer, to >>> 0, count).set(new Values(memory.buffer, from >>> 0, count));

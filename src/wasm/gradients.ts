@@ -5,7 +5,7 @@ import type {GradientPlan, PhaseGroup, TransposedPlan} from '../plan.ts';
 import {FLOPS_PER_STEP} from '../tasks.ts';
 import {runConvTasks} from './conv2d.ts';
 import {aligned, type Heap} from './heap.ts';
-import {ConvJob, geometryFields, Job} from './job.ts';
+import {ConvJob, Job} from './job.ts';
 import type {WasmState} from './state.ts';
 import {dataOffset, makeOutput} from './tensors.ts';
 
@@ -127,7 +127,7 @@ export function runTransposed(
 
 /** A record of the convolution alone, for what needs no plan. */
 export function plainJob(heap: Heap, offset: number, geometry: ConvGeometry): Job {
-  return new Job(heap, offset, geometryFields(geometry));
+  return new Job(heap, offset, geometry);
 }
 
 function inputShape({dataFormat, batchSize, inChannels, inHeight, inWidth}: ConvGeometry): number[] {
@@ -147,13 +147,12 @@ export function gradientJob(
   geometry: ConvGeometry,
   {target, block}: GradientPlan,
 ): Job {
-  return new Job(heap, offset, {
-    ...geometryFields(geometry),
-    rowsPerBlock: block.rows,
-    rowsApart: block.apart ? 1 : 0,
-    gatheredBytes: aligned(block.inputBytes),
-    channelsPerTask: target.gradientChannels,
-  });
+  const job = new Job(heap, offset, geometry);
+  job.set('rowsPerBlock', block.rows);
+  job.set('rowsApart', block.apart ? 1 : 0);
+  job.set('gatheredBytes', aligned(block.inputBytes));
+  job.set('channelsPerTask', target.gradientChannels);
+  return job;
 }
 
 /** The gradient with respect to the input, row by row, of a depthwise convolution or of a plan that is direct. */

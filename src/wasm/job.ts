@@ -1,7 +1,7 @@
 import {type Activation, type ActivationConstants, activationConstants} from '../activation.ts';
 import type {ConvGeometry} from '../geometry.ts';
 import type {OperandStrides} from '../operand.ts';
-import type {ConvPlan, Im2winPlan, WinogradPlan} from '../plan.ts';
+import type {ConvPlan} from '../plan.ts';
 import {filterPlace} from '../taps.ts';
 import {TARGETS} from '../targets.generated.ts';
 import {type ConvTasks, convTasks, type SharedOut, scratchBytes, shareOut} from '../tasks.ts';
@@ -14,7 +14,7 @@ export const CALL_BYTES = Math.max(TARGETS.relaxed.callBytes, TARGETS.strict.cal
 const ALGORITHMS = {im2win: 0, winograd: 1, depthwise: 2} as const;
 const SOURCES = {input: 0, rows: 1, strips: 2} as const;
 /** The numbers of kernels/activation.h. */
-const ACTIVATIONS: Record<Activation, number> = {
+export const ACTIVATIONS: Record<Activation, number> = {
   linear: 0,
   relu: 0,
   relu6: 0,
@@ -30,7 +30,64 @@ const ACTIVATIONS: Record<Activation, number> = {
 };
 
 type Field = keyof typeof JOB;
-type Fields = Partial<Record<Field, number>>;
+
+// Fields that have the names of what they are copied from.
+const OF_GEOMETRY = [
+  'batchSize',
+  'inHeight',
+  'inWidth',
+  'inChannels',
+  'outHeight',
+  'outWidth',
+  'outChannels',
+  'filterHeight',
+  'filterWidth',
+  'strideHeight',
+  'strideWidth',
+  'dilationHeight',
+  'dilationWidth',
+  'padTop',
+  'padLeft',
+] as const satisfies readonly Field[];
+
+const OF_STRIP = [
+  'depth',
+  'phases',
+  'windowStride',
+  'columnStep',
+  'windowStep',
+] as const satisfies readonly Field[];
+
+const OF_WINOGRAD = [
+  'points',
+  'outputs',
+  'taps',
+  'rowPoints',
+  'rowOutputs',
+  'rowPhases',
+  'tiles',
+  'tilesPerPart',
+  'tilesPerGather',
+  'group',
+] as const satisfies readonly Field[];
+
+const OF_TASKS = [
+  'images',
+  'rowsPerImage',
+  'rowsPerBlock',
+  'rowBlocks',
+  'pixelsPerStrip',
+  'stripsPerPhase',
+  'strips',
+  'stripsPerBlock',
+  'gatherTasks',
+  'rowsPerGather',
+  'panelTasks',
+  'channelsPerTask',
+  'columnBytes',
+  'gatheredBytes',
+  'productBytes',
+] as const satisfies readonly Field[];
 
 /** Floats from one image, row and pixel of the output to the next. */
 export interface OutputStrides {
@@ -65,7 +122,10 @@ export interface JobSpec {
   };
 }
 
-/** A record in the heap, as kernels/job.def has it: written once, patched at each call. */
+/**
+ * A record in the heap, as kernels/job.def has it: written once, patched at each call. It is written field by field,
+ * and not from an object of all of them: a network's first run would take longer to make these than to write them.
+ */
 export class Job {
   /** In bytes. */
   readonly offset: number;
@@ -73,13 +133,16 @@ export class Job {
   readonly word: number;
   private readonly heap: Heap;
 
-  constructor(heap: Heap, offset: number, fields: Fields) {
+  /** With the fields of a convolution alone; all others are 0. */
+  constructor(heap: Heap, offset: number, geometry: ConvGeometry) {
     this.heap = heap;
     this.offset = offset;
     this.word = offset >>> 2;
-    const words = new Int32Array(JOB_WORDS);
-    for (const name in fields) words[JOB[name as Field]] = fields[name as Field] ?? 0;
-    heap.int32().set(words, this.word);
+    heap.int32().fill(0, this.word, this.word + JOB_WORDS);
+    this.copy(OF_GEOMETRY, geometry);
+    this.set('multiplier', geometry.channelMultiplier ?? 0);
+    this.set('rowTaps', filterPlace(geometry).rowTaps);
+    this.set('planar', geometry.dataFormat === 'NCHW' ? 1 : 0);
   }
 
   set(field: Field, value: number): void {
@@ -93,6 +156,11 @@ export class Job {
   /** Where a field lies, for a field that points to another. */
   at(field: Field): number {
     return this.offset + 4 * JOB[field];
+  }
+
+  protected copy<Own extends Field>(fields: readonly Own[], from: Readonly<Record<Own, number>>): void {
+    const words = this.heap.int32();
+    for (const field of fields) words[this.word + JOB[field]] = from[field];
   }
 }
 
@@ -119,21 +187,19 @@ export class ConvJob extends Job {
       imagesGoOn: imagesGoOn(spec),
       repeats: spec.repeats?.count ?? 1,
     });
-    super(heap, offset, {
-      ...geometryFields(geometry),
-      ...planFields(plan),
-      ...taskFields(tasks),
-      ...outputFields(spec),
-      ...operandFields('bias', bias),
-      ...operandFields('slope', slope),
-      ...operandFields('residual', residual),
-      residualAfterActivation: spec.residualAfterActivation ? 1 : 0,
-      ...flipFields(spec.flip),
-      activation: ACTIVATIONS[activation],
-      repeats: spec.repeats?.count ?? 1,
-      repeatOutputFloats: spec.repeats?.outputFloats ?? 0,
-      repeatPanelFloats: plan.algorithm === 'depthwise' ? 0 : plan.panelBytes / 4,
-    });
+    super(heap, offset, geometry);
+    this.setPlan(plan);
+    this.copy(OF_TASKS, tasks);
+    this.setOutput(spec);
+    if (bias !== undefined) this.setOperand('bias', bias);
+    if (slope !== undefined) this.setOperand('slope', slope);
+    if (residual !== undefined) this.setOperand('residual', residual);
+    this.set('residualAfterActivation', spec.residualAfterActivation ? 1 : 0);
+    if (spec.flip !== undefined) this.setFlip(spec.flip);
+    this.set('activation', ACTIVATIONS[activation]);
+    this.set('repeats', spec.repeats?.count ?? 1);
+    this.set('repeatOutputFloats', spec.repeats?.outputFloats ?? 0);
+    this.set('repeatPanelFloats', plan.algorithm === 'depthwise' ? 0 : plan.panelBytes / 4);
     const {low, high, alpha, beta} = spec.constants ?? activationConstants(activation);
     this.setFloat('low', low);
     this.setFloat('high', high);
@@ -161,6 +227,46 @@ export class ConvJob extends Job {
     this.scratchBytes = 2 * CALL_BYTES + scratchBytes(this.tasks, this.shared.ownBytes);
   }
 
+  private setPlan(plan: ConvPlan): void {
+    this.set('algorithm', ALGORITHMS[plan.algorithm]);
+    if (plan.algorithm === 'depthwise') {
+      this.set('rowsApart', plan.block.apart ? 1 : 0);
+    } else if (plan.algorithm === 'winograd') {
+      this.copy(OF_WINOGRAD, plan);
+    } else {
+      this.copy(OF_STRIP, plan.strip);
+      this.set('source', SOURCES[plan.strip.source]);
+      this.set('grouped', plan.strip.grouped ? 1 : 0);
+    }
+  }
+
+  private setOutput({geometry, output}: JobSpec): void {
+    const {outHeight, outWidth, outChannels, dataFormat} = geometry;
+    this.set('outImageStride', output?.image ?? outHeight * outWidth * outChannels);
+    this.set('outRowStride', output?.row ?? outWidth * outChannels);
+    this.set('outPixelStride', output?.pixel ?? outChannels);
+    this.set('outPlanes', output === undefined && dataFormat === 'NCHW' ? 1 : 0);
+  }
+
+  private setOperand(
+    name: 'bias' | 'slope' | 'residual',
+    {batch, row, pixel, channel}: OperandStrides,
+  ): void {
+    this.set(`${name}Batch`, batch);
+    this.set(`${name}Row`, row);
+    this.set(`${name}Pixel`, pixel);
+    this.set(`${name}Channel`, channel);
+  }
+
+  private setFlip(flip: Required<JobSpec>['flip']): void {
+    this.set('tapWidth', flip.filterWidth);
+    this.set('tapChannels', flip.inChannels);
+    this.set('firstTapRow', flip.firstRow);
+    this.set('firstTapColumn', flip.firstColumn);
+    this.set('tapRowStep', flip.rowStep);
+    this.set('tapColumnStep', flip.columnStep);
+  }
+
   private writeShares(threads: number): SharedOut {
     const shared = shareOut(this.tasks, threads);
     this.set('wholeBlocks', shared.wholeBlocks);
@@ -178,121 +284,6 @@ function imagesGoOn({geometry, bias, slope, residual, output}: JobSpec): boolean
       (strides) => strides === undefined || strides.batch === outHeight * strides.row,
     )
   );
-}
-
-export function geometryFields(geometry: ConvGeometry): Fields {
-  return {
-    batchSize: geometry.batchSize,
-    inHeight: geometry.inHeight,
-    inWidth: geometry.inWidth,
-    inChannels: geometry.inChannels,
-    outHeight: geometry.outHeight,
-    outWidth: geometry.outWidth,
-    outChannels: geometry.outChannels,
-    filterHeight: geometry.filterHeight,
-    filterWidth: geometry.filterWidth,
-    strideHeight: geometry.strideHeight,
-    strideWidth: geometry.strideWidth,
-    dilationHeight: geometry.dilationHeight,
-    dilationWidth: geometry.dilationWidth,
-    padTop: geometry.padTop,
-    padLeft: geometry.padLeft,
-    multiplier: geometry.channelMultiplier ?? 0,
-    rowTaps: filterPlace(geometry).rowTaps,
-    planar: geometry.dataFormat === 'NCHW' ? 1 : 0,
-  };
-}
-
-function planFields(plan: ConvPlan): Fields {
-  const algorithm = ALGORITHMS[plan.algorithm];
-  if (plan.algorithm === 'depthwise') return {algorithm, rowsApart: plan.block.apart ? 1 : 0};
-  return {algorithm, ...(plan.algorithm === 'winograd' ? winogradFields(plan) : stripFields(plan))};
-}
-
-function stripFields({strip, pixelsPerStrip}: Im2winPlan): Fields {
-  return {
-    source: SOURCES[strip.source],
-    depth: strip.depth,
-    phases: strip.phases,
-    windowStride: strip.windowStride,
-    columnStep: strip.columnStep,
-    windowStep: strip.windowStep,
-    grouped: strip.grouped ? 1 : 0,
-    pixelsPerStrip,
-  };
-}
-
-function winogradFields(plan: WinogradPlan): Fields {
-  return {
-    points: plan.points,
-    outputs: plan.outputs,
-    taps: plan.taps,
-    rowPoints: plan.rowPoints,
-    rowOutputs: plan.rowOutputs,
-    rowPhases: plan.rowPhases,
-    tiles: plan.tiles,
-    tilesPerPart: plan.tilesPerPart,
-    tilesPerGather: plan.tilesPerGather,
-    group: plan.group,
-  };
-}
-
-function taskFields(tasks: ConvTasks): Fields {
-  return {
-    images: tasks.images,
-    rowsPerImage: tasks.rowsPerImage,
-    rowsPerBlock: tasks.rowsPerBlock,
-    rowBlocks: tasks.rowBlocks,
-    pixelsPerStrip: tasks.pixelsPerStrip,
-    stripsPerPhase: tasks.stripsPerPhase,
-    strips: tasks.strips,
-    stripsPerBlock: tasks.stripsPerBlock,
-    gatherTasks: tasks.gatherTasks,
-    rowsPerGather: tasks.rowsPerGather,
-    panelTasks: tasks.panelTasks,
-    channelsPerTask: tasks.channelsPerTask,
-    columnBytes: tasks.columnBytes,
-    gatheredBytes: tasks.gatheredBytes,
-    productBytes: tasks.productBytes,
-  };
-}
-
-function outputFields({geometry, output}: JobSpec): Fields {
-  const {outHeight, outWidth, outChannels, dataFormat} = geometry;
-  const {
-    image = outHeight * outWidth * outChannels,
-    row = outWidth * outChannels,
-    pixel = outChannels,
-  } = output ?? {};
-  return {
-    outImageStride: image,
-    outRowStride: row,
-    outPixelStride: pixel,
-    outPlanes: output === undefined && dataFormat === 'NCHW' ? 1 : 0,
-  };
-}
-
-function operandFields(name: 'bias' | 'slope' | 'residual', strides: OperandStrides | undefined): Fields {
-  if (strides === undefined) return {};
-  const {batch, row, pixel, channel} = strides;
-  return {
-    [`${name}Batch`]: batch,
-    [`${name}Row`]: row,
-    [`${name}Pixel`]: pixel,
-    [`${name}Channel`]: channel,
-  };
-}
-
-function flipFields(flip: JobSpec['flip']): Fields {
-  if (flip === undefined) return {};
-  return {
-    tapWidth: flip.filterWidth,
-    tapChannels: flip.inChannels,
-    firstTapRow: flip.firstRow,
-    firstTapColumn: flip.firstColumn,
-    tapRowStep: flip.rowStep,
-    tapColumnStep: flip.columnStep,
-  };
 }
 
 /** The records of an instance's routes, each kept until its route is forgotten. */

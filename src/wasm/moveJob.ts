@@ -1,5 +1,5 @@
 import type {Dimension} from '../box.ts';
-import type {Move, Padding} from '../move.ts';
+import type {Move} from '../move.ts';
 import type {Dtype} from '../tensorSpec.ts';
 import type {AroundJob, RecordKind} from './aroundJob.ts';
 import type {Heap} from './heap.ts';
@@ -20,7 +20,12 @@ const CASTS: Partial<Record<`${Dtype}-${Dtype}`, number>> = {
 const BLOCK_ACROSS = 256;
 const BLOCK_DOWN = 32;
 
-type Fields = Partial<Record<keyof typeof MOVE, number>>;
+// Of each dimension, the innermost one first.
+const SIZES = [MOVE.size0, MOVE.size1, MOVE.size2, MOVE.size3, MOVE.size4, MOVE.size5];
+const FROM = [MOVE.from0, MOVE.from1, MOVE.from2, MOVE.from3, MOVE.from4, MOVE.from5];
+const TO = [MOVE.to0, MOVE.to1, MOVE.to2, MOVE.to3, MOVE.to4, MOVE.to5];
+const FIRST = [MOVE.first0, MOVE.first1, MOVE.first2, MOVE.first3, MOVE.first4];
+const INSIDE = [MOVE.inside0, MOVE.inside1, MOVE.inside2, MOVE.inside3, MOVE.inside4];
 
 export const MOVE_RECORD: RecordKind<{readonly record: 'move'; readonly move: Move}> = {
   entry: 'im2win_move',
@@ -46,18 +51,11 @@ class MoveJob implements AroundJob {
     this.word = offset >>> 2;
     this.move = move;
     const words = new Int32Array(moveBytes(move) / 4);
-    const fields: Fields = {...EMPTY_DIMENSIONS, ...fieldsOf(move), tasks};
-    for (const name in fields) {
-      words[MOVE[name as keyof typeof MOVE]] = fields[name as keyof typeof MOVE] ?? 0;
-    }
-    if (move.kind === 'streams') {
-      move.streams.forEach(({run, fromStep, toStep}, i) => {
-        const at = MOVE_WORDS + i * STREAM_WORDS;
-        words[at + STREAM.run] = run;
-        words[at + STREAM.fromStep] = fromStep;
-        words[at + STREAM.toStep] = toStep;
-      });
-    }
+    // A dimension that is not there has one index, which lies inside.
+    for (const word of SIZES) words[word] = 1;
+    for (const word of INSIDE) words[word] = 1;
+    words[MOVE.tasks] = tasks;
+    writeMove(words, move);
     heap.int32().set(words, this.word);
   }
 
@@ -84,90 +82,81 @@ class MoveJob implements AroundJob {
   }
 }
 
-/** A dimension of one index, which lies inside. */
-const EMPTY_DIMENSIONS: Fields = {
-  size0: 1,
-  size1: 1,
-  size2: 1,
-  size3: 1,
-  size4: 1,
-  size5: 1,
-  inside0: 1,
-  inside1: 1,
-  inside2: 1,
-  inside3: 1,
-  inside4: 1,
-};
-
-function fieldsOf(move: Move): Fields {
+// Word by word, as a convolution's record is.
+function writeMove(words: Int32Array, move: Move): void {
   switch (move.kind) {
     case 'streams':
-      return {move: MOVES.streams, rows: move.rows, streams: move.streams.length};
+      words[MOVE.move] = MOVES.streams;
+      words[MOVE.rows] = move.rows;
+      words[MOVE.streams] = move.streams.length;
+      move.streams.forEach(({run, fromStep, toStep}, i) => {
+        const at = MOVE_WORDS + i * STREAM_WORDS;
+        words[at + STREAM.run] = run;
+        words[at + STREAM.fromStep] = fromStep;
+        words[at + STREAM.toStep] = toStep;
+      });
+      return;
     case 'box':
-      return {
-        move: MOVES.box,
-        run: move.box.run,
-        rows: rowsOf(move.box.outer),
-        ...dimensionFields(move.box.outer),
-      };
+      words[MOVE.move] = MOVES.box;
+      words[MOVE.run] = move.box.run;
+      writeDimensions(words, move.box.outer);
+      return;
     case 'fill':
-      return {move: MOVES.fill, run: move.bytes};
+      words[MOVE.move] = MOVES.fill;
+      words[MOVE.run] = move.bytes;
+      return;
     case 'pad':
-      return padFields(move);
+      writePad(words, move);
+      return;
     case 'transpose':
-      return transposeFields(move);
+      writeTranspose(words, move);
+      return;
     case 'cast':
-      return {move: CASTS[`${move.from}-${move.to}`], run: move.count};
+      words[MOVE.move] = CASTS[`${move.from}-${move.to}`] ?? 0;
+      words[MOVE.run] = move.count;
   }
 }
 
-const rowsOf = (dimensions: readonly {readonly size: number}[]) =>
-  dimensions.reduce((rows, {size}) => rows * size, 1);
-
-function dimensionFields(dimensions: readonly Dimension[]): Fields {
-  return Object.fromEntries(
-    dimensions.flatMap(({size, from, to}, i) => [
-      [`size${i}`, size],
-      [`from${i}`, from],
-      [`to${i}`, to],
-    ]),
-  );
-}
-
-function padFields({run, outer}: Extract<Move, {kind: 'pad'}>): Fields {
-  let from = run.inside;
-  const dimensions = outer.map(({before, inside, after}: Padding) => {
-    const dimension = {size: before + inside + after, from, to: 0};
-    from *= inside;
-    return dimension;
+function writeDimensions(words: Int32Array, dimensions: readonly Dimension[]): void {
+  let rows = 1;
+  dimensions.forEach(({size, from, to}, i) => {
+    words[SIZES[i]] = size;
+    words[FROM[i]] = from;
+    words[TO[i]] = to;
+    rows *= size;
   });
-  return {
-    move: MOVES.pad,
-    run: run.inside,
-    runBefore: run.before,
-    runAfter: run.after,
-    rows: rowsOf(dimensions),
-    ...dimensionFields(dimensions),
-    ...Object.fromEntries(
-      outer.flatMap(({before, inside}, i) => [
-        [`first${i}`, before],
-        [`inside${i}`, inside],
-      ]),
-    ),
-  };
+  words[MOVE.rows] = rows;
 }
 
-function transposeFields({plane, outer}: Extract<Move, {kind: 'transpose'}>): Fields {
+function writePad(words: Int32Array, {run, outer}: Extract<Move, {kind: 'pad'}>): void {
+  words[MOVE.move] = MOVES.pad;
+  words[MOVE.run] = run.inside;
+  words[MOVE.runBefore] = run.before;
+  words[MOVE.runAfter] = run.after;
+  let from = run.inside;
+  let rows = 1;
+  outer.forEach(({before, inside, after}, i) => {
+    const size = before + inside + after;
+    words[SIZES[i]] = size;
+    words[FROM[i]] = from;
+    words[FIRST[i]] = before;
+    words[INSIDE[i]] = inside;
+    from *= inside;
+    rows *= size;
+  });
+  words[MOVE.rows] = rows;
+}
+
+function writeTranspose(words: Int32Array, {plane, outer}: Extract<Move, {kind: 'transpose'}>): void {
   const {across, toAcross, down, fromDown} = plane;
-  const dimensions = [
+  words[MOVE.move] = MOVES.transpose;
+  words[MOVE.across] = across;
+  words[MOVE.toAcross] = toAcross;
+  words[MOVE.down] = down;
+  words[MOVE.fromDown] = fromDown;
+  writeDimensions(words, [
     {size: Math.ceil(down / BLOCK_DOWN), from: BLOCK_DOWN * fromDown, to: 4 * BLOCK_DOWN},
     {size: Math.ceil(across / BLOCK_ACROSS), from: 4 * BLOCK_ACROSS, to: BLOCK_ACROSS * toAcross},
     ...outer,
-  ];
-  return {
-    move: MOVES.transpose,
-    ...plane,
-    rows: rowsOf(dimensions),
-    ...dimensionFields(dimensions),
-  };
+  ]);
 }

@@ -32,7 +32,7 @@ const SCRATCH = 3 * PAGE;
 
 function unpack(unpacker: WebAssembly.Module, {bytes, text}: Packed): Uint8Array<ArrayBuffer> {
   const end = SCRATCH + text.length + bytes;
-  // It reads a few characters beyond the text.
+  // It reads a few characters beyond the text, and writes a few bytes beyond the others.
   const memory = new WebAssembly.Memory({initial: Math.ceil((end + 16) / PAGE)});
   const {exports} = new WebAssembly.Instance(unpacker, {env: {memory}});
   writeText(new Uint8Array(memory.buffer, SCRATCH, text.length), text);

@@ -131,6 +131,67 @@ const KERNELS: readonly ((drawn: Drawn, shape: number[]) => AroundCase)[] = [
     inputs: {x: operand(shape, dtype)},
     attrs: {perm: [...shape.keys()].sort((a, b) => axes[a].first - axes[b].first || a - b)},
   }),
+  ({axes, dtype, pick}, shape) => {
+    const mode = pick % 2 === 0 ? 'reflect' : 'symmetric';
+    const most = shape.map((size) => size - 1 + (pick % 2));
+    return {
+      kernelName: 'MirrorPad',
+      inputs: {x: operand(shape, dtype)},
+      attrs: {
+        mode,
+        paddings: axes.map(({first, second}, i) => [
+          Math.min(most[i], Math.max(0, first - 5)),
+          Math.min(most[i], Math.max(0, second - 5)),
+        ]),
+      },
+    };
+  },
+  ({axes, dtype, pick}, shape) => {
+    const own = shape.length === 1 ? [1, ...shape] : shape;
+    const blocks = axes.slice(0, 1 + (pick % (own.length - 1)));
+    return {
+      kernelName: 'SpaceToBatchND',
+      inputs: {x: operand(own, dtype)},
+      attrs: {
+        blockShape: blocks.map(({first}) => 1 + (first % 4)),
+        paddings: blocks.map(({first, second}, i) => {
+          const block = 1 + (first % 4);
+          // Most axes of a tensor of many have none.
+          const before = Math.max(0, second - 5);
+          return [before, (block - ((own[i + 1] + before) % block)) % block];
+        }),
+      },
+    };
+  },
+  ({axes, dtype, pick}, shape) => {
+    const own = shape.length === 1 ? [1, ...shape] : shape;
+    const blocks = axes.slice(0, 1 + (pick % (own.length - 1))).map(({first}) => 1 + (first % 3));
+    const batches = blocks.reduce((a, b) => a * b, 1);
+    return {
+      kernelName: 'BatchToSpaceND',
+      inputs: {x: operand([batches * Math.min(own[0], 2), ...own.slice(1)], dtype)},
+      attrs: {
+        blockShape: blocks,
+        crops: blocks.map((block, i) => {
+          const all = block * own[i + 1];
+          const before = axes[i].second % all;
+          return [before, axes[i].third % (all - before)];
+        }),
+      },
+    };
+  },
+  ({dtype, pick}, shape) => {
+    const blockSize = 1 + (pick % 4);
+    const own = [...shape, 1, 1, 1].slice(0, 3);
+    return {
+      kernelName: 'DepthToSpace',
+      // Of booleans tfjs's cpu backend makes floats.
+      inputs: {
+        x: operand([...own, blockSize ** 2 * (1 + (pick % 5))], dtype === 'bool' ? 'float32' : dtype),
+      },
+      attrs: {blockSize, dataFormat: 'NHWC'},
+    };
+  },
 ];
 
 const cases = fc

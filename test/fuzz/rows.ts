@@ -1,8 +1,12 @@
 // What is fuzzed.
+import {binaryRow} from './binary.ts';
 import {conv2dRow} from './conv2d.ts';
 import {depthwiseRow, gradientRow} from './family.ts';
+import {matMulRow} from './matMul.ts';
 import {movesRow} from './moves.ts';
 import type {FuzzRow} from './row.ts';
+import {unaryRow} from './unary.ts';
+import {windowsRow} from './windows.ts';
 
 /** A row whose kind of case is its own business. */
 // biome-ignore lint/suspicious/noExplicitAny: a list of rows of different kinds
@@ -26,4 +30,8 @@ export const ROWS: readonly AnyFuzzRow[] = [
   ),
   gradientRow('cpu', 'auto', false),
   ...(['strict', 'relaxed'] as const).map(movesRow),
+  ...(['strict', 'relaxed'] as const).map(unaryRow),
+  ...(['strict', 'relaxed'] as const).map(matMulRow),
+  ...(['strict', 'relaxed'] as const).map(binaryRow),
+  ...(['strict', 'relaxed'] as const).map(windowsRow),
 ];

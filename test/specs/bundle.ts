@@ -23,7 +23,10 @@ const CONVOLUTION = [
   'fused/fused_depthwise_conv2d_test',
 ].map((name) => OPS + name);
 
-export const SETS = {convolution: CONVOLUTION, all: ['@tensorflow/tfjs-core/dist/tests']};
+/** The specs that are about matrix products, and what is made of them. */
+const MAT_MUL = ['mat_mul_test', 'fused/fused_mat_mul_test'].map((name) => OPS + name);
+
+export const SETS = {convolution: CONVOLUTION, matMul: MAT_MUL, all: ['@tensorflow/tfjs-core/dist/tests']};
 export type SpecSet = keyof typeof SETS;
 
 export interface SpecRun {

@@ -1,0 +1,146 @@
+// What `tfjs-im2win/optimize` exports.
+import {type DataType, dispose, engine, type Tensor, zeros} from '@tensorflow/tfjs-core';
+import {describe} from '../describe.ts';
+import {type KnownModel, knownModel} from './models.ts';
+import {type ModelInputs, Optimizer} from './optimizer.ts';
+import type {ModelChange} from './rewrite.ts';
+
+export type {ModelInputs} from './optimizer.ts';
+export type {ModelChange} from './rewrite.ts';
+
+export interface OptimizeOptions {
+  /**
+   * An input on which the optimised model is compared with the model as it was loaded: an output may differ by 1e-5 of
+   * its largest value.
+   */
+  readonly verify?: ModelInputs;
+}
+
+/** What {@link optimizeModel} returns. */
+export interface OptimizedModel {
+  /** What became what, for the shapes of inputs that the model was run with so far. */
+  readonly changes: readonly ModelChange[];
+  /** Why some calls run as the model was loaded; empty if none does. The words may change in any version. */
+  readonly reasons: readonly string[];
+  /** The model as it was loaded. All that was made for it is freed. */
+  revert(): void;
+}
+
+/** What outputs may differ by, as a part of their largest value. */
+const TOLERANCE = 1e-5;
+
+const optimized = new WeakMap<object, Optimizer>();
+
+/**
+ * Lets a model run by fewer kernels: batch norms become parts of filters, and activations, residual sums and paddings parts
+ * of convolutions.
+ *
+ * A run is recorded for each distinct shape of the inputs, the first time with zeros, here. Later calls of `predict` (of a
+ * `GraphModel` also `execute`) run what came of the record. So a custom layer's `call` runs once for a shape, as in
+ * TensorFlow's `tf.function`. Everything else of the model stays as it is: saving and training go by the weights as they
+ * were loaded, and a run after its weights were changed records anew.
+ *
+ * Call it after `registerIm2win()`. Without that, and on another backend than wasm and cpu, changes are those that need no
+ * kernel of this package.
+ *
+ * @param model A `GraphModel` or a `LayersModel`; it is changed in place.
+ * @throws Error if it is no model, if it is optimised already, or if the outputs for `verify` differ: it is reverted then.
+ */
+export async function optimizeModel(model: object, options: OptimizeOptions = {}): Promise<OptimizedModel> {
+  const known = knownModel(model);
+  if (known === undefined) {
+    throw new Error(
+      `optimizeModel: model is ${describe(model)}; allowed: a GraphModel or a LayersModel of tfjs.`,
+    );
+  }
+  if (optimized.has(model)) {
+    throw new Error(
+      'optimizeModel: model is optimised already; call revert() of what was returned then first.',
+    );
+  }
+  const {verify} = options;
+  const missing = missingParts();
+  if (missing !== undefined) return {changes: [], reasons: [missing], revert() {}};
+  const expected = verify === undefined ? undefined : run(known, verify);
+  const optimizer = new Optimizer(known);
+  optimized.set(model, optimizer);
+  const revert = () => {
+    optimizer.revert();
+    optimized.delete(model);
+  };
+  try {
+    const inputs = verify ?? exampleOf(known);
+    if (inputs !== undefined) {
+      dispose(run(known, inputs));
+      if (verify === undefined) dispose(inputs);
+    }
+    if (verify !== undefined && expected !== undefined) compare(expected, run(known, verify));
+  } catch (error) {
+    revert();
+    throw error;
+  } finally {
+    if (expected !== undefined) dispose(expected);
+  }
+  return {
+    get changes() {
+      return optimizer.changes;
+    },
+    get reasons() {
+      return optimizer.reasons;
+    },
+    revert,
+  };
+}
+
+/** Why this tfjs cannot be served. */
+function missingParts(): string | undefined {
+  const tfjs = engine() as Partial<ReturnType<typeof engine>>;
+  const functions = ['runKernel', 'readSync', 'read', 'makeTensorFromDataId'] as const;
+  const missing = functions.filter((name) => typeof tfjs[name] !== 'function' || Object.hasOwn(tfjs, name));
+  const {profiling, gradientDepth} = tfjs.state ?? {};
+  if (missing.length === 0 && typeof profiling === 'boolean' && typeof gradientDepth === 'number')
+    return undefined;
+  return `this version of tfjs is not known (${[...missing, 'state'].join(', ')}): nothing is changed`;
+}
+
+function run({object, methods: [{name}]}: KnownModel, inputs: ModelInputs): Tensor[] {
+  const outputs = (object as Record<string, (inputs: ModelInputs) => Tensor | Tensor[]>)[name](inputs);
+  return Array.isArray(outputs) ? outputs : [outputs];
+}
+
+/** Zeros of the shapes that a model says its inputs have, with one image; `undefined` if it does not say. */
+function exampleOf({inputs}: KnownModel): Tensor[] | undefined {
+  const shapes = inputs.map(({shape}) => (shape === undefined ? [-1, -1] : oneOf(shape)));
+  if (shapes.length === 0 || shapes.flat().some((size) => size < 0)) return undefined;
+  return shapes.map((shape, i) => zeros(shape, (inputs[i].dtype ?? 'float32') as DataType));
+}
+
+/** A shape with a single image where the number of them may be any. */
+function oneOf(shape: readonly (number | null)[]): number[] {
+  return shape.map((size, i) => (size !== null && size >= 0 ? size : i === 0 ? 1 : -1));
+}
+
+/** @throws Error if they differ by more than rounding. */
+function compare(expected: readonly Tensor[], outputs: readonly Tensor[]): void {
+  try {
+    expected.forEach((tensor, i) => {
+      const values = tensor.dataSync();
+      const others = outputs[i].dataSync();
+      let largest = 0;
+      let difference = 0;
+      values.forEach((value, j) => {
+        largest = Math.max(largest, Math.abs(value));
+        const own = Object.is(value, others[j]) ? 0 : Math.abs(value - others[j]);
+        difference = own > difference || Number.isNaN(own) ? own : difference;
+      });
+      if (!(difference <= TOLERANCE * largest)) {
+        throw new Error(
+          `optimizeModel: output ${i} differs by ${difference} where its largest value is ${largest}; ` +
+            `allowed: ${TOLERANCE} of it. The model is as it was loaded.`,
+        );
+      }
+    });
+  } finally {
+    dispose(outputs as Tensor[]);
+  }
+}

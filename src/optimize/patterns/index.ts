@@ -1,0 +1,25 @@
+// All patterns, in the order in which they are tried at a node.
+import type {Pattern} from '../pattern.ts';
+import {activation} from './activation.ts';
+import {affineAfter} from './affineAfter.ts';
+import {affineBefore} from './affineBefore.ts';
+import {copies} from './copies.ts';
+import {dilation} from './dilation.ts';
+import {hardSwish} from './hardSwish.ts';
+import {padding} from './padding.ts';
+import {residual} from './residual.ts';
+import {silu} from './silu.ts';
+import {transposes} from './transposes.ts';
+
+export const PATTERNS: readonly Pattern[] = [
+  copies,
+  transposes,
+  dilation,
+  padding,
+  affineAfter,
+  affineBefore,
+  silu,
+  hardSwish,
+  activation,
+  residual,
+];

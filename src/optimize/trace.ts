@@ -1,0 +1,182 @@
+// One run of a model, recorded: a graph of the kernels that it calls.
+import {
+  type DataId,
+  engine,
+  keep,
+  type NamedAttrMap,
+  type NamedTensorMap,
+  scalar,
+  type Tensor,
+  tidy,
+} from '@tensorflow/tfjs-core';
+import {Graph, Node, Value} from './graph.ts';
+
+export interface Trace {
+  /** Or why there is none. */
+  readonly graph: Graph | string;
+  /** The constants that were there before the run: weights. */
+  readonly weights: readonly Tensor[];
+  /** Copies of the constants that the run made by itself. They are the caller's. */
+  readonly made: readonly Tensor[];
+}
+
+/** More calls than that are no network that gains by it. */
+const MOST_NODES = 20_000;
+
+/**
+ * Runs a model. There is no graph of it if it depends on the values of a tensor, and not on shapes alone.
+ *
+ * @param inputs All tensors that differ from run to run.
+ * @param run Returns the outputs.
+ * @param nameOf The name of a weight.
+ */
+export function trace(
+  inputs: readonly Tensor[],
+  run: () => readonly Tensor[],
+  nameOf: (weight: Tensor) => string | undefined,
+): Trace & {readonly outputs: readonly Tensor[]} {
+  const recorder = new Recorder(inputs, nameOf);
+  const outputs = recorder.record(run);
+  return {...recorder.finish(outputs), outputs};
+}
+
+/** Kernels whose output's shape depends on values. */
+const DYNAMIC: ReadonlySet<string> = new Set([
+  'NonMaxSuppressionV3',
+  'NonMaxSuppressionV4',
+  'NonMaxSuppressionV5',
+  'RaggedGather',
+  'RaggedRange',
+  'RaggedTensorToTensor',
+  'SparseFillEmptyRows',
+  'SparseReshape',
+  'StringNGrams',
+  'StringSplit',
+  'Unique',
+]);
+
+/** The same data as a tensor of the run's, which outlives the run. */
+function claim({dataId, shape, dtype}: Tensor): Tensor {
+  const {backend} = engine();
+  backend.incRef(dataId);
+  return keep(engine().makeTensorFromDataId(dataId, shape, dtype, backend));
+}
+
+/** The parts of tfjs's engine that a recorder stands in for. */
+type Engine = Pick<ReturnType<typeof engine>, 'runKernel' | 'readSync' | 'read'> & {
+  shouldCheckForMemLeaks(): boolean;
+};
+
+class Recorder {
+  private readonly values = new Map<number, Value>();
+  private readonly inputs: readonly Value[];
+  private readonly nodes: Node[] = [];
+  /** The data of all that depends on the inputs. */
+  private readonly varying = new Set<DataId>();
+  private readonly weights = new Set<Tensor>();
+  private readonly made: Tensor[] = [];
+  /** The first tensor of the run has a larger id. */
+  private readonly before: number;
+  /** Inside a kernel others may be called, which are its own business. */
+  private depth = 0;
+  private reason: string | undefined;
+  private readonly nameOf: (weight: Tensor) => string | undefined;
+
+  constructor(inputs: readonly Tensor[], nameOf: (weight: Tensor) => string | undefined) {
+    this.nameOf = nameOf;
+    this.inputs = inputs.map((tensor) => {
+      const value = new Value(tensor.shape, tensor.dtype);
+      this.values.set(tensor.id, value);
+      this.varying.add(tensor.dataId);
+      return value;
+    });
+    this.before = tidy(() => scalar(0).id);
+  }
+
+  record<T>(run: () => T): T {
+    const tfjs = engine() as unknown as Engine;
+    const {runKernel, readSync, read} = tfjs;
+    tfjs.runKernel = <T extends Tensor | Tensor[]>(
+      kernel: string,
+      inputs: NamedTensorMap,
+      attrs?: NamedAttrMap,
+    ): T => {
+      ++this.depth;
+      try {
+        const result = runKernel.call(tfjs, kernel, inputs, attrs) as T;
+        if (this.depth === 1) this.add(kernel, inputs, attrs, result);
+        return result;
+      } finally {
+        --this.depth;
+      }
+    };
+    tfjs.readSync = (dataId) => {
+      this.checkRead(dataId);
+      return readSync.call(tfjs, dataId);
+    };
+    tfjs.read = (dataId) => {
+      this.checkRead(dataId);
+      return read.call(tfjs, dataId);
+    };
+    // What is claimed would pass for a leak.
+    tfjs.shouldCheckForMemLeaks = () => false;
+    try {
+      return run();
+    } finally {
+      // They are the prototype's: an engine has none of its own.
+      for (const name of ['runKernel', 'readSync', 'read', 'shouldCheckForMemLeaks'] as const) {
+        delete (tfjs as Partial<Engine>)[name];
+      }
+    }
+  }
+
+  finish(outputs: readonly Tensor[]): Trace {
+    const results = outputs.map((tensor) => this.valueOf(tensor));
+    const graph = this.reason ?? new Graph(this.inputs, this.nodes, results);
+    return {graph, weights: [...this.weights], made: this.made};
+  }
+
+  private add(kernel: string, inputs: NamedTensorMap, attrs: NamedAttrMap = {}, result: Tensor | Tensor[]) {
+    const given = Object.entries(inputs ?? {}).filter(([, tensor]) => tensor != null);
+    const results = Array.isArray(result) ? result : [result];
+    // What depends on no input is the same in each run: a constant of it.
+    if (given.every(([, {id}]) => !this.values.has(id) || this.values.get(id)?.constant !== undefined)) {
+      for (const [, tensor] of given) if (tensor.id < this.before) this.weights.add(tensor);
+      return;
+    }
+    if (DYNAMIC.has(kernel)) this.reason ??= `the shape of ${kernel}'s output depends on values`;
+    if (this.nodes.length >= MOST_NODES) this.reason ??= `it calls more than ${MOST_NODES} kernels`;
+    if (this.reason !== undefined) return;
+    const outputs = results.map((tensor) => {
+      const value = new Value(tensor.shape, tensor.dtype);
+      this.values.set(tensor.id, value);
+      this.varying.add(tensor.dataId);
+      return value;
+    });
+    const values = given.map(([name, tensor]) => [name, this.valueOf(tensor)]);
+    this.nodes.push(
+      new Node({kernel, inputs: Object.fromEntries(values), attrs, outputs, isList: Array.isArray(inputs)}),
+    );
+  }
+
+  private valueOf(tensor: Tensor): Value {
+    const known = this.values.get(tensor.id);
+    if (known !== undefined) return known;
+    let constant = tensor;
+    if (tensor.id < this.before) {
+      this.weights.add(tensor);
+    } else {
+      constant = claim(tensor);
+      this.made.push(constant);
+    }
+    const value = new Value(tensor.shape, tensor.dtype, {tensor: constant, name: this.nameOf(tensor)});
+    this.values.set(tensor.id, value);
+    return value;
+  }
+
+  private checkRead(dataId: DataId): void {
+    if (this.depth === 0 && this.varying.has(dataId)) {
+      this.reason ??= 'it reads a tensor while it runs, so that what it computes may depend on values';
+    }
+  }
+}

@@ -1,0 +1,83 @@
+// The kernels that reduce axes: what each of their calls is known by, what is valid, and what is reduced.
+import {Max, Mean, Min, Sum} from '@tensorflow/tfjs-core';
+import {type AroundKernel, axisOf, EMPTY, INVALID, inputOf} from './aroundKernel.ts';
+import {sizeOf} from './box.ts';
+import {type ReductionKind, reductionLoad, reductionOf, reductionScratch} from './reduction.ts';
+import type {TensorSpec} from './tensorSpec.ts';
+
+/** Unchecked. */
+export interface ReduceAttributes {
+  readonly axis?: number | readonly number[] | null;
+  /** What Max calls its axes. */
+  readonly reductionIndices?: number | readonly number[] | null;
+  readonly keepDims?: boolean;
+}
+
+const axesIn = (attrs: ReduceAttributes | undefined) => attrs?.axis ?? attrs?.reductionIndices;
+
+/** The axes that are reduced, in their order; all where none are named. */
+function axesOf(asked: ReduceAttributes['axis'], rank: number): number[] | undefined {
+  if (asked == null) return Array.from({length: rank}, (_, axis) => axis);
+  const axes = (typeof asked === 'number' ? [asked] : [...asked]).map((axis) => axisOf(axis, rank));
+  const own = axes.filter((axis) => axis !== undefined);
+  return own.length < axes.length || new Set(own).size < own.length ? undefined : own.sort((a, b) => a - b);
+}
+
+// Values that tfjs has reduced before a route is found, and rows that it adds up as fast: it moves nothing first
+// where only the last axis goes.
+const FEW = 256;
+const SHORT_ROW = 24;
+
+/** Whether the last axis is the only one that goes. */
+function isLast(axis: ReduceAttributes['axis'], rank: number): boolean {
+  if (axis == null) return true;
+  const own = typeof axis === 'number' ? axis : axis.length === 1 ? axis[0] : undefined;
+  return own === -1 || own === rank - 1;
+}
+
+/* @__NO_SIDE_EFFECTS__ */
+function kernelOf(name: string, op: string, kind: ReductionKind): AroundKernel<ReduceAttributes> {
+  return {
+    name,
+    op,
+    inputs: ['x'],
+    sign(signature, {attrs}) {
+      signature.list(axesIn(attrs));
+      signature.add(attrs?.keepDims);
+    },
+    leaves({inputs, attrs}) {
+      const shape = inputOf(inputs, 'x')?.shape ?? [];
+      let count = 1;
+      for (const size of shape) count *= size;
+      return count <= FEW && isLast(axesIn(attrs), shape.length);
+    },
+    plan([x], attrs) {
+      const {shape, dtype} = x as TensorSpec;
+      if (dtype !== 'float32') return `x has dtype ${dtype}`;
+      const axes = axesOf(axesIn(attrs), shape.length);
+      if (axes === undefined) return INVALID;
+      if (sizeOf(shape) === 0) return EMPTY;
+      const reduction = reductionOf(shape, axes, kind);
+      if (typeof reduction === 'string') return reduction;
+      const {rows, columns, repeats} = reduction;
+      const isShort = rows < SHORT_ROW && columns === 1 && repeats.length === 0;
+      if (isShort && (kind === 'sum' || kind === 'mean')) return 'tfjs adds up short rows as fast';
+      const kept = shape.map((size, axis) => (axes.includes(axis) ? 1 : size));
+      const outShape = attrs.keepDims ? kept : shape.filter((_, axis) => !axes.includes(axis));
+      return {
+        algorithm: 'reduce',
+        outputs: [{shape: outShape, dtype}],
+        work: {record: 'reduce', reduction},
+        load: reductionLoad(reduction),
+        scratchBytes: reductionScratch(reduction),
+      };
+    },
+  };
+}
+
+export const REDUCE_KERNELS: readonly AroundKernel[] = [
+  /* @__PURE__ */ kernelOf(Mean, 'tf.mean', 'mean'),
+  /* @__PURE__ */ kernelOf(Sum, 'tf.sum', 'sum'),
+  /* @__PURE__ */ kernelOf(Max, 'tf.max', 'max'),
+  /* @__PURE__ */ kernelOf(Min, 'tf.min', 'min'),
+];

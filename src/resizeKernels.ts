@@ -1,0 +1,67 @@
+// The kernels that resize images: what each of their calls is known by, what is valid, and what it comes to.
+import {ResizeBilinear, ResizeNearestNeighbor} from '@tensorflow/tfjs-core';
+import {type AroundKernel, EMPTY, INVALID, inputOf} from './aroundKernel.ts';
+import {sizeOf} from './box.ts';
+import {HEAP_BYTES} from './limits.ts';
+import {resizingOf} from './resizing.ts';
+import type {TensorSpec} from './tensorSpec.ts';
+
+/** Unchecked. */
+export interface ResizeAttributes {
+  readonly size?: readonly number[];
+  readonly alignCorners?: boolean;
+  readonly halfPixelCenters?: boolean;
+}
+
+/** Output values that tfjs has written before a route is found. */
+const FEW = 256;
+
+/** A record has a sample of 12 bytes for each output row and column. */
+const MOST_SAMPLES = 2 ** 16;
+
+const isSize = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
+
+/* @__NO_SIDE_EFFECTS__ */
+function kernelOf(name: string, op: string, interpolates: boolean): AroundKernel<ResizeAttributes> {
+  return {
+    name,
+    op,
+    inputs: ['images'],
+    sign(signature, {attrs}) {
+      signature.list(attrs?.size);
+      signature.add(attrs?.alignCorners);
+      signature.add(attrs?.halfPixelCenters);
+    },
+    leaves({inputs, attrs}) {
+      const [batch, , , channels] = inputOf(inputs, 'images')?.shape ?? [];
+      const size = attrs?.size;
+      if (!Array.isArray(size)) return false;
+      const [height, width] = size;
+      return batch * height * width * channels <= FEW;
+    },
+    plan([images], {size, alignCorners, halfPixelCenters}) {
+      const {shape, dtype} = images as TensorSpec;
+      if (dtype !== 'float32') return `images have dtype ${dtype}`;
+      if (shape.length !== 4 || !Array.isArray(size) || size.length !== 2 || !size.every(isSize)) {
+        return INVALID;
+      }
+      const [outHeight, outWidth] = size;
+      const outShape = [shape[0], outHeight, outWidth, shape[3]];
+      if (sizeOf(shape) === 0 || sizeOf(outShape) === 0) return EMPTY;
+      const outputs: TensorSpec[] = [{shape: outShape, dtype}];
+      if (4 * sizeOf(outShape) >= HEAP_BYTES) return 'the output is larger than any heap';
+      if (outHeight + outWidth > MOST_SAMPLES) return `more than ${MOST_SAMPLES} rows and columns`;
+      const resizing = resizingOf(shape, [outHeight, outWidth], interpolates, {
+        alignCorners: Boolean(alignCorners),
+        halfPixelCenters: Boolean(halfPixelCenters),
+      });
+      const {scratchBytes} = resizing;
+      return {algorithm: 'resize', outputs, work: {record: 'resize', resizing}, scratchBytes};
+    },
+  };
+}
+
+export const RESIZE_KERNELS: readonly AroundKernel[] = [
+  /* @__PURE__ */ kernelOf(ResizeBilinear, 'tf.image.resizeBilinear', true),
+  /* @__PURE__ */ kernelOf(ResizeNearestNeighbor, 'tf.image.resizeNearestNeighbor', false),
+];

@@ -1,0 +1,24 @@
+// Functions of one value.
+
+/** By the operation that kernels/unary.cpp knows. */
+export type UnaryOp =
+  | 'leaky'
+  | 'expUnit'
+  | 'logistic'
+  | 'tanh'
+  | 'exp'
+  | 'softplus'
+  | 'log'
+  | 'sqrt'
+  | 'rsqrt'
+  | 'reciprocal'
+  | 'floor'
+  | 'ceil';
+
+/** What is computed of each value. */
+export interface Unary {
+  readonly op: UnaryOp;
+  /** What the operation is told. */
+  readonly a?: number;
+  readonly b?: number;
+}

@@ -1,0 +1,58 @@
+// Images in another size: the values of tfjs's cpu backend.
+import {type AroundCase, expectNear, expectOutcome, operand} from './aroundCases.ts';
+import {sweepCases} from './sweepCases.ts';
+
+const SIZES = [
+  [6, 5, 6, 5],
+  [5, 7, 10, 14],
+  [5, 7, 20, 21],
+  [10, 8, 5, 4],
+  [9, 13, 4, 5],
+  [7, 3, 1, 1],
+  [1, 1, 4, 3],
+  [2, 9, 33, 1],
+  [3, 4, 5, 61],
+];
+const CHANNELS = [1, 2, 3, 4, 5, 8, 19, 32];
+
+const casesOf = (kernelName: string, options: Pick<AroundCase, 'plain'>): AroundCase[] => {
+  const call = (shape: readonly number[], size: readonly number[], attrs: object): AroundCase => ({
+    kernelName,
+    inputs: {images: operand(shape)},
+    attrs: {size, ...attrs},
+    ...options,
+  });
+  const alignments = [
+    {alignCorners: false, halfPixelCenters: false},
+    {alignCorners: true, halfPixelCenters: false},
+    {alignCorners: false, halfPixelCenters: true},
+  ];
+  return alignments.flatMap((attrs) => [
+    ...SIZES.flatMap(([inHeight, inWidth, outHeight, outWidth]) =>
+      CHANNELS.map((channels, i) =>
+        call([1 + (i % 2), inHeight, inWidth, channels], [outHeight, outWidth], attrs),
+      ),
+    ),
+    // Columns in blocks.
+    call([1, 6, 50, 70], [11, 101], attrs),
+    call([1, 3, 5, 2100], [5, 9], attrs),
+  ]);
+};
+
+describe('bit for bit', () => {
+  sweepCases({
+    cases: {ResizeNearestNeighbor: casesOf('ResizeNearestNeighbor', {})},
+    reasons: [],
+    compare: expectOutcome,
+  });
+});
+
+describe('rounded', () => {
+  sweepCases({
+    cases: {ResizeBilinear: casesOf('ResizeBilinear', {plain: true})},
+    reasons: [],
+    // Of values up to 1 a difference, its product with a rounded fraction and a sum: seven roundings of at most
+    // 2^-24. They come twice, along the width and the height, and then the last one.
+    compare: (one, got, expected) => expectNear(one, got, expected, () => 16 * 2 ** -24),
+  });
+});
