@@ -42,6 +42,14 @@ struct ExpTerms {
   f32x4 one = splat(1.0f);
   f32x4 floor = splat(kExpFloor);
   v128_t bias = wasm_i32x4_splat(127);
+
+  // Outside of a loop: V8 makes a constant of a vector anew wherever it is
+  // used, in several instructions.
+  __attribute__((always_inline)) void hold() {
+    pin(perLn2), pin(whole), pin(ln2), pin(ln2Rest);
+    pin(c6), pin(c5), pin(c4), pin(c3), pin(c2);
+    pin(zero), pin(one), pin(floor), pin(bias);
+  }
 };
 
 struct ExpRest {
@@ -84,12 +92,13 @@ IM2WIN_INLINE f32x4 prelu(f32x4 v, f32x4 slope) {
 
 // The activations that exp is a part of: of -|v|, or twice that, which never
 // overflows.
-IM2WIN_INLINE f32x4 exponential(int32_t activation, f32x4 v) {
+IM2WIN_INLINE f32x4 exponential(int32_t activation, f32x4 v,
+                                const ExpTerms& terms = ExpTerms()) {
   f32x4 t = wasm_f32x4_neg(wasm_f32x4_abs(v));
   if (activation == kTanh) t = wasm_f32x4_add(t, t);
-  const ExpParts parts = expParts(atLeast(t, splat(kExpFloor)));
-  const v128_t negative = wasm_f32x4_lt(v, splat(0.0f));
-  const f32x4 one = splat(1.0f);
+  const ExpParts parts = expParts(atLeast(t, terms.floor), terms);
+  const v128_t negative = wasm_f32x4_lt(v, terms.zero);
+  const f32x4 one = terms.one;
   if (activation == kElu || activation == kTanh) {
     // Accurate near 0, where exp(t) - 1 is not.
     const f32x4 expm1 =
@@ -100,7 +109,7 @@ IM2WIN_INLINE f32x4 exponential(int32_t activation, f32x4 v) {
     return wasm_v128_bitselect(v, y, splat(-0.0f));
   }
   f32x4 e = mulAdd(parts.scale, parts.q, parts.scale);
-  e = wasm_v128_andnot(e, wasm_f32x4_lt(t, splat(kExpFloor)));
+  e = wasm_v128_andnot(e, wasm_f32x4_lt(t, terms.floor));
   const f32x4 numerator = wasm_v128_bitselect(e, one, negative);
   const f32x4 y = wasm_f32x4_div(numerator, wasm_f32x4_add(one, e));
   return activation == kSilu ? wasm_f32x4_mul(v, y) : y;

@@ -173,10 +173,12 @@ IM2WIN_NOINLINE void finishPixels(const ConvCall* call, Pixel first,
     } else if (activation == kHardswish) {
       finish([&](f32x4 y) { return hardswish(y, alpha, beta); });
     } else {
+      ExpTerms terms;
+      terms.hold();
       finish([&](f32x4 y) {
         int32_t own = activation;
         pin(own);
-        return exponential(own, y);
+        return exponential(own, y, terms);
       });
     }
     return;

@@ -5,8 +5,7 @@
 
 #include "activation.h"
 
-// What these functions are computed from, held outside of a loop: V8 makes a
-// constant of a vector anew wherever it is used, in several instructions.
+// What these functions are computed from.
 struct Constants : ExpTerms {
   f32x4 two = splat(2.0f);
   f32x4 lowest = splat(-104.0f);
@@ -14,9 +13,7 @@ struct Constants : ExpTerms {
   v128_t sign = wasm_i32x4_splat(INT32_MIN);
 
   __attribute__((always_inline)) void hold() {
-    pin(perLn2), pin(whole), pin(ln2), pin(ln2Rest);
-    pin(c6), pin(c5), pin(c4), pin(c3), pin(c2);
-    pin(zero), pin(one), pin(floor), pin(bias);
+    ExpTerms::hold();
     pin(two), pin(lowest), pin(highest), pin(sign);
   }
 };
