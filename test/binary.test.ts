@@ -1,78 +1,19 @@
 // Kernels that compute values one by one: shapes, dtypes and values of tfjs's cpu backend.
-import {getKernel} from '@tensorflow/tfjs-core';
-import {AROUND_KERNELS, type AroundRecord} from '../src/around.ts';
-import type {AroundKernel} from '../src/aroundKernel.ts';
 import {BATCH_NORM_KERNELS} from '../src/batchNormKernels.ts';
 import {BINARY_KERNELS} from '../src/binaryKernels.ts';
-import {type Flavour, type Im2winOptions, type Im2winRegistration, registerIm2win} from '../src/index.ts';
-import type {ServedBackend} from '../src/served.ts';
-import {wasmAround} from '../src/wasm/around.ts';
+import {type Im2winOptions, type Im2winRegistration, registerIm2win} from '../src/index.ts';
 import {ZIP_KERNELS} from '../src/zipKernels.ts';
-import {
-  type AroundCase,
-  expectedOf,
-  expectNear,
-  type Outcome,
-  operand,
-  run,
-  ShuffledTasks,
-  serveAll,
-} from './aroundCases.ts';
+import {type AroundCase, expectedOf, expectNear, operand, run} from './aroundCases.ts';
+import {expectFailure, expectReplaced, isLeft} from './aroundRegistered.ts';
 import {BINARY_CASES} from './binaryCases.ts';
 import {toleranceOf} from './elementwiseError.ts';
+import {sweepCases} from './sweepCases.ts';
 import {freshWasm, tf} from './tf.ts';
 
-const known = new Map<string, Promise<Outcome[][]>>();
-
-/** What a kernel's cases come to, computed once. */
-function expectedOfAll(kernelName: string): Promise<Outcome[][]> {
-  const expected = known.get(kernelName) ?? expectedOf(BINARY_CASES[kernelName]);
-  known.set(kernelName, expected);
-  return expected;
-}
-
-describe.each(['strict', 'relaxed'] as Flavour[])('%s', (simd) => {
-  let served: ServedBackend;
-  beforeAll(async () => {
-    await freshWasm();
-    served = await serveAll(simd);
-  });
-  afterAll(() => served.unregister());
-
-  test.each(Object.entries(BINARY_CASES))(
-    '%s has the values of the cpu backend',
-    async (kernelName, cases) => {
-      const expected = await expectedOfAll(kernelName);
-      await tf.setBackend('wasm');
-      const before = tf.memory();
-      const dataIds = (tf.backend() as tf.KernelBackend).numDataIds();
-      // A call that was seen before takes the record that is kept of it.
-      for (let pass = 0; pass < 2; ++pass) {
-        cases.forEach((one, i) => {
-          expectNear(one, run(one), expected[i], toleranceOf(one));
-        });
-      }
-      expect(tf.memory()).toEqual(before);
-      expect((tf.backend() as tf.KernelBackend).numDataIds()).toBe(dataIds);
-      const records = served
-        .report(true)
-        .filter((record) => record.kernelName === kernelName) as AroundRecord[];
-      for (const {algorithm, reason} of records) {
-        if (algorithm === 'stock') expect(reason).toBe('there is nothing to compute');
-      }
-      expect(records.some(({algorithm}) => algorithm !== 'stock')).toBe(true);
-    },
-  );
-
-  test.each(Object.entries(BINARY_CASES))('tasks of %s run in any order', async (kernelName, cases) => {
-    const expected = await expectedOfAll(kernelName);
-    const tasks = await ShuffledTasks.create(simd);
-    for (const [i, one] of cases.entries()) {
-      const got = tasks.run(one);
-      if (got === undefined) continue;
-      expectNear(one, got, expected[i], toleranceOf(one));
-    }
-  });
+sweepCases({
+  cases: BINARY_CASES,
+  reasons: ['there is nothing to compute'],
+  compare: (one, got, expected) => expectNear(one, got, expected, toleranceOf(one)),
 });
 
 describe('registered', () => {
@@ -85,20 +26,8 @@ describe('registered', () => {
   afterEach(() => registration?.unregister());
 
   test('the kernels are replaced, and restored exactly', async () => {
-    const names = [...BINARY_KERNELS, ...ZIP_KERNELS, ...BATCH_NORM_KERNELS].map(({name}) => name);
-    const kernels = () => names.map((name) => getKernel(name, 'wasm'));
-    const stock = kernels();
-    expect(stock).not.toContain(undefined);
-    const {unregister, memory} = await register();
-    kernels().forEach((kernel, i) => {
-      expect(kernel).not.toBe(stock[i]);
-    });
-    expect([...tf.maximum(tf.tensor1d([1, 2]), tf.tensor1d([3, 0])).dataSync()]).toEqual([3, 2]);
-    expect(memory().ownBytes).toBeGreaterThan(0);
-    unregister();
-    expect(memory().ownBytes).toBe(0);
-    kernels().forEach((kernel, i) => {
-      expect(kernel).toBe(stock[i]);
+    await expectReplaced([...BINARY_KERNELS, ...ZIP_KERNELS, ...BATCH_NORM_KERNELS], () => {
+      expect([...tf.maximum(tf.tensor1d([1, 2]), tf.tensor1d([3, 0])).dataSync()]).toEqual([3, 2]);
     });
   });
 
@@ -144,15 +73,6 @@ describe('registered', () => {
     ]);
   });
 
-  const leaves = (name: string, inputs: AroundCase['inputs'], shared: boolean) => {
-    const family = wasmAround(() => {
-      throw new Error('no state is needed');
-    });
-    const kernel = AROUND_KERNELS.find((one) => one.name === name) as AroundKernel;
-    const buffer = shared ? new SharedArrayBuffer(8) : new ArrayBuffer(8);
-    const backend = {wasm: {HEAPU8: new Uint8Array(buffer)}};
-    return family.leaves?.(kernel, {inputs, attrs: {varianceEpsilon: 0.1}, backend}) ?? false;
-  };
   const prelu = (x: number[], alpha: number[]) => ({x: operand(x), alpha: operand(alpha)});
   const select = (shape: number[], dtype?: 'bool') => ({
     condition: operand(shape, 'bool'),
@@ -179,14 +99,15 @@ describe('registered', () => {
     ['Prelu', {}, false, false],
   ] as [string, AroundCase['inputs'], boolean, boolean][])(
     '%s %j is left to tfjs: %p, on a shared memory %p',
-    (name, inputs, plain, shared) => {
-      expect([leaves(name, inputs, false), leaves(name, inputs, true)]).toEqual([plain, shared]);
+    (kernelName, inputs, plain, shared) => {
+      const one = {kernelName, inputs, attrs: {varianceEpsilon: 0.1}};
+      expect([isLeft(one, false), isLeft(one, true)]).toEqual([plain, shared]);
     },
   );
 
   test.each(['Select', 'FusedBatchNorm'])('%s that is left is right, too', async (kernelName) => {
     const cases = BINARY_CASES[kernelName];
-    const expected = await expectedOfAll(kernelName);
+    const expected = await expectedOf(cases);
     await tf.setBackend('wasm');
     await register();
     cases.forEach((one, i) => {
@@ -226,20 +147,6 @@ describe('registered', () => {
     ['Less', {a: operand([3, 4]), b: operand([4, 3, 3])}, {}],
   ] as [string, AroundCase['inputs'], object | undefined][])(
     '%s %j %j fails as by tfjs',
-    async (kernelName, inputs, attrs) => {
-      const {setAlgorithm} = await register();
-      const failure = () => {
-        try {
-          run({kernelName, inputs, attrs});
-        } catch (error) {
-          return `${error}`;
-        }
-        return 'none';
-      };
-      const own = failure();
-      setAlgorithm('stock');
-      expect(own).toBe(failure());
-      expect(own).not.toBe('none');
-    },
+    async (kernelName, inputs, attrs) => expectFailure({kernelName, inputs, attrs}, await register()),
   );
 });

@@ -8,9 +8,12 @@ const numRuns = 250;
 
 test.each(ROWS.map((row) => [row.name, row] as const))('%s', async (_, row) => {
   await row.start();
-  await fc.assert(
-    fc.asyncProperty(row.cases, (one) => row.run(one)),
-    {seed, numRuns},
-  );
-  await row.stop();
+  try {
+    await fc.assert(
+      fc.asyncProperty(row.cases, (one) => row.run(one)),
+      {seed, numRuns},
+    );
+  } finally {
+    await row.stop();
+  }
 });

@@ -1,85 +1,25 @@
 // Kernels that move data: the bits, shapes and dtypes of tfjs's cpu backend.
 import {getKernel} from '@tensorflow/tfjs-core';
-import type {AroundRecord} from '../src/around.ts';
-import type {AroundKernel} from '../src/aroundKernel.ts';
+import {AROUND_KERNELS, type AroundRecord} from '../src/around.ts';
 import {BLOCK_KERNELS} from '../src/blockKernels.ts';
-import {type Flavour, type Im2winOptions, type Im2winRegistration, registerIm2win} from '../src/index.ts';
+import {type Im2winOptions, type Im2winRegistration, registerIm2win} from '../src/index.ts';
 import {MOVE_KERNELS} from '../src/moveKernels.ts';
-import type {ServedBackend} from '../src/served.ts';
-import {wasmAround} from '../src/wasm/around.ts';
-import {
-  type AroundCase,
-  expectedOf,
-  expectOutcome,
-  type Outcome,
-  operand,
-  run,
-  ShuffledTasks,
-  serveAll,
-} from './aroundCases.ts';
+import {type AroundCase, expectOutcome, operand} from './aroundCases.ts';
+import {expectFailure, expectReplaced, isLeft} from './aroundRegistered.ts';
 import {BLOCK_CASES} from './blockCases.ts';
 import {MOVE_CASES} from './moveCases.ts';
+import {sweepCases} from './sweepCases.ts';
 import {currentWasm, freshWasm, size, tf} from './tf.ts';
 
-const CASES = {...MOVE_CASES, ...BLOCK_CASES};
-
-const known = new Map<string, Promise<Outcome[][]>>();
-
-/** What a kernel's cases come to, computed once. */
-function expectedOfAll(kernelName: string): Promise<Outcome[][]> {
-  const expected = known.get(kernelName) ?? expectedOf(CASES[kernelName]);
-  known.set(kernelName, expected);
-  return expected;
-}
-
-/** What may be left to tfjs of the cases. */
-const REASONS = [
-  'there is nothing to compute',
-  'tfjs makes a tensor of the same data',
-  'more than 6 dimensions',
-  'a dimension has more than 1024 pieces',
-];
-
-describe.each(['strict', 'relaxed'] as Flavour[])('%s', (simd) => {
-  let served: ServedBackend;
-  beforeAll(async () => {
-    await freshWasm();
-    served = await serveAll(simd);
-  });
-  afterAll(() => served.unregister());
-
-  test.each(Object.entries(CASES))('%s has the bits of the cpu backend', async (kernelName, cases) => {
-    const expected = await expectedOfAll(kernelName);
-    await tf.setBackend('wasm');
-    const before = tf.memory();
-    const dataIds = (tf.backend() as tf.KernelBackend).numDataIds();
-    // A call that was seen before takes the record that is kept of it.
-    for (let pass = 0; pass < 2; ++pass) {
-      cases.forEach((one, i) => {
-        expectOutcome(one, run(one), expected[i]);
-      });
-    }
-    expect(tf.memory()).toEqual(before);
-    expect((tf.backend() as tf.KernelBackend).numDataIds()).toBe(dataIds);
-    const records = served
-      .report(true)
-      .filter((record) => record.kernelName === kernelName) as AroundRecord[];
-    for (const {algorithm, reason, dtype, outputShapes} of records) {
-      if (algorithm === 'stock') expect(REASONS).toContain(reason);
-      else expect([dtype, outputShapes.length]).toEqual([expect.any(String), expect.any(Number)]);
-    }
-    expect(records.some(({algorithm}) => algorithm !== 'stock')).toBe(true);
-  });
-
-  test.each(Object.entries(CASES))('tasks of %s run in any order', async (kernelName, cases) => {
-    const expected = await expectedOfAll(kernelName);
-    const tasks = await ShuffledTasks.create(simd);
-    for (const [i, one] of cases.entries()) {
-      const got = tasks.run(one);
-      if (got === undefined) continue;
-      expectOutcome(one, got, expected[i]);
-    }
-  });
+sweepCases({
+  cases: {...MOVE_CASES, ...BLOCK_CASES},
+  reasons: [
+    'there is nothing to compute',
+    'tfjs makes a tensor of the same data',
+    'more than 6 dimensions',
+    'a dimension has more than 1024 pieces',
+  ],
+  compare: expectOutcome,
 });
 
 describe('registered', () => {
@@ -91,32 +31,19 @@ describe('registered', () => {
   beforeEach(() => freshWasm());
   afterEach(() => registration?.unregister());
 
-  const names = [...MOVE_KERNELS, ...BLOCK_KERNELS].map(({name}) => name);
-  const kernels = () => names.map((name) => getKernel(name, 'wasm'));
   const pair = () => tf.concat([tf.tensor1d([1, 2]), tf.tensor1d([3])]);
 
   test('the kernels are replaced, and restored exactly', async () => {
-    const stock = kernels();
-    expect(stock).not.toContain(undefined);
-    const {unregister, memory} = await register();
-    kernels().forEach((kernel, i) => {
-      expect(kernel).not.toBe(stock[i]);
-    });
-    expect([...pair().dataSync()]).toEqual([1, 2, 3]);
-    expect(memory().ownBytes).toBeGreaterThan(0);
-    unregister();
-    expect(memory().ownBytes).toBe(0);
-    kernels().forEach((kernel, i) => {
-      expect(kernel).toBe(stock[i]);
+    await expectReplaced([...MOVE_KERNELS, ...BLOCK_KERNELS], () => {
+      expect([...pair().dataSync()]).toEqual([1, 2, 3]);
     });
   });
 
   test("they are left out by kernels: 'convolutions'", async () => {
+    const kernels = () => AROUND_KERNELS.map(({name}) => getKernel(name, 'wasm'));
     const stock = kernels();
     const {report} = await register({kernels: 'convolutions'});
-    kernels().forEach((kernel, i) => {
-      expect(kernel).toBe(stock[i]);
-    });
+    for (const [i, kernel] of kernels().entries()) expect(kernel).toBe(stock[i]);
     pair();
     tf.conv2d(tf.ones([1, 3, 3, 1]) as tf.Tensor4D, tf.ones([2, 2, 1, 1]) as tf.Tensor4D, 1, 'valid');
     expect(report({all: true})).toEqual(report());
@@ -193,13 +120,8 @@ describe('registered', () => {
     ['Slice', [1], {begin: 0, size: 1}, true],
   ] as [string, number[], object, boolean][])(
     '%s of [%s] %j on a shared memory',
-    (name, shape, attrs, taken) => {
-      const family = wasmAround(() => {
-        throw new Error('no state is needed');
-      });
-      const kernel = MOVE_KERNELS.find((one) => one.name === name) as AroundKernel;
-      const backend = {wasm: {HEAPU8: new Uint8Array(new SharedArrayBuffer(8))}};
-      expect(family.leaves?.(kernel, {inputs: {x: operand(shape)}, attrs, backend}) ?? false).toBe(!taken);
+    (kernelName, shape, attrs, taken) => {
+      expect(isLeft({kernelName, inputs: {x: operand(shape)}, attrs}, true)).toBe(!taken);
     },
   );
 
@@ -266,21 +188,7 @@ describe('registered', () => {
     ['BatchToSpaceND', {x: operand([4, 3])}, {blockShape: [2]}],
   ] as [string, AroundCase['inputs'], object | undefined][])(
     '%s %j %j fails as by tfjs',
-    async (kernelName, inputs, attrs) => {
-      const {setAlgorithm} = await register();
-      const failure = () => {
-        try {
-          run({kernelName, inputs, attrs});
-        } catch (error) {
-          return `${error}`;
-        }
-        return 'none';
-      };
-      const own = failure();
-      setAlgorithm('stock');
-      expect(own).toBe(failure());
-      expect(own).not.toBe('none');
-    },
+    async (kernelName, inputs, attrs) => expectFailure({kernelName, inputs, attrs}, await register()),
   );
 
   test.each([1, 2, 3, 4])(

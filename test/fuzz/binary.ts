@@ -1,19 +1,10 @@
 // Random calls of the kernels that compute values one by one.
 import fc from 'fast-check';
 import type {Flavour} from '../../src/index.ts';
-import type {ServedBackend} from '../../src/served.ts';
-import {
-  type AroundCase,
-  expectedOf,
-  expectNear,
-  type Operand,
-  operand,
-  run,
-  serveAll,
-} from '../aroundCases.ts';
+import {type AroundCase, expectNear, type Operand, operand} from '../aroundCases.ts';
 import {toleranceOf} from '../elementwiseError.ts';
-import {freshWasm, tf} from '../tf.ts';
 import type {FuzzRow} from './row.ts';
+import {aroundRow} from './served.ts';
 
 /** Of one axis: its size, and which of the operands have one value along it. */
 interface Axis {
@@ -117,21 +108,7 @@ const cases = fc
   });
 
 export function binaryRow(simd: Flavour): FuzzRow<AroundCase> {
-  let served: ServedBackend | undefined;
-  return {
-    name: `binary-${simd}`,
-    cases,
-    async start() {
-      await freshWasm();
-      served = await serveAll(simd);
-    },
-    async run(one) {
-      const [expected] = await expectedOf([one]);
-      await tf.setBackend('wasm');
-      expectNear(one, run(one), expected, toleranceOf(one));
-    },
-    async stop() {
-      served?.unregister();
-    },
-  };
+  return aroundRow('binary', simd, cases, (one, got, expected) =>
+    expectNear(one, got, expected, toleranceOf(one)),
+  );
 }

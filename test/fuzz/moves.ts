@@ -1,11 +1,10 @@
 // Random calls of the kernels that move data.
 import fc from 'fast-check';
 import type {Flavour} from '../../src/index.ts';
-import type {ServedBackend} from '../../src/served.ts';
 import type {Dtype} from '../../src/tensorSpec.ts';
-import {type AroundCase, expectedOf, expectOutcome, operand, run, serveAll} from '../aroundCases.ts';
-import {freshWasm, tf} from '../tf.ts';
+import {type AroundCase, expectOutcome, operand} from '../aroundCases.ts';
 import type {FuzzRow} from './row.ts';
+import {aroundRow} from './served.ts';
 
 /** Of one axis: its size, and numbers from which a kernel takes what it wants. */
 interface Axis {
@@ -205,21 +204,5 @@ const cases = fc
   .map(({kernel, ...drawn}) => KERNELS[kernel](drawn, shapeOf(drawn.axes)));
 
 export function movesRow(simd: Flavour): FuzzRow<AroundCase> {
-  let served: ServedBackend | undefined;
-  return {
-    name: `moves-${simd}`,
-    cases,
-    async start() {
-      await freshWasm();
-      served = await serveAll(simd);
-    },
-    async run(one) {
-      const [expected] = await expectedOf([one]);
-      await tf.setBackend('wasm');
-      expectOutcome(one, run(one), expected);
-    },
-    async stop() {
-      served?.unregister();
-    },
-  };
+  return aroundRow('moves', simd, cases, expectOutcome);
 }

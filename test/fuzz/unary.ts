@@ -1,11 +1,10 @@
 // Random calls of the kernels that compute each value by itself.
 import fc from 'fast-check';
 import type {Flavour} from '../../src/index.ts';
-import type {ServedBackend} from '../../src/served.ts';
 import {UNARY_KERNELS} from '../../src/unaryKernels.ts';
-import {serveAll} from '../aroundCases.ts';
-import {freshWasm, tf} from '../tf.ts';
+import {tf} from '../tf.ts';
 import type {FuzzRow} from './row.ts';
+import {servedRow} from './served.ts';
 
 interface UnaryCase {
   readonly kernelName: string;
@@ -37,28 +36,16 @@ function run({kernelName, values, alpha}: UnaryCase): Float32Array {
 }
 
 export function unaryRow(simd: Flavour): FuzzRow<UnaryCase> {
-  let served: ServedBackend | undefined;
-  return {
-    name: `unary-${simd}`,
-    cases,
-    async start() {
-      await freshWasm();
-      served = await serveAll(simd);
-    },
-    async run(one) {
-      await tf.setBackend('cpu');
-      const expected = run(one);
-      await tf.setBackend('wasm');
-      const got = run(one);
-      const {relative = 2 ** -22, absolute = 2 ** -126} = TOLERANCES[one.kernelName] ?? {};
-      expected.forEach((value, i) => {
-        const isNear = Math.abs(got[i] - value) <= relative * Math.abs(value) + absolute;
-        if (isNear || got[i] === value || (Number.isNaN(got[i]) && Number.isNaN(value))) return;
-        throw new Error(`${one.kernelName} of ${one.values[i]} is ${got[i]}, not ${value}`);
-      });
-    },
-    async stop() {
-      served?.unregister();
-    },
-  };
+  return servedRow('unary', simd, cases, async (one) => {
+    await tf.setBackend('cpu');
+    const expected = run(one);
+    await tf.setBackend('wasm');
+    const got = run(one);
+    const {relative = 2 ** -22, absolute = 2 ** -126} = TOLERANCES[one.kernelName] ?? {};
+    expected.forEach((value, i) => {
+      const isNear = Math.abs(got[i] - value) <= relative * Math.abs(value) + absolute;
+      if (isNear || got[i] === value || (Number.isNaN(got[i]) && Number.isNaN(value))) return;
+      throw new Error(`${one.kernelName} of ${one.values[i]} is ${got[i]}, not ${value}`);
+    });
+  });
 }

@@ -1,19 +1,10 @@
 // Random calls of the kernels that pool, reduce and resize.
 import fc from 'fast-check';
 import type {Flavour} from '../../src/index.ts';
-import type {ServedBackend} from '../../src/served.ts';
-import {
-  type AroundCase,
-  expectedOf,
-  expectNear,
-  expectOutcome,
-  operand,
-  operandsOf,
-  run,
-  serveAll,
-} from '../aroundCases.ts';
-import {freshWasm, size, tf} from '../tf.ts';
+import {type AroundCase, expectNear, expectOutcome, operand, operandsOf} from '../aroundCases.ts';
+import {size} from '../tf.ts';
 import type {FuzzRow} from './row.ts';
+import {aroundRow} from './served.ts';
 
 const upTo = (max: number) => fc.integer({min: 1, max});
 const image = fc.tuple(upTo(2), upTo(17), upTo(17), upTo(40));
@@ -85,25 +76,9 @@ function toleranceOf(one: AroundCase, outputs: number): number {
 }
 
 export function windowsRow(simd: Flavour): FuzzRow<AroundCase> {
-  let served: ServedBackend | undefined;
-  return {
-    name: `windows-${simd}`,
-    cases: fc.oneof(pools, reductions, resizes),
-    async start() {
-      await freshWasm();
-      served = await serveAll(simd);
-    },
-    async run(one) {
-      const [expected] = await expectedOf([one]);
-      await tf.setBackend('wasm');
-      const got = run(one);
-      if (one.plain) {
-        const tolerance = toleranceOf(one, Math.max(1, size(expected[0].shape)));
-        expectNear(one, got, expected, () => tolerance);
-      } else expectOutcome(one, got, expected);
-    },
-    async stop() {
-      served?.unregister();
-    },
-  };
+  return aroundRow('windows', simd, fc.oneof(pools, reductions, resizes), (one, got, expected) => {
+    if (!one.plain) return expectOutcome(one, got, expected);
+    const tolerance = toleranceOf(one, Math.max(1, size(expected[0].shape)));
+    expectNear(one, got, expected, () => tolerance);
+  });
 }

@@ -1,4 +1,4 @@
-// Random convolutions and products of every kind that threads compute, most of them small.
+// Random calls of every kind that threads compute, most of them small.
 import type {Tensor, Tensor4D} from '@tensorflow/tfjs-core';
 import * as tf from '@tensorflow/tfjs-core';
 import {im2winConv2d} from '../../src/index.ts';
@@ -15,6 +15,9 @@ export const KINDS = [
   'depthwise filter gradient',
   'depthwise input gradient',
   'matrix product',
+  'moves',
+  'elementwise',
+  'reductions and a resize',
 ] as const;
 
 export interface Problem {
@@ -151,6 +154,32 @@ export function prepare(problem: Problem): () => Buffer {
           tf.reshape(tensor([batchOfB, 1, ...b], 2), [batchOfB, ...b]),
           false,
           transposed,
+        );
+      }
+      case 'moves': {
+        const x = tf.pad(tensor(xShape, 1), [
+          [0, 0],
+          [side, 1],
+          [0, side],
+          [0, 0],
+        ]);
+        const planes = tf.transpose(tf.concat([x, x], 3), [0, 3, 1, 2]);
+        const sides = [0, 0, 0, 1].map((own) => [own, own] as [number, number]);
+        return tf.mirrorPad(tf.slice(planes, [0, 0, 1, 0]), sides, 'symmetric');
+      }
+      case 'elementwise': {
+        const [mean, variance, slope] = [3, 4, 5].map((of) => tf.abs(tensor([1, 1, 1, channels], of)));
+        const normed = tf.batchNorm(tensor(xShape, 1), tf.reshape(mean, [-1]), tf.reshape(variance, [-1]));
+        const sum = tf.addN([normed, tf.mul(tensor(xShape, 2), slope), tf.tanh(normed)]);
+        return tf.where(tf.greater(sum, slope), sum, tf.sigmoid(sum));
+      }
+      case 'reductions and a resize': {
+        const x = tensor(xShape, 1);
+        const resized = tf.image.resizeBilinear(x, [side * height, stride * width]);
+        return tf.concat(
+          [tf.sum(resized, [1, 2]), tf.max(resized, [1, 2]), tf.mean(resized, [0, 3])].map((one) =>
+            tf.reshape(one, [-1]),
+          ),
         );
       }
     }
