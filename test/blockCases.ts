@@ -2,7 +2,8 @@
 import type {Dtype} from '../src/tensorSpec.ts';
 import {type AroundCase, operand} from './aroundCases.ts';
 
-const DTYPES: readonly Dtype[] = ['float32', 'int32', 'bool'];
+// Of values of four bytes and of one: that is all that a copy knows of a dtype, and tfjs's cpu backend takes long for each.
+const DTYPES: readonly Dtype[] = ['float32', 'bool'];
 
 /** Shapes with an axis for each block behind the batch's, of images that blocks do not divide. */
 const BLOCKED: readonly {readonly shape: readonly number[]; readonly blockShape: readonly number[]}[] = [
@@ -32,7 +33,7 @@ const call = (kernelName: string, shape: readonly number[], dtype: Dtype, attrs:
 
 /** Paddings in front from none to more than a block, and behind what makes whole blocks. */
 function paddingsOf(shape: readonly number[], blockShape: readonly number[]): number[][][] {
-  return [0, 1, 2, 5].map((before) =>
+  return [0, 1, 5].map((before) =>
     blockShape.map((block, i) => {
       const own = Math.min(before, 2 * block + 1);
       return [own, (block - ((shape[i + 1] + own) % block)) % block];
@@ -70,8 +71,8 @@ export const BLOCK_CASES: Record<string, readonly AroundCase[]> = {
   ),
   // Of booleans tfjs's cpu backend makes floats.
   DepthToSpace: each(['float32', 'int32'] as const, (dtype) =>
-    each([1, 2, 3, 4, 5], (blockSize) =>
-      each([1, 2, 3, 4, 7, 33], (depth) =>
+    each([1, 2, 3, 5], (blockSize) =>
+      each([1, 3, 4, 33], (depth) =>
         [
           [1, 1, 1],
           [2, 3, 5],

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import {ROWS} from './fuzz/rows.ts';
 
 const seed = 20220919;
-const numRuns = 250;
+const numRuns = 150;
 
 test.each(ROWS.map((row) => [row.name, row] as const))('%s', async (_, row) => {
   await row.start();

@@ -161,7 +161,8 @@ export const MOVE_CASES: Record<string, readonly AroundCase[]> = {
       return reps.map((one) => call('Tile', x(shape, dtype), {reps: one}));
     }),
   ),
-  Transpose: each(DTYPES, (dtype) => [
+  // tfjs's cpu backend takes long: values of four bytes once.
+  Transpose: each(['float32', 'bool'] as const, (dtype) => [
     ...each(SHAPES.slice(1, -1), (shape) =>
       orders([...shape.keys()]).map((perm) => call('Transpose', x(shape, dtype), {perm})),
     ),
