@@ -66,7 +66,7 @@ function residual(): LayersModel {
     const y = layers
       .conv2d({filters, kernelSize, strides, padding: 'same', useBias: false, kernelInitializer})
       .apply(x);
-    return layers.batchNormalization().apply(y) as SymbolicTensor;
+    return layers.batchNormalization({momentum: 0.9}).apply(y) as SymbolicTensor;
   };
   const relu = (x: SymbolicTensor) => layers.reLU().apply(x) as SymbolicTensor;
   const block = (x: SymbolicTensor, filters: number, strides: number) => {
