@@ -54,7 +54,9 @@ async function upscale(file) {
     show('before', picture, 'As sent, enlarged by the browser');
     show('after', doubled, 'Doubled by the network');
     pictures.hidden = false;
-    say(`Done in ${Math.round(performance.now() - start)} ms, of which the network took ${network}.`);
+    say(
+      `Done in ${Math.round(performance.now() - start)} ms, of which the network took ${Math.round(network)} ms.`,
+    );
   } catch (error) {
     if (own === latest) say(error.message, true);
   }
