@@ -16,7 +16,7 @@ import {threadedName} from './contender.ts';
 import type {FirstRun} from './modelFirstRun.ts';
 import {type LoadedNetwork, NETWORKS} from './networks.ts';
 import {repetitions, threadCounts} from './program.ts';
-import {geometricMean, type Interval, medianInterval} from './statistics.ts';
+import {geometricMean, type Interval, medianInterval, relativeDifference} from './statistics.ts';
 
 // In the first ten runs or so V8 still compiles what runs often, tfjs's code as well.
 const WARM_RUNS = 15;
@@ -89,20 +89,6 @@ function run(network: LoadedNetwork): {milliseconds: number; values: Float32Arra
   const milliseconds = performance.now() - start;
   for (const output of outputs) output.dispose();
   return {milliseconds, values};
-}
-
-function relativeDifference(a: Float32Array[], b: Float32Array[]): number {
-  return Math.max(
-    ...a.map((values, i) => {
-      let largest = 0;
-      let scale = 0;
-      values.forEach((value, j) => {
-        largest = Math.max(largest, Math.abs(value - b[i][j]));
-        scale = Math.max(scale, Math.abs(value));
-      });
-      return scale > 0 ? largest / scale : largest;
-    }),
-  );
 }
 
 async function convolutionShare(network: LoadedNetwork): Promise<number> {
