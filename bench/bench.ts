@@ -88,12 +88,6 @@ export async function startBackend(backend: string, numThreads: number): Promise
   registration?.unregister();
 }
 
-/** Starts the wasm backend with im2win, for good. */
-export async function startIm2win(numThreads: number): Promise<void> {
-  await registerIm2win({numThreads});
-  await tf.setBackend('wasm');
-}
-
 export function describeMachine(): BenchResult['machine'] {
   const require = createRequire(import.meta.url);
   return {

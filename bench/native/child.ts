@@ -2,7 +2,7 @@
 // engine and how many threads it has.
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-wasm';
-import {startIm2win} from '../bench.ts';
+import {registerIm2win} from 'tfjs-im2win';
 import {runKernel} from '../contender.ts';
 import {makeOperands} from '../measure.ts';
 import type {Prepared, Question, Ran, Ready, Subject} from './subject.ts';
@@ -22,8 +22,8 @@ const [, , engine, threads] = process.argv;
 // Two copies of tfjs would warn of each kernel that both bring.
 tf.enableProdMode();
 const tensorFlow = engine === 'native' ? loadTfjsNode() : undefined;
-if (engine === 'im2win') await startIm2win(Number(threads));
-else await tf.setBackend(engine === 'native' ? 'tensorflow' : 'wasm');
+if (engine === 'im2win') await registerIm2win({numThreads: Number(threads)});
+await tf.setBackend(engine === 'native' ? 'tensorflow' : 'wasm');
 
 /** Values are read where they are asked for, or where the network is whole: as an app would. */
 type Run = (read: boolean) => Promise<Float32Array[]>;

@@ -1,4 +1,4 @@
-// Installs tfjs-node beside this file. Its own install script fetches TensorFlow and a binding from hosts of its own; where
+// Installs tfjs-node. Its own install script fetches TensorFlow and a binding from hosts of its own; where
 // package registries alone are reached, TensorFlow's libraries come from Maven's or Python's, and the binding is compiled
 // here. Run as a program it installs, and says why it cannot.
 import {execFile} from 'node:child_process';
@@ -9,7 +9,9 @@ import {fileURLToPath} from 'node:url';
 import {promisify} from 'node:util';
 
 const HERE = fileURLToPath(new URL('.', import.meta.url));
-const PACKAGE = path.join(HERE, 'node_modules/@tensorflow/tfjs-node');
+/** A folder of its own: tfjs-node brings a tfjs, which the code beside it is not to find. */
+const HOME = path.join(HERE, 'tfjs-node');
+const PACKAGE = path.join(HOME, 'node_modules/@tensorflow/tfjs-node');
 /** Kept while node_modules comes and goes. */
 const BUILD = path.join(HERE, 'output');
 const BINDING = path.join(BUILD, 'tfjs_binding.node');
@@ -50,7 +52,7 @@ const ARCHIVES = [
 /** @throws Error that says why it cannot be installed here. */
 export async function installTfjsNode(): Promise<void> {
   if (!existsSync(PACKAGE)) {
-    await run('npm', 'ci', '--prefix', HERE, '--ignore-scripts', '--no-audit', '--no-fund');
+    await run('npm', 'ci', '--prefix', HOME, '--ignore-scripts', '--no-audit', '--no-fund');
   }
   if (await works()) return;
   const compiled = process.platform === 'linux' && process.arch === 'x64' && (await has('g++'));
@@ -61,7 +63,7 @@ export async function installTfjsNode(): Promise<void> {
     throw new Error('tfjs-node was built, and does not run.');
   }
   // Elsewhere the package's own way, from the hosts that it names.
-  await run('npm', 'rebuild', '--prefix', HERE, '@tensorflow/tfjs-node');
+  await run('npm', 'rebuild', '--prefix', HOME, '@tensorflow/tfjs-node');
   if (!(await works())) throw new Error('tfjs-node was installed, and does not run.');
 }
 
@@ -84,7 +86,7 @@ async function build(fetch: () => Promise<string>): Promise<void> {
   await run(
     'g++',
     ...['-std=c++17', '-O2', '-fPIC', '-shared', '-DNAPI_VERSION=8', '-DBUILDING_NODE_EXTENSION'],
-    ...['-I', path.join(HERE, 'node_modules/node-api-headers/include'), '-I', path.join(HERE, 'include')],
+    ...['-I', path.join(HOME, 'node_modules/node-api-headers/include'), '-I', path.join(HERE, 'include')],
     ...['tfjs_backend.cc', 'tfjs_binding.cc'].map((name) => path.join(PACKAGE, 'binding', name)),
     ...['-o', BINDING, '-Wl,--no-as-needed', ...stubs, '-Wl,-rpath,$ORIGIN'],
   );

@@ -9,7 +9,7 @@ import {repetitions, threadCounts} from '../program.ts';
 import {progressBar} from '../progress.ts';
 import {geometricMean, medianInterval} from '../statistics.ts';
 import {measure, nameOf, type Row} from './measure.ts';
-import {contendersOn, type Subject} from './subject.ts';
+import {contendersOn, STOCK, type Subject} from './subject.ts';
 
 const NETWORKS = [
   'ESRGAN slim 2×, 128',
@@ -56,7 +56,7 @@ const networks: Subject[] = NETWORKS.filter((name) =>
   options.networks.some((part) => name.toLowerCase().includes(part.toLowerCase())),
 ).map((network) => ({network}));
 
-const contenders = options.threads.flatMap(contendersOn);
+const contenders = [STOCK, ...options.threads.flatMap(contendersOn)];
 const bar = progressBar('{what}');
 bar.start((layers.length + networks.length) * options.reps, 0, {what: 'starting'});
 const rows: Row[] = [];
@@ -70,6 +70,12 @@ for (const subjects of [layers, ...networks.map((network) => [network])]) {
 }
 bar.stop();
 
+const {cpu, cores, engine, tfjs, date} = describeMachine();
+if (options.json !== undefined) {
+  const machine = {cpu, cores, engine, tfjs, tensorFlow, date};
+  writeFileSync(options.json, `${JSON.stringify({machine, rows}, undefined, 2)}\n`);
+}
+
 const millisecondsOf = ({fastestMs, ms}: Row) => (options.fastest ? fastestMs : medianInterval(ms).median);
 
 /** How many times as fast as another: by neighbouring rounds, where these are compared. */
@@ -79,16 +85,9 @@ const timesAsFast = (row: Row, other: Row) =>
     : medianInterval(row.ms.map((ms, round) => other.ms[round] / ms)).median;
 
 function printTable(threads: number, subjects: readonly string[]): void {
-  const names = contendersOn(threads).map(({name}) => name);
-  const stock = rows.some(({contender}) => contender === 'stock');
-  const shown = stock && !names.includes('stock') ? ['stock', ...names] : names;
+  const shown = [STOCK, ...contendersOn(threads)].map(({name}) => name);
   const table = new Table({
-    head: [
-      '',
-      ...shown.map((name) => `${name} ms`),
-      ...(stock ? ['im2win × stock'] : []),
-      'im2win × tfjs-node',
-    ],
+    head: ['', ...shown.map((name) => `${name} ms`), 'im2win × stock', 'im2win × tfjs-node'],
     colAligns: ['left', ...Array(shown.length + 2).fill('right')],
     style: {head: [], border: [], compact: true},
   });
@@ -103,19 +102,19 @@ function printTable(threads: number, subjects: readonly string[]): void {
       .sort((a, b) => millisecondsOf(a) - millisecondsOf(b));
     const toNative = timesAsFast(im2win, native);
     ratios.native.push(toNative);
-    const toStock = stock ? timesAsFast(im2win, of('stock')) : undefined;
-    if (toStock !== undefined) ratios.stock.push(toStock);
+    const toStock = timesAsFast(im2win, of(STOCK.name));
+    ratios.stock.push(toStock);
     table.push([
       subject,
       ...shown.map((name) => millisecondsOf(of(name)).toFixed(2)),
-      ...(toStock === undefined ? [] : [toStock.toFixed(2)]),
+      toStock.toFixed(2),
       toNative.toFixed(2),
     ]);
   }
   table.push([
     'geometric mean',
     ...shown.map(() => ''),
-    ...(stock ? [geometricMean(ratios.stock).toFixed(2)] : []),
+    geometricMean(ratios.stock).toFixed(2),
     geometricMean(ratios.native).toFixed(2),
   ]);
   console.log(`${table}`);
@@ -128,13 +127,8 @@ for (const threads of options.threads) {
     }
   }
 }
-const {cpu, cores, engine, tfjs, date} = describeMachine();
 const difference = Math.max(...rows.map((row) => row.difference));
 console.log(
   `${options.fastest ? 'fastest' : 'median'} of ${options.reps} rounds; largest difference ${difference.toExponential(1)} of the largest output; ${cpu}, ${cores} cores, ` +
     `${engine}, tfjs and tfjs-node ${tfjs}, TensorFlow ${tensorFlow}, ${date}`,
 );
-if (options.json !== undefined) {
-  const machine = {cpu, cores, engine, tfjs, tensorFlow, date};
-  writeFileSync(options.json, `${JSON.stringify({machine, rows}, undefined, 2)}\n`);
-}

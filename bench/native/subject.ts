@@ -30,7 +30,10 @@ export interface Ran {
   readonly fastestMs: number;
 }
 
-/** tfjs-node with oneDNN and without; and stock and im2win, on as many threads. */
+/** In Node it has one thread. */
+export const STOCK: Contender = {name: 'stock', engine: 'stock', threads: 1, environment: {}};
+
+/** tfjs-node with oneDNN and without, and im2win, on as many threads. */
 export function contendersOn(threads: number): Contender[] {
   const native = (oneDnn: boolean): Contender => ({
     name: `tfjs-node${oneDnn ? ' oneDNN' : ''} ×${threads}`,
@@ -43,8 +46,6 @@ export function contendersOn(threads: number): Contender[] {
     },
   });
   return [
-    // In Node stock has one.
-    ...(threads === 1 ? [{name: 'stock', engine: 'stock', threads: 1, environment: {}} as const] : []),
     {name: `im2win ×${threads}`, engine: 'im2win', threads, environment: {}},
     native(false),
     native(true),

@@ -1,4 +1,4 @@
-// tfjs-node, which is installed beside this file. Its backend, 'tensorflow', then is in the engine that all copies of tfjs share.
+// tfjs-node, where it is installed. Its backend, 'tensorflow', then is in the engine that all copies of tfjs share.
 import {createRequire} from 'node:module';
 import util from 'node:util';
 import * as tf from '@tensorflow/tfjs-core';
@@ -14,6 +14,6 @@ export function loadTfjsNode(): string {
     isNullOrUndefined: (value: unknown) => value === null || value === undefined,
     isArray: Array.isArray,
   });
-  createRequire(import.meta.url)('@tensorflow/tfjs-node');
+  createRequire(new URL('tfjs-node/', import.meta.url))('@tensorflow/tfjs-node');
   return (tf.findBackend('tensorflow') as unknown as {binding: {TF_Version: string}}).binding.TF_Version;
 }

@@ -12,7 +12,7 @@ import {startProcess} from '../process.ts';
 import {jpegOf, patch} from '../test/setup.ts';
 
 // Where `npm run bench:native` installs tfjs-node; beside the service it would be found without.
-const NODE_PATH = fileURLToPath(new URL('../../../bench/native/node_modules', import.meta.url));
+const NODE_PATH = fileURLToPath(new URL('../../../bench/native/tfjs-node/node_modules', import.meta.url));
 
 interface Contender {
   readonly name: string;
