@@ -69,11 +69,17 @@ async function turn(run: Run): Promise<Ran> {
   // Untimed: what it needs comes into the caches.
   await run(false);
   const times: number[] = [];
+  const before = process.cpuUsage();
   const start = performance.now();
   do times.push((await timed(run)).ms);
   while (times.length < TURN_RUNS && performance.now() - start < TURN_MS);
+  const {user, system} = process.cpuUsage(before);
   times.sort((a, b) => a - b);
-  return {medianMs: times[times.length >> 1], fastestMs: times[0]};
+  return {
+    medianMs: times[times.length >> 1],
+    fastestMs: times[0],
+    cpuMs: (user + system) / 1000 / times.length,
+  };
 }
 
 let current: Run | undefined;

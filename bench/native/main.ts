@@ -2,14 +2,14 @@
 // its own, in turn.
 import {writeFileSync} from 'node:fs';
 import Table from 'cli-table3';
-import {program} from 'commander';
+import {Option, program} from 'commander';
 import {describeMachine} from '../bench.ts';
 import {readLayers} from '../layers.ts';
 import {repetitions, threadCounts} from '../program.ts';
 import {progressBar} from '../progress.ts';
 import {geometricMean, medianInterval} from '../statistics.ts';
 import {measure, nameOf, type Row} from './measure.ts';
-import {contendersOn, STOCK, type Subject} from './subject.ts';
+import {contendersOn, type Ran, STOCK, type Subject} from './subject.ts';
 
 const NETWORKS = [
   'ESRGAN slim 2×, 128',
@@ -38,7 +38,14 @@ const options = program
   )
   .option('--threads <counts>', 'comma-separated', threadCounts, [1, 2])
   .option('--reps <n>', 'repetitions', repetitions, 15)
-  .option('--fastest', "compare the fastest runs, not the rounds' medians: on a machine that is busy", false)
+  .addOption(
+    new Option(
+      '--by <figure>',
+      'what is compared: of a busy machine the fastest runs, or processor time, which is for one thread',
+    )
+      .choices(['median', 'fastest', 'cpu'])
+      .default('median'),
+  )
   .option('--json <file>', 'write the figures as JSON as well')
   .parse()
   .opts<{
@@ -46,7 +53,7 @@ const options = program
     networks: string[];
     threads: number[];
     reps: number;
-    fastest: boolean;
+    by: 'median' | 'fastest' | 'cpu';
     json?: string;
   }>();
 
@@ -76,13 +83,21 @@ if (options.json !== undefined) {
   writeFileSync(options.json, `${JSON.stringify({machine, rows}, undefined, 2)}\n`);
 }
 
-const millisecondsOf = ({fastestMs, ms}: Row) => (options.fastest ? fastestMs : medianInterval(ms).median);
+const FIGURES = {
+  median: {of: ({medianMs}: Ran) => medianMs, over: (values: number[]) => medianInterval(values).median},
+  fastest: {of: ({fastestMs}: Ran) => fastestMs, over: (values: number[]) => Math.min(...values)},
+  cpu: {of: ({cpuMs}: Ran) => cpuMs, over: (values: number[]) => medianInterval(values).median},
+};
+const figure = FIGURES[options.by];
 
-/** How many times as fast as another: by neighbouring rounds, where these are compared. */
-const timesAsFast = (row: Row, other: Row) =>
-  options.fastest
-    ? other.fastestMs / row.fastestMs
-    : medianInterval(row.ms.map((ms, round) => other.ms[round] / ms)).median;
+const millisecondsOf = ({turns}: Row) => figure.over(turns.map(figure.of));
+
+/** How many times as fast as another: by neighbouring rounds, unless only the fastest of all counts. */
+function timesAsFast(row: Row, other: Row): number {
+  if (options.by === 'fastest') return millisecondsOf(other) / millisecondsOf(row);
+  return medianInterval(row.turns.map((turn, round) => figure.of(other.turns[round]) / figure.of(turn)))
+    .median;
+}
 
 function printTable(threads: number, subjects: readonly string[]): void {
   const shown = [STOCK, ...contendersOn(threads)].map(({name}) => name);
@@ -129,6 +144,6 @@ for (const threads of options.threads) {
 }
 const difference = Math.max(...rows.map((row) => row.difference));
 console.log(
-  `${options.fastest ? 'fastest' : 'median'} of ${options.reps} rounds; largest difference ${difference.toExponential(1)} of the largest output; ${cpu}, ${cores} cores, ` +
+  `${options.reps} rounds, by ${options.by}; largest difference ${difference.toExponential(1)} of the largest output; ${cpu}, ${cores} cores, ` +
     `${engine}, tfjs and tfjs-node ${tfjs}, TensorFlow ${tensorFlow}, ${date}`,
 );

@@ -9,10 +9,8 @@ export interface Row {
   readonly subject: string;
   readonly contender: string;
   readonly firstMs: number;
-  /** Of each round. */
-  readonly ms: readonly number[];
-  /** Of all runs. */
-  readonly fastestMs: number;
+  /** Each round's. */
+  readonly turns: readonly Ran[];
   /** Largest difference of an output from the first contender's, relative to its largest value. */
   readonly difference: number;
 }
@@ -114,8 +112,7 @@ export async function measure(
           subject: nameOf(subject),
           contender: name,
           firstMs: prepared[i].firstMs,
-          ms: turns[i].map(({medianMs}) => medianMs),
-          fastestMs: Math.min(...turns[i].map(({fastestMs}) => fastestMs)),
+          turns: turns[i],
           difference: differences[i],
         });
       });

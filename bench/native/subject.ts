@@ -28,6 +28,8 @@ export interface Prepared {
 export interface Ran {
   readonly medianMs: number;
   readonly fastestMs: number;
+  /** Processor time of a run, of all the process's threads. */
+  readonly cpuMs: number;
 }
 
 /** In Node it has one thread. */
