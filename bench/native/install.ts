@@ -55,16 +55,26 @@ export async function installTfjsNode(): Promise<void> {
     await run('npm', 'ci', '--prefix', HOME, '--ignore-scripts', '--no-audit', '--no-fund');
   }
   if (await works()) return;
-  const compiled = process.platform === 'linux' && process.arch === 'x64' && (await has('g++'));
-  for (const {needs, fetch} of compiled ? ARCHIVES : []) {
-    if (!(await has(needs))) continue;
-    await build(fetch);
-    if (await works()) return;
-    throw new Error('tfjs-node was built, and does not run.');
+  const reasons: string[] = [];
+  for (const way of await waysHere()) {
+    try {
+      await way();
+      if (await works()) return;
+      reasons.push('it was built, and does not run');
+    } catch (error) {
+      reasons.push((error as Error).message);
+    }
   }
-  // Elsewhere the package's own way, from the hosts that it names.
-  await run('npm', 'rebuild', '--prefix', HOME, '@tensorflow/tfjs-node');
-  if (!(await works())) throw new Error('tfjs-node was installed, and does not run.');
+  throw new Error(reasons.join('; '));
+}
+
+/** The package's own way, from the hosts that it names, comes last. */
+async function waysHere(): Promise<(() => Promise<void>)[]> {
+  const ways = [() => run('npm', 'rebuild', '--prefix', HOME, '@tensorflow/tfjs-node')];
+  if (process.platform !== 'linux' || process.arch !== 'x64' || !(await has('g++'))) return ways;
+  const archives = [];
+  for (const {needs, fetch} of ARCHIVES) if (await has(needs)) archives.push(() => build(fetch));
+  return [...archives, ...ways];
 }
 
 async function build(fetch: () => Promise<string>): Promise<void> {
