@@ -28,6 +28,8 @@ interface Running {
   /** Of each round. */
   readonly rates: number[];
   readonly latencies: number[];
+  /** Processor time until the rounds begin. */
+  readonly cpuBefore: number;
 }
 
 const CONTENDERS: readonly Contender[] = [
@@ -52,6 +54,9 @@ const options = program
   .parse()
   .opts<{reps: number; requests: number; atATime: number; json: boolean}>();
 
+const cpuSeconds = async (origin: string) =>
+  (await metric(origin, 'process_cpu_seconds_total')) ?? Number.NaN;
+
 const file = jpegOf(patch(128, 128));
 const running: Running[] = [];
 const bar = progressBar('{what}');
@@ -61,9 +66,9 @@ for (const {name, options: own, environment} of CONTENDERS) {
   try {
     const {origin, child} = await startProcess(own, environment);
     const url = `${origin}/upscale`;
-    running.push({name, url, origin, child, rates: [], latencies: []});
     // Warm at this size, too.
     for (let i = 0; i < 4; ++i) await send(url, file);
+    running.push({name, url, origin, child, rates: [], latencies: [], cpuBefore: await cpuSeconds(origin)});
   } catch (error) {
     missing.push(`${name}: ${(error as Error).message.trim()}`);
   }
@@ -81,7 +86,7 @@ for (let round = 0; round < options.reps; ++round) {
   bar.increment({what: 'rounds'});
 }
 const rows = [];
-for (const {name, origin, child, rates, latencies} of running) {
+for (const {name, origin, child, rates, latencies, cpuBefore} of running) {
   rows.push({
     name,
     perSecond: medianInterval(rates).median,
@@ -89,6 +94,8 @@ for (const {name, origin, child, rates, latencies} of running) {
     speedup: medianInterval(rates.map((rate, i) => rate / running[0].rates[i])).median,
     p50: percentile(latencies, 50),
     p99: percentile(latencies, 99),
+    // Does not depend on what else the machine does.
+    cpuMs: (1000 * ((await cpuSeconds(origin)) - cpuBefore)) / latencies.length,
     residentBytes: await metric(origin, 'process_resident_memory_bytes'),
   });
   child.kill();
@@ -100,17 +107,18 @@ if (options.json) {
   console.log(JSON.stringify({cpu, cores, engine, tfjs, date, ...options, rows, missing}, undefined, 2));
 } else {
   const table = new Table({
-    head: ['', 'pictures a second', '× stock', 'p50 ms', 'p99 ms', 'memory MiB'],
-    colAligns: ['left', 'right', 'right', 'right', 'right', 'right'],
+    head: ['', 'pictures a second', '× stock', 'p50 ms', 'p99 ms', 'CPU ms a picture', 'memory MiB'],
+    colAligns: ['left', ...Array(6).fill('right')],
     style: {head: [], border: [], compact: true},
   });
-  for (const {name, perSecond, speedup, p50, p99, residentBytes = 0} of rows) {
+  for (const {name, perSecond, speedup, p50, p99, cpuMs, residentBytes = 0} of rows) {
     table.push([
       name,
       perSecond.toFixed(1),
       speedup.toFixed(2),
       p50.toFixed(0),
       p99.toFixed(0),
+      cpuMs.toFixed(0),
       (residentBytes / 2 ** 20).toFixed(0),
     ]);
   }
