@@ -18,7 +18,7 @@ import type {FirstRun} from './modelFirstRun.ts';
 import type {LoadedNetwork} from './network.ts';
 import {NETWORKS} from './networks.ts';
 import {repetitions, threadCounts} from './program.ts';
-import {geometricMean, type Interval, medianInterval} from './statistics.ts';
+import {geometricMean, type Interval, medianInterval, relativeDifference} from './statistics.ts';
 
 // In the first ten runs or so V8 still compiles what runs often, tfjs's code as well.
 const WARM_RUNS = 15;
@@ -98,20 +98,6 @@ async function run(network: LoadedNetwork): Promise<{milliseconds: number; value
   const milliseconds = performance.now() - start;
   for (const output of outputs) output.dispose();
   return {milliseconds, values};
-}
-
-function relativeDifference(a: Float32Array[], b: Float32Array[]): number {
-  return Math.max(
-    ...a.map((values, i) => {
-      let largest = 0;
-      let scale = 0;
-      values.forEach((value, j) => {
-        largest = Math.max(largest, Math.abs(value - b[i][j]));
-        scale = Math.max(scale, Math.abs(value));
-      });
-      return scale > 0 ? largest / scale : largest;
-    }),
-  );
 }
 
 async function convolutionShare(network: LoadedNetwork): Promise<number> {

@@ -69,11 +69,8 @@ export async function optimizeModel(model: object, options: OptimizeOptions = {}
     optimized.delete(model);
   };
   try {
-    const inputs = verify ?? exampleOf(known);
-    if (inputs !== undefined) {
-      dispose(run(known, inputs));
-      if (verify === undefined) dispose(inputs);
-    }
+    if (verify === undefined) runExample(known);
+    else dispose(run(known, verify));
     if (verify !== undefined && expected !== undefined) compare(expected, run(known, verify));
   } catch (error) {
     revert();
@@ -106,6 +103,16 @@ function missingParts(): string | undefined {
 function run({object, methods: [{name}]}: KnownModel, inputs: ModelInputs): Tensor[] {
   const outputs = (object as Record<string, (inputs: ModelInputs) => Tensor | Tensor[]>)[name](inputs);
   return Array.isArray(outputs) ? outputs : [outputs];
+}
+
+function runExample(model: KnownModel): void {
+  const inputs = exampleOf(model);
+  if (inputs === undefined) return;
+  try {
+    dispose(run(model, inputs));
+  } finally {
+    dispose(inputs);
+  }
 }
 
 /** Zeros of the shapes that a model says its inputs have, with one image; `undefined` if it does not say. */

@@ -1,5 +1,5 @@
 // A model in whose place graphs run, one for each distinct call.
-import {engine, getKernel, type NamedTensorMap, Tensor, tidy} from '@tensorflow/tfjs-core';
+import {engine, env, getKernel, type NamedTensorMap, Tensor, tidy} from '@tensorflow/tfjs-core';
 import {Constants} from './constants.ts';
 import type {Graph} from './graph.ts';
 import type {KnownModel} from './models.ts';
@@ -113,8 +113,8 @@ export class Optimizer {
 
   private call(method: string, original: Run, args: readonly unknown[]): Tensor | Tensor[] {
     const tensors = tensorsOf(args[0]);
-    const {gradientDepth} = engine().state;
-    if (tensors === undefined || gradientDepth > 0) return original(...args);
+    const isKept = engine().state.gradientDepth > 0 || env().getFlags().KEEP_INTERMEDIATE_TENSORS === true;
+    if (tensors === undefined || isKept) return original(...args);
     const {backend} = engine();
     if (backend !== this.backend) this.forget();
     this.backend = backend;

@@ -1,6 +1,7 @@
 // A graph, ready to run: its kernels are called in turn, past tfjs's engine.
 import {
   engine,
+  env,
   getKernel,
   type KernelBackend,
   type KernelConfig,
@@ -88,8 +89,9 @@ export class Program {
    * @throws Error if a kernel does, with nothing kept.
    */
   run(inputs: readonly Tensor[]): Tensor[] {
-    // A profile shows what it is shown by tfjs's engine alone.
-    return engine().state.profiling ? this.runByEngine(inputs) : this.runKernels(inputs);
+    // A profile shows what it is shown by tfjs's engine alone, and so does its debug mode.
+    const isWatched = engine().state.profiling || env().getBool('DEBUG');
+    return isWatched ? this.runByEngine(inputs) : this.runKernels(inputs);
   }
 
   private runKernels(inputs: readonly Tensor[]): Tensor[] {

@@ -36,8 +36,13 @@ export function trace(
   nameOf: (weight: Tensor) => string | undefined,
 ): Trace & {readonly outputs: readonly Tensor[]} {
   const recorder = new Recorder(inputs, nameOf);
-  const outputs = recorder.record(run);
-  return {...recorder.finish(outputs), outputs};
+  try {
+    const outputs = recorder.record(run);
+    return {...recorder.finish(outputs), outputs};
+  } catch (error) {
+    recorder.release();
+    throw error;
+  }
 }
 
 /** Kernels whose output's shape depends on values. */
@@ -134,6 +139,10 @@ class Recorder {
     const results = outputs.map((tensor) => this.valueOf(tensor));
     const graph = this.reason ?? new Graph(this.inputs, this.nodes, results);
     return {graph, weights: [...this.weights], made: this.made};
+  }
+
+  release(): void {
+    for (const tensor of this.made) tensor.dispose();
   }
 
   private add(kernel: string, inputs: NamedTensorMap, attrs: NamedAttrMap = {}, result: Tensor | Tensor[]) {

@@ -242,6 +242,24 @@ test('what cannot be verified is reverted', async () => {
   tf.registerKernel(kernel);
 });
 
+test('where a run fails, nothing is kept', async () => {
+  class Failing extends layers.Layer {
+    static className = 'Failing';
+    override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
+      const [x] = [inputs].flat();
+      tf.add(x, tf.tensor1d([1, 2, 3]));
+      throw new Error('It fails.');
+    }
+  }
+  const model = sequential({
+    layers: [layers.conv2d({filters: 3, kernelSize: 1, inputShape: [3, 3, 1]}), new Failing({})],
+  });
+  const before = memory();
+  await expect(optimizeModel(model)).rejects.toThrow('It fails.');
+  expect(memory()).toEqual(before);
+  expect(Object.hasOwn(model, 'predict')).toBe(false);
+});
+
 test('bad arguments', async () => {
   await expect(optimizeModel(null as never)).rejects.toThrow(
     'optimizeModel: model is null; allowed: a GraphModel',
