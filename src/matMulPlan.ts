@@ -1,5 +1,6 @@
 // What a matrix product is, whichever kernel asks for it, and how it is computed.
 import type {Activation} from './activation.ts';
+import {sizeOf} from './box.ts';
 import type {PlanContext} from './plan.ts';
 import {TARGETS, type Target} from './targets.generated.ts';
 import {FLOPS_PER_STEP} from './tasks.ts';
@@ -104,7 +105,7 @@ function batchStrides(shape: readonly number[], batchShape: readonly number[]): 
 /** Strides of the first `count` dimensions of a tensor, right-aligned to `outer`; 0 where they are 1 or missing. */
 function stridesIn(shape: readonly number[], count: number, outer: readonly number[]): number[] {
   const strides = outer.map(() => 0);
-  let stride = shape.slice(count).reduce((a, b) => a * b, 1);
+  let stride = sizeOf(shape.slice(count));
   for (let d = count - 1; d >= 0; --d) {
     if (shape[d] !== 1) strides[outer.length - count + d] = stride;
     stride *= shape[d];
@@ -170,8 +171,6 @@ function asVector(product: MatMul): MatMul {
     swapped: true,
   };
 }
-
-const sizeOf = (shape: readonly number[]) => shape.reduce((a, b) => a * b, 1);
 
 export interface MatMulPlan {
   /** The tile of the convolutions, times b in panels; or b where it lies, times few rows. */

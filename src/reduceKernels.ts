@@ -1,6 +1,6 @@
 // The kernels that reduce axes: what each of their calls is known by, what is valid, and what is reduced.
 import {Max, Mean, Min, Sum} from '@tensorflow/tfjs-core';
-import {type AroundKernel, axisOf, EMPTY, INVALID, inputOf} from './aroundKernel.ts';
+import {type AroundKernel, axisOf, EMPTY, INVALID, inputOf, isSmall} from './aroundKernel.ts';
 import {sizeOf} from './box.ts';
 import {type ReductionKind, reductionLoad, reductionOf, reductionScratch} from './reduction.ts';
 import type {TensorSpec} from './tensorSpec.ts';
@@ -46,10 +46,8 @@ function kernelOf(name: string, op: string, kind: ReductionKind): AroundKernel<R
       signature.add(attrs?.keepDims);
     },
     leaves({inputs, attrs}) {
-      const shape = inputOf(inputs, 'x')?.shape ?? [];
-      let count = 1;
-      for (const size of shape) count *= size;
-      return count <= FEW && isLast(axesIn(attrs), shape.length);
+      const shape = inputOf(inputs, 'x')?.shape;
+      return isSmall(shape, FEW) && isLast(axesIn(attrs), shape?.length ?? 0);
     },
     plan([x], attrs) {
       const {shape, dtype} = x as TensorSpec;

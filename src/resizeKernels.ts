@@ -1,6 +1,6 @@
 // The kernels that resize images: what each of their calls is known by, what is valid, and what it comes to.
 import {ResizeBilinear, ResizeNearestNeighbor} from '@tensorflow/tfjs-core';
-import {type AroundKernel, EMPTY, INVALID, inputOf} from './aroundKernel.ts';
+import {type AroundKernel, EMPTY, INVALID, inputOf, isCount} from './aroundKernel.ts';
 import {sizeOf} from './box.ts';
 import {HEAP_BYTES} from './limits.ts';
 import {resizingOf} from './resizing.ts';
@@ -18,8 +18,6 @@ const FEW = 256;
 
 /** A record has a sample of 12 bytes for each output row and column. */
 const MOST_SAMPLES = 2 ** 16;
-
-const isSize = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
 
 /* @__NO_SIDE_EFFECTS__ */
 function kernelOf(name: string, op: string, interpolates: boolean): AroundKernel<ResizeAttributes> {
@@ -42,7 +40,7 @@ function kernelOf(name: string, op: string, interpolates: boolean): AroundKernel
     plan([images], {size, alignCorners, halfPixelCenters}) {
       const {shape, dtype} = images as TensorSpec;
       if (dtype !== 'float32') return `images have dtype ${dtype}`;
-      if (shape.length !== 4 || !Array.isArray(size) || size.length !== 2 || !size.every(isSize)) {
+      if (shape.length !== 4 || !Array.isArray(size) || size.length !== 2 || !size.every(isCount)) {
         return INVALID;
       }
       const [outHeight, outWidth] = size;

@@ -1,3 +1,4 @@
+import {sizeOf} from '../box.ts';
 import type {Pieces} from '../pieces.ts';
 import type {AroundJob, RecordKind} from './aroundJob.ts';
 import type {Heap} from './heap.ts';
@@ -26,7 +27,7 @@ class PiecesJob implements AroundJob {
     const sizes = dimensions.map((dimension) => dimension.reduce((sum, {size}) => sum + size, 0));
     const words = new Int32Array(wordsOf(pieces));
     words[PIECES.tasks] = tasks;
-    words[PIECES.rows] = sizes.slice(1).reduce((a, b) => a * b, 1);
+    words[PIECES.rows] = sizeOf(sizes.slice(1));
     words[PIECES.run] = run;
     words[PIECES.dimensions] = dimensions.length;
     let at = PIECES_WORDS;
