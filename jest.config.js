@@ -17,6 +17,7 @@ const SWEEPS = [
   'resize',
   'specs',
   'stock',
+  'training',
   'winograd',
 ].map((name) => `<rootDir>/test/${name}.test.ts`);
 
