@@ -190,10 +190,13 @@ async function repack({contender}: Runner, layer: Layer, operands: LayerOperands
 }
 
 /** Two sums of the same K products: each may be off by Winograd's bound, max(1e-5, 4·√K·2⁻²⁴). */
-function checkOutput(layer: Layer, expected: Runner, runner: Runner): void {
-  const [filterHeight, filterWidth, inChannels] = layer.filterShape;
+export function roundingBound({filterShape: [filterHeight, filterWidth, inChannels]}: Layer): number {
   const depth = filterHeight * filterWidth * inChannels;
-  const bound = 2 * Math.max(1e-5, 4 * Math.sqrt(depth) * 2 ** -24);
+  return 2 * Math.max(1e-5, 4 * Math.sqrt(depth) * 2 ** -24);
+}
+
+function checkOutput(layer: Layer, expected: Runner, runner: Runner): void {
+  const bound = roundingBound(layer);
   let scale = 0;
   let largest = 0;
   expected.output.forEach((value, i) => {
@@ -209,7 +212,7 @@ function checkOutput(layer: Layer, expected: Runner, runner: Runner): void {
   }
 }
 
-function makeOperands(layer: Layer): LayerOperands {
+export function makeOperands(layer: Layer): LayerOperands {
   const {outChannels} = outputSize(layer);
   const uniform = (shape: readonly number[], seed: number) =>
     tf.randomUniform([...shape], -1, 1, 'float32', seed);

@@ -10,6 +10,7 @@ import {SingleBar} from 'cli-progress';
 import Table from 'cli-table3';
 import {program} from 'commander';
 import {registerIm2win} from 'tfjs-im2win';
+import {optimizeModel} from 'tfjs-im2win/optimize';
 import {defaultThreads} from '../src/wasm/threads/cores.ts';
 import {describeMachine, startBackend} from './bench.ts';
 import {threadedName} from './contender.ts';
@@ -17,7 +18,7 @@ import type {FirstRun} from './modelFirstRun.ts';
 import type {LoadedNetwork} from './network.ts';
 import {NETWORKS} from './networks.ts';
 import {repetitions, threadCounts} from './program.ts';
-import {geometricMean, type Interval, medianInterval} from './statistics.ts';
+import {geometricMean, type Interval, medianInterval, relativeDifference} from './statistics.ts';
 
 // In the first ten runs or so V8 still compiles what runs often, tfjs's code as well.
 const WARM_RUNS = 15;
@@ -27,6 +28,8 @@ const WARM_MILLISECONDS = 3000;
 interface Contender {
   readonly name: string;
   readonly threads?: number;
+  /** Whether the model is one that `optimizeModel` has changed. */
+  readonly optimized?: true;
 }
 
 /** By the contenders' names. */
@@ -55,15 +58,20 @@ const options = program
   .option('--threads <counts>', 'comma-separated: how many threads im2win runs on, in turn', threadCounts, [
     ...new Set([1, defaultThreads()]),
   ])
+  .option('--optimize', 'also time the networks as optimizeModel leaves them, but for the first run', false)
   .option('--reps <n>', 'interleaved repetitions', repetitions, 15)
   .option('--json <file>', "write the figures as JSON; '-' prints them instead of the table")
   .parse()
-  .opts<{networks?: string[]; threads: number[]; reps: number; json?: string}>();
+  .opts<{networks?: string[]; threads: number[]; optimize: boolean; reps: number; json?: string}>();
 
 const CONTENDERS: readonly Contender[] = [
   {name: 'stock'},
   ...options.threads.map((threads) => ({name: threadedName('im2win', threads), threads})),
 ];
+/** Those of networks that are models of tfjs's. */
+const OPTIMIZED: readonly Contender[] = options.optimize
+  ? options.threads.map((threads) => ({name: threadedName('optimized', threads), threads, optimized: true}))
+  : [];
 
 const mostThreads = Math.max(...options.threads);
 
@@ -92,20 +100,6 @@ async function run(network: LoadedNetwork): Promise<{milliseconds: number; value
   return {milliseconds, values};
 }
 
-function relativeDifference(a: Float32Array[], b: Float32Array[]): number {
-  return Math.max(
-    ...a.map((values, i) => {
-      let largest = 0;
-      let scale = 0;
-      values.forEach((value, j) => {
-        largest = Math.max(largest, Math.abs(value - b[i][j]));
-        scale = Math.max(scale, Math.abs(value));
-      });
-      return scale > 0 ? largest / scale : largest;
-    }),
-  );
-}
-
 async function convolutionShare(network: LoadedNetwork): Promise<number> {
   const {kernels} = await tf.profile(async () => {
     for (const output of await network.predict()) output.dispose();
@@ -118,7 +112,7 @@ async function convolutionShare(network: LoadedNetwork): Promise<number> {
   for (const {name, kernelTimeMs} of own) {
     const ms = (await kernelTimeMs) as number;
     all += ms;
-    if (name === 'Conv2D' || name === 'FusedConv2D') convolutions += ms;
+    if (/Conv2D|Conv2dNative/.test(name)) convolutions += ms;
   }
   return convolutions / all;
 }
@@ -130,41 +124,45 @@ async function measure(name: string, tick: (what: string) => void): Promise<Mode
     first[contender.name] = await firstRun(name, contender);
   }
   tick(`${name}: runs`);
-  const network = await NETWORKS[name]();
   const registration = await registerIm2win({numThreads: mostThreads});
+  const network = await NETWORKS[name]();
+  const contenders = network.model === undefined ? CONTENDERS : [...CONTENDERS, ...OPTIMIZED];
+  const other = contenders.some(({optimized}) => optimized) ? await NETWORKS[name]() : network;
+  if (other.model !== undefined && other !== network) await optimizeModel(other.model);
+  const networkOf = ({optimized}: Contender) => (optimized ? other : network);
   const use = ({threads}: Contender) => {
     registration.setAlgorithm(threads === undefined ? 'stock' : 'auto');
     if (threads !== undefined) registration.setNumThreads(threads);
   };
-  const times: Each<number[]> = Object.fromEntries(CONTENDERS.map((contender) => [contender.name, []]));
+  const times: Each<number[]> = Object.fromEntries(contenders.map((contender) => [contender.name, []]));
   const values = {} as Each<Float32Array[]>;
   const warm = performance.now() + WARM_MILLISECONDS;
   for (let runs = 0; runs === 0 || (runs < WARM_RUNS && performance.now() < warm); ++runs) {
-    for (const contender of CONTENDERS) {
+    for (const contender of contenders) {
       use(contender);
-      values[contender.name] = (await run(network)).values;
+      values[contender.name] = (await run(networkOf(contender))).values;
     }
   }
   for (let repetition = 0; repetition < options.reps; ++repetition) {
-    for (const contender of CONTENDERS) {
+    for (const contender of contenders) {
       use(contender);
-      times[contender.name].push((await run(network)).milliseconds);
+      times[contender.name].push((await run(networkOf(contender))).milliseconds);
     }
   }
   const share = {} as Each<number>;
-  for (const contender of CONTENDERS) {
+  for (const contender of contenders) {
     use(contender);
-    share[contender.name] = await convolutionShare(network);
+    share[contender.name] = await convolutionShare(networkOf(contender));
   }
   const convolutions: Record<string, number> = {};
   for (const {algorithm, reason} of registration.report()) {
     if (reason?.includes('asked for') !== true) convolutions[algorithm] = (convolutions[algorithm] ?? 0) + 1;
   }
   registration.unregister();
-  network.dispose?.();
+  for (const one of new Set([network, other])) one.model?.dispose();
   const each = <T>(of: (name: string) => T): Each<T> =>
-    Object.fromEntries(CONTENDERS.map((contender) => [contender.name, of(contender.name)]));
-  const ours = CONTENDERS.slice(1);
+    Object.fromEntries(contenders.map((contender) => [contender.name, of(contender.name)]));
+  const ours = contenders.slice(1);
   return {
     network: name,
     first,
@@ -198,27 +196,30 @@ function print(rows: readonly ModelRow[]): string {
   });
   const mebibytes = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
   for (const row of rows) {
-    for (const {name, threads} of CONTENDERS) {
+    for (const {name, threads} of [...CONTENDERS, ...OPTIMIZED].filter(
+      ({name}) => name in row.milliseconds,
+    )) {
       const speedup = row.speedup[name];
+      const first = row.first[name];
       table.push([
         threads === undefined ? row.network : '',
         name,
-        row.first[name].milliseconds.toFixed(1),
+        first?.milliseconds.toFixed(1) ?? '',
         row.milliseconds[name].median.toFixed(1),
         row.milliseconds[name].min.toFixed(1),
         speedup?.median.toFixed(2) ?? '',
         speedup ? `${speedup.low.toFixed(2)}–${speedup.high.toFixed(2)}` : '',
         `${(100 * row.convolutionShare[name]).toFixed(0)} %`,
-        mebibytes(row.first[name].heapGrowth),
-        speedup ? mebibytes(row.first[name].ownBytes) : '',
+        first ? mebibytes(first.heapGrowth) : '',
+        first && speedup ? mebibytes(first.ownBytes) : '',
         speedup ? row.difference.toExponential(0) : '',
       ]);
     }
   }
   const {cpu, engine, tfjs, date} = describeMachine();
-  const means = CONTENDERS.slice(1).map(({name}) => {
-    const speedups = rows.map(({speedup}) => speedup[name].median);
-    return `${name.padEnd(16)}geometric mean ${geometricMean(speedups).toFixed(2)}× stock over ${rows.length} networks, slowest ${Math.min(...speedups).toFixed(2)}×`;
+  const means = [...CONTENDERS.slice(1), ...OPTIMIZED].map(({name}) => {
+    const speedups = rows.flatMap(({speedup}) => speedup[name]?.median ?? []);
+    return `${name.padEnd(16)}geometric mean ${geometricMean(speedups).toFixed(2)}× stock over ${speedups.length} networks, slowest ${Math.min(...speedups).toFixed(2)}×`;
   });
   return [table, ...means, `${cpu}, ${engine}, tfjs-backend-wasm ${tfjs}, ${date}`].join('\n');
 }

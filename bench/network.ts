@@ -4,8 +4,8 @@ import * as tf from '@tensorflow/tfjs-core';
 export interface LoadedNetwork {
   /** Runs the network once on its input; the caller disposes of the outputs. Networks with loops give a promise. */
   predict(): tf.Tensor[] | Promise<tf.Tensor[]>;
-  /** Gives its weights back, where it can. */
-  dispose?(): void;
+  /** What tfjs loaded; missing where it is none of its models. */
+  readonly model?: {dispose(): unknown};
 }
 
 export type Load = () => Promise<LoadedNetwork>;

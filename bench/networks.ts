@@ -20,7 +20,7 @@ function seeded<Name extends string>(
   const load = (name: Name) => async () => {
     const {network, x} = build(name);
     const loaded = await network;
-    return {predict: () => list(loaded.predict(x) as tf.Tensor), dispose: () => loaded.dispose()};
+    return {predict: () => list(loaded.predict(x) as tf.Tensor), model: loaded};
   };
   return Object.fromEntries((Object.keys(names) as Name[]).map((name) => [name, load(name)]));
 }

@@ -57,7 +57,7 @@ const esrgan =
       fromFiles(`@upscalerjs/esrgan-${size}/models/x${scale}/`, 'model.json'),
     );
     const x = tf.randomUniform([1, side, side, 3], 0, 255, 'float32', 7);
-    return {predict: () => list(network.predict(x) as tf.Tensor), dispose: () => network.dispose()};
+    return {predict: () => list(network.predict(x) as tf.Tensor), model: network};
   };
 
 interface GraphOptions {
@@ -81,7 +81,7 @@ const graph =
       predict: loops
         ? async () => list(await network.executeAsync(x, outputs))
         : () => list(network.execute(x, outputs)),
-      dispose: () => network.dispose(),
+      model: network,
     };
   };
 
@@ -100,7 +100,7 @@ const videoMatting: Load = async () => {
   for (const state of ['r1i', 'r2i', 'r3i', 'r4i']) inputs[state] = tf.scalar(0);
   return {
     predict: async () => list(await network.executeAsync(inputs)),
-    dispose: () => network.dispose(),
+    model: network,
   };
 };
 
@@ -123,7 +123,7 @@ const nsfw =
       ? loadGraphModel(source)
       : loadLayersModel(source));
     const x = tf.randomUniform([1, side, side, 3], 0, 1, 'float32', 7);
-    return {predict: () => list(network.predict(x) as tf.Tensor), dispose: () => network.dispose()};
+    return {predict: () => list(network.predict(x) as tf.Tensor), model: network};
   };
 
 interface FaceApiNet {

@@ -137,7 +137,7 @@ bar.start(names.length, 0, {network: ''});
 for (const name of names) {
   const network = await NETWORKS[name]();
   shares[name] = await recorder.record(name, network);
-  network.dispose?.();
+  network.model?.dispose();
   bar.increment({network: name});
 }
 bar.stop();

@@ -36,3 +36,18 @@ function lowRank(n: number): number {
 export function geometricMean(values: readonly number[]): number {
   return Math.exp(values.reduce((sum, value) => sum + Math.log(value), 0) / values.length);
 }
+
+/** The largest difference of two lists of outputs, each relative to its largest value; NaN if there is one. */
+export function relativeDifference(a: readonly Float32Array[], b: readonly Float32Array[]): number {
+  return Math.max(
+    ...a.map((values, i) => {
+      let largest = 0;
+      let scale = 0;
+      values.forEach((value, j) => {
+        largest = Math.max(largest, Math.abs(value - b[i][j]));
+        scale = Math.max(scale, Math.abs(value));
+      });
+      return scale > 0 ? largest / scale : largest;
+    }),
+  );
+}

@@ -66,6 +66,8 @@ IM2WIN_INLINE void describe(ConvCall* call, const MatMulJob* job,
   call->high = job->high;
   call->bias = {nullptr, 0, 0, 0};
   call->slope = {nullptr, 0, 0, 0};
+  call->residual = {nullptr, 0, 0, 0};
+  call->residualAfterActivation = 0;
   if (job->bias) {
     const float* data =
         job->bias + batch.bias + row * job->biasRow + column * job->biasColumn;
@@ -76,6 +78,7 @@ IM2WIN_INLINE void describe(ConvCall* call, const MatMulJob* job,
                         column * job->slopeColumn;
     call->slope = {data, 0, job->slopeRow, job->slopeColumn};
   }
+  writeFinal(call);
 }
 
 IM2WIN_INLINE float* placeOf(const MatMulJob* job, uint32_t batch,

@@ -1,6 +1,6 @@
 // The family of matrix products.
 import {_FusedMatMul, BatchMatMul, type TensorInfo} from '@tensorflow/tfjs-core';
-import {ACTIVATIONS, type Activation} from './activation.ts';
+import {type Activation, TFJS_ACTIVATIONS} from './activation.ts';
 import type {Call, CallContext, Family, Kernel, OwnRoute, Route} from './family.ts';
 import {checkBytes} from './limits.ts';
 import {type MatMulPlan, matMulOf, planMatMul} from './matMulPlan.ts';
@@ -89,7 +89,7 @@ function plan(kernel: MatMulKernel, {inputs, attrs}: MatMulCall, context: CallCo
   for (const [name, tensor] of Object.entries({a, b, bias})) {
     if (tensor != null && tensor.dtype !== 'float32') return {reason: `${name} has dtype ${tensor.dtype}`};
   }
-  if (!ACTIVATIONS.includes(activation as Activation)) return {reason: `activation is ${activation}`};
+  if (!TFJS_ACTIVATIONS.some((own) => own === activation)) return {reason: `activation is ${activation}`};
   if (activation === 'prelu' && !SLOPE_DTYPES.includes(slope?.dtype)) {
     return {reason: `preluActivationWeights has dtype ${slope?.dtype}`};
   }

@@ -33,8 +33,9 @@ export interface Im2winOptions {
   algorithm?: Algorithm;
   /**
    * Which of tfjs's kernels are rerouted. `'all'`, the default: the convolutions, and on wasm the matrix products
-   * (`tf.matMul`, dense layers) and the kernels that only move or fill data as well (concat, slice, split, stack, unstack,
-   * pad, tile, transpose, cast, clone, fill and such). `'convolutions'`: no others.
+   * (`tf.matMul`, dense layers) and what networks call around convolutions as well: arithmetic, functions such as sigmoid
+   * and exp, batch norms, reductions, resizes, and what moves or fills data (concat, slice, pad, transpose, cast and
+   * such). `'convolutions'`: no others.
    */
   kernels?: ServedKernels;
   /**

@@ -57,7 +57,7 @@ export interface Im2winRegistration {
    */
   report(options?: {readonly all?: false}): ConvolutionRecord[];
   /**
-   * The same, and with `all` records of every other kernel that is served as well, such as those that move data: at
+   * The same, and with `all` records of every other kernel that is served as well, such as concat or add: at
    * most 1,000 of each kind a backend.
    *
    * @throws Error if an option is none, or `all` is no boolean.

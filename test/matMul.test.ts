@@ -1,6 +1,6 @@
 // Matrix products: the values of a plain loop, whatever the shapes; the same bits on any number of threads; what is kept.
 import {kernelsOf} from '../bench/wasmState.ts';
-import {ACTIVATIONS} from '../src/activation.ts';
+import {TFJS_ACTIVATIONS} from '../src/activation.ts';
 import type {Call, Kernel, OwnRoute, Route} from '../src/family.ts';
 import {type Flavour, type Im2winRegistration, registerIm2win} from '../src/index.ts';
 import type {MatMulRecord} from '../src/matMul.ts';
@@ -74,7 +74,7 @@ describe.each(['strict', 'relaxed'] as Flavour[])('%s', (simd) => {
           const shapes = operandShapes(rows, columns);
           ++seed;
           const fused = seed % 3 !== 0;
-          const activation = ACTIVATIONS[seed % ACTIVATIONS.length];
+          const activation = TFJS_ACTIVATIONS[seed % TFJS_ACTIVATIONS.length];
           checkMatMul(
             matMulCase(
               [rows, depth, columns],
@@ -97,7 +97,7 @@ describe.each(['strict', 'relaxed'] as Flavour[])('%s', (simd) => {
 
   test.each(TRANSPOSES)('NaN and infinities, %j', async (transposes) => {
     await register({simd});
-    for (const [i, activation] of ACTIVATIONS.entries()) {
+    for (const [i, activation] of TFJS_ACTIVATIONS.entries()) {
       for (const [rows, depth, columns] of [
         [1, 9, 21],
         [5, 33, 18],

@@ -37,8 +37,13 @@ void describe(ConvCall* to, const float* panels, const float* bias, float low,
   to->activation = kClamp;
   to->low = low;
   to->high = high;
+  to->alpha = 0.0f;
+  to->beta = 0.0f;
   to->bias = {bias, 0, 0, 1};
   to->slope = {nullptr, 0, 0, 0};
+  to->residual = {nullptr, 0, 0, 0};
+  to->residualAfterActivation = 0;
+  writeFinal(to);
 }
 
 // Multiplies `rows` rows of windows at a, as described at `call`, to c.

@@ -5,23 +5,28 @@ import {performance} from 'node:perf_hooks';
 import * as tf from '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-backend-cpu';
 import '@tensorflow/tfjs-backend-wasm';
-import type {Sequential} from '@tensorflow/tfjs-layers';
-import {InvalidArgumentError, program} from 'commander';
+import type {LayersModel} from '@tensorflow/tfjs-layers';
+import {InvalidArgumentError, Option, program} from 'commander';
 import {registerIm2win} from 'tfjs-im2win';
 import {progressBar} from '../../bench/progress.ts';
 import {lossCurve} from './chart.ts';
 import {type Digits, loadDigits} from './digits.ts';
-import {makeNetwork} from './network.ts';
+import {makeNetwork, NETWORKS, type NetworkName} from './network.ts';
 
 const options = program
   .name('npm run demo:training --')
   .description('Trains a CNN on MNIST digits on the wasm backend, to about 97 % of the test images.')
+  .addOption(
+    new Option('--network <name>', 'a plain CNN, or a residual network with batch norms')
+      .choices(Object.keys(NETWORKS))
+      .default('plain'),
+  )
   .option('--epochs <n>', 'passes over the training images', wholeNumber, 8)
   .option('--batch <n>', 'images in a training step', wholeNumber, 64)
   .option('--pairs <n>', 'training steps timed on wasm and on cpu, in turn', wholeNumber, 3)
   .option('--json', 'print the figures as JSON', false)
   .parse()
-  .opts<{epochs: number; batch: number; pairs: number; json: boolean}>();
+  .opts<{network: NetworkName; epochs: number; batch: number; pairs: number; json: boolean}>();
 
 function wholeNumber(text: string): number {
   const value = Number(text);
@@ -37,7 +42,7 @@ const COMPARED_IMAGES = 8;
 const OUTPUT = new URL('../../output/', import.meta.url);
 
 /** What stock's wasm backend says to a training step. */
-async function stockError(network: Sequential, {images, labels}: Digits): Promise<string> {
+async function stockError(network: LayersModel, {images, labels}: Digits): Promise<string> {
   try {
     await network.trainOnBatch(tf.slice(images, 0, 2), tf.slice(labels, 0, 2));
     return 'none';
@@ -46,7 +51,7 @@ async function stockError(network: Sequential, {images, labels}: Digits): Promis
   }
 }
 
-async function train(network: Sequential, {images, labels}: Digits, test: Digits) {
+async function train(network: LayersModel, {images, labels}: Digits, test: Digits) {
   const losses: number[] = [];
   const accuracies: number[] = [];
   const steps = Math.ceil(images.shape[0] / options.batch);
@@ -76,7 +81,7 @@ async function train(network: Sequential, {images, labels}: Digits, test: Digits
   return {losses, accuracies, seconds: (performance.now() - start) / 1000};
 }
 
-function accuracyOf(network: Sequential, {images, labels}: Digits): number {
+function accuracyOf(network: LayersModel, {images, labels}: Digits): number {
   const [, accuracy] = network.evaluate(images, labels, {batchSize: 100}) as tf.Scalar[];
   return accuracy.dataSync()[0];
 }
@@ -91,7 +96,7 @@ async function compareSteps(digits: Digits) {
   const contenders = new Map<string, () => Promise<number>>();
   for (const backend of backends) {
     await tf.setBackend(backend);
-    const network = makeNetwork();
+    const network = makeNetwork(options.network);
     const images = tf.tensor4d(batch.images);
     const labels = tf.tensor2d(batch.labels);
     contenders.set(backend, async () => {
@@ -123,10 +128,10 @@ function median(values: readonly number[]): number {
 
 await tf.setBackend('wasm');
 const {train: training, test} = loadDigits();
-const stock = await stockError(makeNetwork(), training);
+const stock = await stockError(makeNetwork(options.network), training);
 // The cpu backend stays stock, to compare with.
 await registerIm2win({backends: ['wasm']});
-const {losses, accuracies, seconds} = await train(makeNetwork(), training, test);
+const {losses, accuracies, seconds} = await train(makeNetwork(options.network), training, test);
 const steps = await compareSteps(training);
 mkdirSync(OUTPUT, {recursive: true});
 const picture = new URL('training.svg', OUTPUT);

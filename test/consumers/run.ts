@@ -53,7 +53,12 @@ const CONSUMERS: readonly Consumer[] = [
     programs: ['main.mjs', 'auto.mjs', 'slim.cjs'],
   },
   {name: 'tfjs-union', checks: ESM, programs: PROGRAMS},
-  {name: 'tfjs-4.0', checks: ESM, programs: PROGRAMS},
+  {
+    name: 'tfjs-4.0',
+    checks: ESM,
+    programs: [...PROGRAMS, 'optimize.js'],
+    oneThread: {'optimize.js': /had started before/},
+  },
   {name: 'bun', checks: ESM, programs: PROGRAMS, runner: ['node_modules/.bin/bun']},
   {
     name: 'deno',

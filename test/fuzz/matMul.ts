@@ -1,6 +1,6 @@
 // Random matrix products: shapes, batches, transposes, epilogue.
 import fc from 'fast-check';
-import {ACTIVATIONS} from '../../src/activation.ts';
+import {TFJS_ACTIVATIONS} from '../../src/activation.ts';
 import {type Flavour, type Im2winRegistration, registerIm2win} from '../../src/index.ts';
 import {checkMatMul, type MatMulCase} from '../matMulCases.ts';
 import {freshWasm} from '../tf.ts';
@@ -28,7 +28,7 @@ const cases: fc.Arbitrary<MatMulCase> = fc
     transposeB: fc.boolean(),
     seed: fc.integer({min: 1, max: 1000}),
     odd: fc.oneof({weight: 9, arbitrary: fc.constant(false)}, fc.constant(true)),
-    activation: fc.option(fc.constantFrom(...ACTIVATIONS), {nil: undefined}),
+    activation: fc.option(fc.constantFrom(...TFJS_ACTIVATIONS), {nil: undefined}),
   })
   .chain(({batch, rows, depth, columns, ...rest}) => {
     const outShape = [...batch.map(({size, ofA, ofB}) => (ofA || ofB ? size : 1)), rows, columns];

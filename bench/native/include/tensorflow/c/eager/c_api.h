@@ -1,0 +1,2 @@
+#pragma once
+#include "tensorflow/c/c_api.h"
