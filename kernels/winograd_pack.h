@@ -25,25 +25,22 @@ IM2WIN_NOINLINE f32x4 loadTail(const float* p, uint32_t lanes) {
   return loadLanes(p, lanes);
 }
 
-// Transforms `size` taps to POINTS points, for `rows` rows of a panel. The
-// transform may be written over the taps. Taps that are missing to the most
-// that so many points have are zeros.
-template <int POINTS>
+// Transforms `size` taps, TAPS or one less, to POINTS points, for `rows` rows
+// of a panel. The transform may be written over the taps. A tap less is one of
+// zeros.
+template <int POINTS, uint32_t TAPS>
 IM2WIN_NOINLINE void packTaps(PanelPoints points, RowTaps taps, uint32_t size,
                               uint32_t rows, uint32_t width) {
-  constexpr int kMostTaps = POINTS - 1;
   const uint32_t pointStride = points.stride;
   for (; rows != 0; --rows) {
-    for (uint32_t v = 0; v < kNR; v += 4) {
+    IM2WIN_UNROLL for (uint32_t v = 0; v < kNR; v += 4) {
       const uint32_t lanes = width > v ? width - v : 0;
       const uint32_t count = lanes == 0 ? 0 : taps.count;
       const float* from = taps.from + v;
-      f32x4 tap[kMostTaps];
-      f32x4 last = splat(0.0f);
-      IM2WIN_UNROLL for (uint32_t q = 0; q < kMostTaps; ++q) {
+      f32x4 tap[TAPS];
+      IM2WIN_UNROLL for (uint32_t q = 0; q < TAPS; ++q) {
         tap[q] = splat(0.0f);
         if (q < count) tap[q] = lanes < 4 ? loadTail(from, lanes) : load(from);
-        if (q == size - 1) last = tap[q];
         from += taps.stride;
       }
       float* at = points.to + v;
@@ -55,7 +52,7 @@ IM2WIN_NOINLINE void packTaps(PanelPoints points, RowTaps taps, uint32_t size,
         f32x4 even = wasm_f32x4_mul(tap[0], splat(scale));
         f32x4 odd = wasm_f32x4_mul(tap[1], splat(scale * p));
         float power = scale * p;
-        IM2WIN_UNROLL for (int q = 2; q < kMostTaps; ++q) {
+        IM2WIN_UNROLL for (uint32_t q = 2; q < TAPS; ++q) {
           power *= p;
           if (q % 2 == 0) {
             even = mulAdd(tap[q], splat(power), even);
@@ -68,7 +65,7 @@ IM2WIN_NOINLINE void packTaps(PanelPoints points, RowTaps taps, uint32_t size,
         store(at, wasm_f32x4_sub(even, odd));
         at += pointStride;
       }
-      store(at, last);
+      store(at, size == TAPS ? tap[TAPS - 1] : tap[TAPS - 2]);
     }
     taps.from += taps.rowStep;
     points.to += kNR;
@@ -77,9 +74,16 @@ IM2WIN_NOINLINE void packTaps(PanelPoints points, RowTaps taps, uint32_t size,
 
 IM2WIN_INLINE void packTapsOf(uint32_t points, uint32_t size, PanelPoints to,
                               RowTaps from, uint32_t rows, uint32_t width) {
-  if (points == 4) return packTaps<4>(to, from, size, rows, width);
-  if (points == 6) return packTaps<6>(to, from, size, rows, width);
-  packTaps<8>(to, from, size, rows, width);
+#define IM2WIN_TAPS(POINTS, TAPS)       \
+  if (points == POINTS && size <= TAPS) \
+    return packTaps<POINTS, TAPS>(to, from, size, rows, width);
+  IM2WIN_TAPS(4, 3)
+  IM2WIN_TAPS(6, 3)
+  IM2WIN_TAPS(6, 5)
+  IM2WIN_TAPS(8, 3)
+  IM2WIN_TAPS(8, 5)
+  IM2WIN_TAPS(8, 7)
+#undef IM2WIN_TAPS
 }
 
 // How many taps a phase has: every stride-th one from `phase` on.

@@ -72,8 +72,8 @@ const FLAGS = [
 const LINK_FLAGS = ['-nostdlib', '-Wl,--no-entry,--import-memory,--strip-all'];
 
 /** What takes most of a model's time. */
-const FAST_UNITS = ['conv.cpp'];
-const FAST = ['-O3'];
+const FAST_UNITS = ['conv.cpp', 'pack.cpp'];
+const FAST = ['-O3', '-fno-vectorize', '-fno-slp-vectorize'];
 /** Loops are unrolled, and vectorized, where the source says so alone: memory is waited for. */
 const SMALL = ['-O2', '-fno-unroll-loops', '-fno-vectorize', '-fno-slp-vectorize'];
 
