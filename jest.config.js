@@ -11,7 +11,6 @@ const SWEEPS = [
   'kernel',
   'matMul',
   'moves',
-  'pools',
   'processes',
   'reduce',
   'resize',

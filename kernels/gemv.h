@@ -105,7 +105,8 @@ IM2WIN_NOINLINE void addRows(FewRows few) {
 // Adds the products to c. b lies row by row: of a single row of a each value is
 // used once, and four rows of b are as many runs of memory as are read at a
 // time. With more rows of a it counts what it takes to load their sums and to
-// store them, so that eight are.
+// store them, so that eight are; what is left of the rows takes them in two
+// turns.
 IM2WIN_NOINLINE void addByRows(FewRows few) {
   const auto add = [&]<int U>() __attribute__((always_inline)) {
     FewRows part = few;
@@ -116,13 +117,18 @@ IM2WIN_NOINLINE void addByRows(FewRows few) {
         part.c += 4 * part.cRow;
       }
     }
-    if (part.rows >= 2) {
-      addRows<2, U>(part);
-      part.a += 2 * part.aRow;
-      part.c += 2 * part.cRow;
-      part.rows -= 2;
+    constexpr int kTurn = U < 4 ? U : 4;
+    for (int turn = 0; turn < U; turn += kTurn) {
+      if (part.rows & 2) addRows<2, kTurn>(part);
+      if (part.rows & 1) {
+        FewRows row = part;
+        row.a += (part.rows & 2) * part.aRow;
+        row.c += (part.rows & 2) * part.cRow;
+        addRows<1, kTurn>(row);
+      }
+      part.a += kTurn * part.aDepth;
+      part.b += kTurn * part.bStride;
     }
-    if (part.rows != 0) addRows<1, U>(part);
     few.a += U * few.aDepth;
     few.b += U * few.bStride;
     few.depth -= U;

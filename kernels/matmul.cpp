@@ -16,7 +16,7 @@ struct Batch {
   uint32_t a, b, bias, slope;
 };
 
-IM2WIN_INLINE Batch batchAt(const MatMulJob* job, uint32_t number) {
+IM2WIN_NOINLINE Batch batchAt(const MatMulJob* job, uint32_t number) {
   Batch batch = {0, 0, 0, 0};
 #define DIMENSION(n)                                      \
   if (number > 0) {                                       \

@@ -20,19 +20,28 @@ struct RowTaps {
   uint32_t rowStep;
 };
 
-// Transforms TAPS taps to POINTS points, for `rows` rows of a panel. The
-// transform may be written over the taps.
-template <int POINTS, int TAPS>
-IM2WIN_NOINLINE void packTaps(PanelPoints points, RowTaps taps, uint32_t rows,
-                              uint32_t width) {
+// The first `lanes` (1 to 3) floats at p: the tail of a panel, which is rare.
+IM2WIN_NOINLINE f32x4 loadTail(const float* p, uint32_t lanes) {
+  return loadLanes(p, lanes);
+}
+
+// Transforms `size` taps, TAPS or one less, to POINTS points, for `rows` rows
+// of a panel. The transform may be written over the taps. A tap less is one of
+// zeros.
+template <int POINTS, uint32_t TAPS>
+IM2WIN_NOINLINE void packTaps(PanelPoints points, RowTaps taps, uint32_t size,
+                              uint32_t rows, uint32_t width) {
   const uint32_t pointStride = points.stride;
   for (; rows != 0; --rows) {
-    for (uint32_t v = 0; v < kNR; v += 4) {
+    IM2WIN_UNROLL for (uint32_t v = 0; v < kNR; v += 4) {
+      const uint32_t lanes = width > v ? width - v : 0;
+      const uint32_t count = lanes == 0 ? 0 : taps.count;
+      const float* from = taps.from + v;
       f32x4 tap[TAPS];
       IM2WIN_UNROLL for (uint32_t q = 0; q < TAPS; ++q) {
-        tap[q] = q < taps.count && width > v
-                     ? loadLanes(taps.from + q * taps.stride + v, width - v)
-                     : splat(0.0f);
+        tap[q] = splat(0.0f);
+        if (q < count) tap[q] = lanes < 4 ? loadTail(from, lanes) : load(from);
+        from += taps.stride;
       }
       float* at = points.to + v;
       store(at, wasm_f32x4_mul(tap[0], splat(filterScale(POINTS, -1))));
@@ -43,7 +52,7 @@ IM2WIN_NOINLINE void packTaps(PanelPoints points, RowTaps taps, uint32_t rows,
         f32x4 even = wasm_f32x4_mul(tap[0], splat(scale));
         f32x4 odd = wasm_f32x4_mul(tap[1], splat(scale * p));
         float power = scale * p;
-        IM2WIN_UNROLL for (int q = 2; q < TAPS; ++q) {
+        IM2WIN_UNROLL for (uint32_t q = 2; q < TAPS; ++q) {
           power *= p;
           if (q % 2 == 0) {
             even = mulAdd(tap[q], splat(power), even);
@@ -56,29 +65,23 @@ IM2WIN_NOINLINE void packTaps(PanelPoints points, RowTaps taps, uint32_t rows,
         store(at, wasm_f32x4_sub(even, odd));
         at += pointStride;
       }
-      store(at, tap[TAPS - 1]);
+      store(at, size == TAPS ? tap[TAPS - 1] : tap[TAPS - 2]);
     }
     taps.from += taps.rowStep;
     points.to += kNR;
   }
 }
 
-IM2WIN_INLINE void packTapsOf(uint32_t points, uint32_t taps, PanelPoints to,
+IM2WIN_INLINE void packTapsOf(uint32_t points, uint32_t size, PanelPoints to,
                               RowTaps from, uint32_t rows, uint32_t width) {
 #define IM2WIN_TAPS(POINTS, TAPS)       \
-  if (points == POINTS && taps == TAPS) \
-    return packTaps<POINTS, TAPS>(to, from, rows, width);
-  IM2WIN_TAPS(4, 2)
+  if (points == POINTS && size <= TAPS) \
+    return packTaps<POINTS, TAPS>(to, from, size, rows, width);
   IM2WIN_TAPS(4, 3)
-  IM2WIN_TAPS(6, 2)
   IM2WIN_TAPS(6, 3)
-  IM2WIN_TAPS(6, 4)
   IM2WIN_TAPS(6, 5)
-  IM2WIN_TAPS(8, 2)
   IM2WIN_TAPS(8, 3)
-  IM2WIN_TAPS(8, 4)
   IM2WIN_TAPS(8, 5)
-  IM2WIN_TAPS(8, 6)
   IM2WIN_TAPS(8, 7)
 #undef IM2WIN_TAPS
 }

@@ -58,7 +58,6 @@ const FLAVOURS: Record<Flavour, string[]> = {
 const FLAGS = [
   '--target=wasm32',
   '-std=c++20',
-  '-O3',
   '-Wall',
   '-Wextra',
   '-Werror',
@@ -68,9 +67,15 @@ const FLAGS = [
   '-ffp-contract=off',
   // A struct that is passed by value is passed field by field. In the usual ABI it would go through a stack.
   ...['-Xclang', '-target-abi', '-Xclang', 'experimental-mv'],
-  '-nostdlib',
-  '-Wl,--no-entry,--import-memory,--strip-all',
 ];
+
+const LINK_FLAGS = ['-nostdlib', '-Wl,--no-entry,--import-memory,--strip-all'];
+
+/** What takes most of a model's time. */
+const FAST_UNITS = ['conv.cpp', 'pack.cpp'];
+const FAST = ['-O3', '-fno-vectorize', '-fno-slp-vectorize'];
+/** Loops are unrolled, and vectorized, where the source says so alone: memory is waited for. */
+const SMALL = ['-O2', '-fno-unroll-loops', '-fno-vectorize', '-fno-slp-vectorize'];
 
 /** The unit's own sources, and the headers that they include. */
 function readSources({folder, headers}: Unit): Record<string, string> {
@@ -84,17 +89,35 @@ function readSources({folder, headers}: Unit): Record<string, string> {
 
 async function compile(sources: Record<string, string>, flags: string[]): Promise<Uint8Array> {
   const units = Object.keys(sources).filter((name) => name.endsWith('.cpp'));
+  // In this order: of a function that more than one has, the first is linked.
+  const groups = [
+    {level: FAST, own: units.filter((name) => FAST_UNITS.includes(name))},
+    {level: SMALL, own: units.filter((name) => !FAST_UNITS.includes(name))},
+  ].filter(({own}) => own.length > 0);
+  const objects: Record<string, Uint8Array> = {};
+  for (const {level, own} of groups) {
+    Object.assign(objects, await clang([...FLAGS, ...level, ...flags, '-c', ...own], sources));
+  }
+  const names = groups.flatMap(({own}) => own.map((name) => name.replace('.cpp', '.o')));
+  const linked = await clang(['--target=wasm32', ...LINK_FLAGS, ...names, '-o', 'im2win.wasm'], objects);
+  return linked['im2win.wasm'];
+}
+
+async function clang(
+  args: string[],
+  files: Record<string, string | Uint8Array>,
+): Promise<Record<string, Uint8Array>> {
   let log = '';
   const write = (bytes: Uint8Array | null) => {
     log += bytes === null ? '' : new TextDecoder().decode(bytes);
   };
   try {
-    const files = await commands['clang++']([...FLAGS, ...flags, ...units, '-o', 'im2win.wasm'], sources, {
+    const results = await commands['clang++'](args, files, {
       stdout: write,
       stderr: write,
       fetchProgress: () => {},
     });
-    return files?.['im2win.wasm'] as Uint8Array;
+    return results as Record<string, Uint8Array>;
   } catch (error) {
     // Its cause holds every source.
     throw new Error(`clang++ failed: ${(error as Error).message}\n${log}`);
@@ -123,7 +146,7 @@ function stampOf(...of: unknown[]): string {
 
 async function buildUnpacker(): Promise<void> {
   const sources = {'unpack.cpp': readFileSync(UNPACKER.source, 'utf8')};
-  const stamp = stampOf(sources, FLAGS, UNPACKER.flags);
+  const stamp = stampOf(sources, FLAGS, LINK_FLAGS, FAST_UNITS, FAST, SMALL, UNPACKER.flags);
   if (existsSync(UNPACKER.output) && readFileSync(UNPACKER.output, 'utf8').includes(stamp)) return;
   const bytes = removeUnused(await compile(sources, UNPACKER.flags));
   assertStateless(bytes, 'unpacker');
@@ -137,7 +160,7 @@ async function buildUnpacker(): Promise<void> {
 
 async function buildUnit(unit: Unit): Promise<void> {
   const sources = readSources(unit);
-  const build = fingerprint(sources, FLAGS, FLAVOURS);
+  const build = fingerprint(sources, FLAGS, LINK_FLAGS, FAST_UNITS, FAST, SMALL, FLAVOURS);
   const scripts = ['interface.ts', 'pack-kernels.ts'].map((name) =>
     readFileSync(new URL(name, import.meta.url), 'utf8'),
   );

@@ -26,9 +26,9 @@ const FILES = [
 
 /** The most bytes that an import may come to, minified and gzipped, without tfjs. */
 const IMPORTS = [
-  {code: "export * from 'tfjs-im2win'", most: 110_000},
-  {code: "export * from 'tfjs-im2win/auto'", most: 110_000},
-  {code: "export * from 'tfjs-im2win/slim'", most: 45_000},
+  {code: "export * from 'tfjs-im2win'", most: 125_000},
+  {code: "export * from 'tfjs-im2win/auto'", most: 125_000},
+  {code: "export * from 'tfjs-im2win/slim'", most: 54_500},
   {code: "export * from 'tfjs-im2win/optimize'", most: 12_000},
   {code: "export {im2winConv2d} from 'tfjs-im2win'", most: 5_500},
   {code: "import 'tfjs-im2win'", most: 20}, // gzip's own bytes.
@@ -36,7 +36,7 @@ const IMPORTS = [
 ];
 
 /** The most bytes that the files of the default entry may come to as they are shipped, gzipped. */
-const MOST_SHIPPED = 135_000;
+const MOST_SHIPPED = 165_500;
 
 await new Command('npm run check:package --')
   .description(

@@ -19,7 +19,6 @@ import {HEAP_BYTES} from './limits.ts';
 import {memoryTasks} from './memoryTasks.ts';
 import {MOVE_KERNELS} from './moveKernels.ts';
 import {whyNothing} from './policy.ts';
-import {POOL_KERNELS} from './poolKernels.ts';
 import {REDUCE_KERNELS} from './reduceKernels.ts';
 import {RESIZE_KERNELS} from './resizeKernels.ts';
 import type {KernelRecord} from './routes.ts';
@@ -43,17 +42,17 @@ export type AroundRoute = Route<AroundPlan>;
 export type OwnAroundRoute = OwnRoute<AroundRoute>;
 export type AroundFamily = Family<AroundKernel, AroundCall, AroundRoute>;
 
-export const AROUND_KERNELS: readonly AroundKernel[] = [
-  ...MOVE_KERNELS,
-  ...BLOCK_KERNELS,
-  ...BINARY_KERNELS,
-  ...ZIP_KERNELS,
-  ...BATCH_NORM_KERNELS,
-  ...UNARY_KERNELS,
-  ...POOL_KERNELS,
-  ...REDUCE_KERNELS,
-  ...RESIZE_KERNELS,
-];
+// A call that bundlers can leave out: they keep an array into which others are spread.
+export const AROUND_KERNELS: readonly AroundKernel[] = /* @__PURE__ */ [
+  MOVE_KERNELS,
+  BLOCK_KERNELS,
+  BINARY_KERNELS,
+  ZIP_KERNELS,
+  BATCH_NORM_KERNELS,
+  UNARY_KERNELS,
+  REDUCE_KERNELS,
+  RESIZE_KERNELS,
+].flat();
 
 /** @param isShared Whether the heap of an instance of tfjs's backend is a shared memory. */
 export function around(compute: AroundFamily['compute'], isShared: (instance: object) => boolean): Family {

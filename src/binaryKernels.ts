@@ -28,11 +28,13 @@ function binary(
   op: BinaryOp,
   dtype: Dtype = 'float32',
   inputs: readonly string[] = ['a', 'b'],
+  leaves?: AroundKernel['leaves'],
 ): AroundKernel {
   return {
     name,
     op: tfOp,
     inputs,
+    leaves,
     plan(operands) {
       const [a, b] = operands as readonly TensorSpec[];
       const other = [a, b].find((one) => one.dtype !== 'float32');
@@ -57,12 +59,9 @@ function binary(
 // From so many values on several threads are worth it.
 const MANY = 2 ** 17;
 
-const prelu: AroundKernel = {
-  ...binary(Prelu, 'tf.prelu', 'prelu', 'float32', ['x', 'alpha']),
-  // tfjs is as fast as memory where alpha's values lie as those of x's last axes do, and wrong elsewhere.
-  leaves: (call, sharedHeap) =>
-    !(sharedHeap && isSmall(inputOf(call.inputs, 'x')?.shape, MANY) === false) && isOfLastAxes(call),
-};
+/** tfjs is as fast as memory where alpha's values lie as those of x's last axes do, and wrong elsewhere. */
+const leavesPrelu: AroundKernel['leaves'] = (call, sharedHeap) =>
+  !(sharedHeap && isSmall(inputOf(call.inputs, 'x')?.shape, MANY) === false) && isOfLastAxes(call);
 
 function isOfLastAxes({inputs}: AroundCall): boolean {
   const shape = inputOf(inputs, 'x')?.shape;
@@ -85,7 +84,7 @@ export const BINARY_KERNELS: readonly AroundKernel[] = [
   /* @__PURE__ */ binary(Maximum, 'tf.maximum', 'max'),
   /* @__PURE__ */ binary(Minimum, 'tf.minimum', 'min'),
   /* @__PURE__ */ binary(SquaredDifference, 'tf.squaredDifference', 'squaredDifference'),
-  prelu,
+  /* @__PURE__ */ binary(Prelu, 'tf.prelu', 'prelu', 'float32', ['x', 'alpha'], leavesPrelu),
   /* @__PURE__ */ binary(Equal, 'tf.equal', 'equal', 'bool'),
   /* @__PURE__ */ binary(NotEqual, 'tf.notEqual', 'notEqual', 'bool'),
   /* @__PURE__ */ binary(Less, 'tf.less', 'less', 'bool'),

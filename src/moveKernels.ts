@@ -126,14 +126,14 @@ function like(name: string, op: string, value: number): MoveKernel {
   });
 }
 
-const identity = kernelOf({
+const identity = /* @__PURE__ */ kernelOf({
   name: Identity,
   op: 'tf.clone',
   stockCopies: (call) => isSmall(shapeOf(call), FEW),
   moved: ([x]) => ({move: copyAll(bytesIn(x)), outputs: alike(x)}),
 });
 
-const cast = kernelOf({
+const cast = /* @__PURE__ */ kernelOf({
   name: Cast,
   op: 'tf.cast',
   stockCopies({inputs, attrs}) {
@@ -154,7 +154,7 @@ const cast = kernelOf({
   },
 });
 
-const fill = kernelOf({
+const fill = /* @__PURE__ */ kernelOf({
   name: Fill,
   op: 'tf.fill',
   inputs: [],
@@ -188,7 +188,7 @@ function joined(runs: readonly number[], rows: number): Move {
   return {kind: 'streams', rows, streams};
 }
 
-const concat = kernelOf({
+const concat = /* @__PURE__ */ kernelOf({
   name: Concat,
   op: 'tf.concat',
   inputs: 'list',
@@ -210,7 +210,7 @@ const concat = kernelOf({
   },
 });
 
-const pack = kernelOf({
+const pack = /* @__PURE__ */ kernelOf({
   name: Pack,
   op: 'tf.stack',
   inputs: 'list',
@@ -256,7 +256,7 @@ function parted({shape, dtype}: TensorSpec, axis: number, sizes: readonly number
   return {kind: 'streams', rows: sizeOf(shape.slice(0, axis)), streams};
 }
 
-const splitV = kernelOf({
+const splitV = /* @__PURE__ */ kernelOf({
   name: SplitV,
   op: 'tf.split',
   lists: true,
@@ -288,7 +288,7 @@ function splitSizes(splits: MoveAttributes['numOrSizeSplits'], size: number): nu
   return splits.map((one) => (one === -1 ? size - given : one));
 }
 
-const unpack = kernelOf({
+const unpack = /* @__PURE__ */ kernelOf({
   name: Unpack,
   op: 'tf.unstack',
   inputs: ['value'],
@@ -319,7 +319,7 @@ function sliceSize(attrs: MoveAttributes | undefined, axis: number, all: number)
   return isCount(begin) && isCount(own) && begin + own <= all ? own : Number.NaN;
 }
 
-const slice = kernelOf({
+const slice = /* @__PURE__ */ kernelOf({
   name: Slice,
   op: 'tf.slice',
   // Where it begins is no part of it: of the many slices of a loop all but the first find their route.
@@ -366,7 +366,7 @@ const slice = kernelOf({
 
 const MASKS = ['beginMask', 'endMask', 'ellipsisMask', 'newAxisMask', 'shrinkAxisMask'] as const;
 
-const stridedSlice = kernelOf({
+const stridedSlice = /* @__PURE__ */ kernelOf({
   name: StridedSlice,
   op: 'tf.stridedSlice',
   sign(signature, {attrs}) {
@@ -415,7 +415,7 @@ const stridedSlice = kernelOf({
   },
 });
 
-const padV2 = kernelOf({
+const padV2 = /* @__PURE__ */ kernelOf({
   name: PadV2,
   op: 'tf.pad',
   sign(signature, {attrs}) {
@@ -437,7 +437,7 @@ const padV2 = kernelOf({
   value: ({attrs}) => attrs?.constantValue,
 });
 
-const tile = kernelOf({
+const tile = /* @__PURE__ */ kernelOf({
   name: Tile,
   op: 'tf.tile',
   sign: (signature, {attrs}) => signature.list(attrs?.reps),
@@ -458,7 +458,7 @@ const tile = kernelOf({
   },
 });
 
-const transpose = kernelOf({
+const transpose = /* @__PURE__ */ kernelOf({
   name: Transpose,
   op: 'tf.transpose',
   stockCopies: (call) =>

@@ -16,6 +16,9 @@ export interface ResizeAttributes {
 /** Output values that tfjs has written before a route is found. */
 const FEW = 256;
 
+/** From so many channels on tfjs interpolates as fast as memory allows. */
+const MANY_CHANNELS = 64;
+
 /** A record has a sample of 12 bytes for each output row and column. */
 const MOST_SAMPLES = 2 ** 16;
 
@@ -43,6 +46,7 @@ function kernelOf(name: string, op: string, interpolates: boolean): AroundKernel
       if (shape.length !== 4 || !Array.isArray(size) || size.length !== 2 || !size.every(isCount)) {
         return INVALID;
       }
+      if (interpolates && shape[3] >= MANY_CHANNELS) return 'tfjs interpolates many channels as fast';
       const [outHeight, outWidth] = size;
       const outShape = [shape[0], outHeight, outWidth, shape[3]];
       if (sizeOf(shape) === 0 || sizeOf(outShape) === 0) return EMPTY;

@@ -70,12 +70,16 @@ function kernelOf({name, op, unary, copies, few}: Computer): UnaryKernel {
 const leaky = ({alpha}: UnaryAttributes): Unary | undefined =>
   typeof alpha === 'number' ? {op: 'leaky', a: alpha} : undefined;
 
-const SELU: Unary = {op: 'expUnit', a: backend_util.SELU_SCALE, b: backend_util.SELU_SCALEALPHA};
+const selu = (): Unary => ({
+  op: 'expUnit',
+  a: backend_util.SELU_SCALE,
+  b: backend_util.SELU_SCALEALPHA,
+});
 
 const COMPUTERS: readonly Computer[] = [
   {name: LeakyRelu, op: 'tf.leakyRelu', unary: leaky, copies: 1, few: 2048},
   {name: Elu, op: 'tf.elu', unary: {op: 'expUnit', a: 1, b: 1}, copies: 4, few: 2048},
-  {name: Selu, op: 'tf.selu', unary: SELU, copies: 4, few: 512},
+  {name: Selu, op: 'tf.selu', unary: selu, copies: 4, few: 512},
   {name: Sigmoid, op: 'tf.sigmoid', unary: 'logistic', copies: 4, few: 2048},
   {name: Tanh, op: 'tf.tanh', unary: 'tanh', copies: 4, few: 64},
   {name: Exp, op: 'tf.exp', unary: 'exp', copies: 4, few: 512},

@@ -34,8 +34,8 @@ const casesOf = (kernelName: string, options: Pick<AroundCase, 'plain'>): Around
       ),
     ),
     // Columns in blocks.
-    call([1, 6, 50, 70], [11, 101], attrs),
-    call([1, 3, 5, 2100], [5, 9], attrs),
+    call([1, 6, 50, 63], [11, 101], attrs),
+    call([1, 3, 40, 63], [5, 400], attrs),
   ]);
 };
 

@@ -1,4 +1,4 @@
-// Pools, reductions and resizes among other calls: what is left to tfjs, what fails, and calls that look alike.
+// Reductions and resizes among other calls: what is left to tfjs, what fails, and calls that look alike.
 import {type Im2winRegistration, registerIm2win} from '../src/index.ts';
 import {type AroundCase, expectedOf, expectNear, operand, run} from './aroundCases.ts';
 import {expectFailure} from './aroundRegistered.ts';
@@ -35,7 +35,6 @@ test('why a call is left to tfjs', () => {
   tf.sum(tf.ones([30, 10]), 1);
   tf.max(tf.ones([30, 10], 'int32'), 0);
   tf.mean(tf.ones([0, 10]), 0);
-  tf.avgPool(tf.ones([1, 7, 7, 8]) as tf.Tensor4D, 7, 1, 'valid');
   tf.image.resizeNearestNeighbor(tf.ones([1, 9, 9, 8], 'int32') as tf.Tensor4D, [6, 6]);
   tf.image.resizeBilinear(tf.ones([1, 1, 2, 1]) as tf.Tensor4D, [1, 2 ** 16]);
   expect(reports().map(({reason}) => reason)).toEqual(
@@ -44,16 +43,12 @@ test('why a call is left to tfjs', () => {
       'tfjs adds up short rows as fast',
       'x has dtype int32',
       'there is nothing to compute',
-      'tfjs averages a whole image as fast',
       'images have dtype int32',
     ]),
   );
 });
 
 test.each([
-  ['MaxPool', {x: operand([1, 4, 4, 5])}, {filterSize: 2, strides: 1, pad: 'around'}],
-  ['AvgPool', {x: operand([1, 4, 4, 5])}, undefined],
-  ['MaxPool', {x: operand([1, 4, 4, 5], 'int32')}, {filterSize: 2, strides: 1, pad: 'same'}],
   ['Sum', {x: operand([30, 40])}, {axis: 2}],
   ['Max', {x: operand([30, 40])}, {reductionIndices: [-3]}],
   ['Mean', {}, {axis: 0}],
@@ -65,17 +60,12 @@ test.each([
 );
 
 test('a number is not a list of it and what follows', async () => {
-  const pool = (filterSize: unknown, strides: unknown): AroundCase => ({
-    kernelName: 'MaxPool',
-    inputs: {x: operand([1, 9, 9, 4])},
-    attrs: {filterSize, strides, pad: 'valid'},
-  });
   const sum = (axis: unknown): AroundCase => ({
     kernelName: 'Max',
     inputs: {x: operand([30, 20])},
     attrs: {reductionIndices: axis, keepDims: true},
   });
-  const cases = [pool(2, [3, 1]), pool([2, 3], 1), sum(0), sum([])];
+  const cases = [sum(0), sum([])];
   const expected = await expectedOf(cases);
   await tf.setBackend('wasm');
   expect(cases.map(run)).toEqual(expected);
@@ -84,8 +74,6 @@ test('a number is not a list of it and what follows', async () => {
 test('NaN and infinity come through', async () => {
   const inputs = {x: operand([2, 9, 9, 21])};
   const cases: AroundCase[] = [
-    {kernelName: 'AvgPool', inputs, attrs: {filterSize: 2, strides: 1, pad: 3}},
-    {kernelName: 'AvgPool', inputs, attrs: {filterSize: 3, strides: 2, pad: 'same'}},
     {kernelName: 'Sum', inputs, attrs: {axis: [1]}},
     {kernelName: 'Mean', inputs, attrs: {axis: [0, 3]}},
     {
