@@ -9,13 +9,9 @@ enum class Op : int32_t {
   kLogistic = 2,
   kTanh = 3,
   kExp = 4,
-  kSoftplus = 5,
-  kLog = 6,
-  kSqrt = 7,
-  kRsqrt = 8,
-  kReciprocal = 9,
-  kFloor = 10,
-  kCeil = 11,
+  kSqrt = 5,
+  kRsqrt = 6,
+  kReciprocal = 7,
 };
 
 struct UnaryJob {
@@ -76,19 +72,11 @@ FUNCTION(tanhOf) { return hyperbolicTangent(v, given); }
 
 FUNCTION(expOf) { return exponential(v, given); }
 
-FUNCTION(softplusOf) { return softplus(v, given); }
-
-FUNCTION(logOf) { return logarithm(v, given); }
-
 FUNCTION(sqrtOf) { return wasm_f32x4_sqrt(v); }
 
 FUNCTION(rsqrtOf) { return wasm_f32x4_div(given.one, wasm_f32x4_sqrt(v)); }
 
 FUNCTION(reciprocalOf) { return wasm_f32x4_div(given.one, v); }
-
-FUNCTION(floorOf) { return wasm_f32x4_floor(v); }
-
-FUNCTION(ceilOf) { return wasm_f32x4_ceil(v); }
 
 #undef FUNCTION
 
@@ -106,13 +94,9 @@ IM2WIN_INLINE void unaryTask(const UnaryJob* job, uint32_t task) {
     OP(kLogistic, logisticOf, true)
     OP(kTanh, tanhOf, true)
     OP(kExp, expOf, true)
-    OP(kSoftplus, softplusOf, true)
-    OP(kLog, logOf, true)
     OP(kSqrt, sqrtOf, false)
     OP(kRsqrt, rsqrtOf, false)
     OP(kReciprocal, reciprocalOf, false)
-    OP(kFloor, floorOf, false)
-    OP(kCeil, ceilOf, false)
 #undef OP
   }
 }

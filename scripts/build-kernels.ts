@@ -205,7 +205,7 @@ async function buildUnit(unit: Unit): Promise<void> {
       `${HEAD}\n/** The build that kernel files of this version name. */\nexport const KERNEL_BUILD = '${build}';\n`,
     );
   }
-  const packed = packKernels(kernels as Record<Flavour, Uint8Array>);
+  const packed = await packKernels(kernels as Record<Flavour, Uint8Array>);
   const lines = Object.entries(packed).map(
     ([flavour, {bytes, text}]) => `  ${flavour}: {bytes: ${bytes}, text: '${text}'},\n`,
   );

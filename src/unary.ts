@@ -1,19 +1,7 @@
 // Functions of one value.
 
 /** By the operation that kernels/unary.cpp knows. */
-export type UnaryOp =
-  | 'leaky'
-  | 'expUnit'
-  | 'logistic'
-  | 'tanh'
-  | 'exp'
-  | 'softplus'
-  | 'log'
-  | 'sqrt'
-  | 'rsqrt'
-  | 'reciprocal'
-  | 'floor'
-  | 'ceil';
+export type UnaryOp = 'leaky' | 'expUnit' | 'logistic' | 'tanh' | 'exp' | 'sqrt' | 'rsqrt' | 'reciprocal';
 
 /** What is computed of each value. */
 export interface Unary {

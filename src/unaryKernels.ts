@@ -1,17 +1,13 @@
 // The kernels that compute each value of a tensor by itself: what each is in terms of kernels/unary.cpp.
 import {
   backend_util,
-  Ceil,
   Elu,
   Exp,
-  Floor,
   LeakyRelu,
-  Log,
   Reciprocal,
   Rsqrt,
   Selu,
   Sigmoid,
-  Softplus,
   Sqrt,
   Tanh,
 } from '@tensorflow/tfjs-core';
@@ -83,13 +79,9 @@ const COMPUTERS: readonly Computer[] = [
   {name: Sigmoid, op: 'tf.sigmoid', unary: 'logistic', copies: 4, few: 2048},
   {name: Tanh, op: 'tf.tanh', unary: 'tanh', copies: 4, few: 64},
   {name: Exp, op: 'tf.exp', unary: 'exp', copies: 4, few: 512},
-  {name: Softplus, op: 'tf.softplus', unary: 'softplus', copies: 6, few: 64},
-  {name: Log, op: 'tf.log', unary: 'log', copies: 5, few: 512},
   {name: Sqrt, op: 'tf.sqrt', unary: 'sqrt', copies: 2, few: 1024},
   {name: Rsqrt, op: 'tf.rsqrt', unary: 'rsqrt', copies: 3, few: 1024},
   {name: Reciprocal, op: 'tf.reciprocal', unary: 'reciprocal', copies: 2, few: 1024},
-  {name: Floor, op: 'tf.floor', unary: 'floor', copies: 1, few: 2048},
-  {name: Ceil, op: 'tf.ceil', unary: 'ceil', copies: 1, few: 2048},
 ];
 
 export const UNARY_KERNELS: readonly AroundKernel[] = /* @__PURE__ */ COMPUTERS.map(kernelOf);

@@ -9,13 +9,9 @@ const OPS: Readonly<Record<UnaryOp, number>> = {
   logistic: 2,
   tanh: 3,
   exp: 4,
-  softplus: 5,
-  log: 6,
-  sqrt: 7,
-  rsqrt: 8,
-  reciprocal: 9,
-  floor: 10,
-  ceil: 11,
+  sqrt: 5,
+  rsqrt: 6,
+  reciprocal: 7,
 };
 
 export const UNARY_RECORD: RecordKind<{
