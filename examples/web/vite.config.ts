@@ -18,6 +18,7 @@ export default defineConfig({
     alias: [
       // The library as it is published. tfjs is found in the folder above by both, so there is one.
       {find: /^tfjs-im2win$/, replacement: path('../../dist/index.js')},
+      {find: /^tfjs-im2win\/optimize$/, replacement: path('../../dist/optimize.js')},
       // Model files, which their packages do not export.
       {find: '#esrgan-slim', replacement: path('../../node_modules/@upscalerjs/esrgan-slim/models')},
       {find: '#human', replacement: path('node_modules/@vladmandic/human/models')},

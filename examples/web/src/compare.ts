@@ -6,6 +6,8 @@ import type {Contender} from './workers/contender.ts';
 
 export interface Comparison {
   readonly network: NetworkName;
+  /** Whether im2win runs the network after `optimizeModel`. */
+  readonly fewerKernels: boolean;
   /** The network's inputs, all of one size. */
   readonly pictures: readonly ImageData[];
   readonly signal: AbortSignal;
@@ -22,6 +24,7 @@ export interface Comparison {
  */
 export async function compare({
   network,
+  fewerKernels,
   pictures,
   signal,
   onLoading,
@@ -43,7 +46,7 @@ export async function compare({
         shares[name] = share;
         onLoading((shares.stock + shares.im2win) / 2);
       });
-      versions[name] = await orEnd(api.start(name, network, onProgress));
+      versions[name] = await orEnd(api.start(name, network, name === 'im2win' && fewerKernels, onProgress));
     }
     if (versions.im2win.simd === 'none') throw new Error(NO_SIMD);
     onReady(versions.im2win);

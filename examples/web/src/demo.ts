@@ -23,6 +23,7 @@ const canvases = {
   original: byId<HTMLCanvasElement>('canvas-original'),
 };
 const stage = byId('stage');
+const fewerKernels = byId<HTMLInputElement>('fewer-kernels');
 const progress = new Progress();
 const slider = addSlider(stage);
 
@@ -85,6 +86,7 @@ const button = new RunButton(async (signal) => {
   try {
     await compare({
       network: name,
+      fewerKernels: fewerKernels.checked,
       pictures: task.inputs,
       signal,
       onLoading: (share) =>
@@ -128,6 +130,7 @@ function whenChosen(): void {
 for (const radio of document.querySelectorAll('input[name=network]')) {
   radio.addEventListener('change', whenChosen);
 }
+fewerKernels.addEventListener('change', whenChosen);
 const file = byId<HTMLInputElement>('file');
 file.addEventListener('change', () => take(file.files?.[0]));
 // Otherwise the same file could not be chosen again.

@@ -1,6 +1,7 @@
 // The demo's figures, while they come in: what a run took, layer by layer, and what it needed.
 import {type Interval, medianInterval} from '../../../bench/statistics.ts';
 import {difference, median} from '../../super-resolution/statistics.ts';
+import {showChanges} from './changes.ts';
 import {barCell, byId, headerCell, make, mebibytes, milliseconds, ratioCell, small} from './dom.ts';
 import type {Task} from './tasks.ts';
 import {CONTENDERS, type ContenderName, type Each, type LayerTime, type Run} from './types.ts';
@@ -49,6 +50,8 @@ export class Results {
     byId('agreement').textContent = this.agreement();
     byId('summary-rows').replaceChildren(...this.summaryRows());
     this.showLayers();
+    const {stock, im2win} = this.runs[this.runs.length - 1];
+    showChanges(im2win.optimized, {stock: stock.layers.length, im2win: im2win.layers.length});
     byId('score').hidden = false;
     byId('results').hidden = false;
   }
@@ -115,7 +118,7 @@ export class Results {
       each((name) => median(steady.map((r) => figure(r[name]))));
     return [
       row(
-        `The first ${one}: compiles and packs`,
+        `The first ${one}: compiles${first.im2win.optimized === undefined ? '' : ', rewrites'} and packs`,
         each((name) => first[name].milliseconds),
         milliseconds,
       ),
@@ -148,7 +151,7 @@ export class Results {
   }
 }
 
-function each(figure: (name: ContenderName) => number): Each<number> {
+function each<T>(figure: (name: ContenderName) => T): Each<T> {
   return {stock: figure('stock'), im2win: figure('im2win')};
 }
 
@@ -181,18 +184,24 @@ function row(
 
 /** A row for each convolution, in the network's order, or for the longest; and one for everything else. */
 function layerRows(runs: readonly Each<Run>[], all: boolean): HTMLTableRowElement[] {
-  const medians = runs[0].im2win.layers.map((layer, i) => ({
-    layer,
-    ...each((name) => median(runs.map((run) => run[name].layers[i].milliseconds))),
+  const medianOf = (name: ContenderName, i: number) =>
+    median(runs.map((run) => run[name].layers[i].milliseconds));
+  const convolutions = pairs(runs[0]).map((at, i) => ({
+    layer: runs[0].im2win.layers[at.im2win],
+    number: i + 1,
+    at,
+    ...each((name) => medianOf(name, at[name])),
   }));
-  const convolutions = medians
-    .filter(({layer}) => isConvolution(layer))
-    .map((one, i) => ({...one, number: i + 1}));
   const slowestFirst = [...convolutions].sort((a, b) => b.stock - a.stock);
   const most = slowestFirst[0].stock;
   // By their numbers: times may be equal.
   const shown = new Set(slowestFirst.slice(0, all ? undefined : LAYERS_SHOWN).map(({number}) => number));
-  const others = medians.filter(({layer}) => !isConvolution(layer));
+  const others = each((name) => {
+    const paired = new Set(convolutions.map(({at}) => at[name]));
+    return [...runs[0][name].layers.keys()].filter((i) => !paired.has(i));
+  });
+  const count = others.stock.length;
+  const left = others.im2win.length;
   const cells = (value: Each<number>) => [
     ...CONTENDERS.map((name) => barCell(value[name].toFixed(2), value[name] / most, name)),
     ratioCell(value.stock / value.im2win),
@@ -212,11 +221,24 @@ function layerRows(runs: readonly Each<Run>[], all: boolean): HTMLTableRowElemen
     make(
       'tr',
       {},
-      headerCell(`The ${others.length} other operations`),
-      ...cells(each((name) => others.reduce((sum, one) => sum + one[name], 0))),
+      headerCell(`The ${count} other operations${left === count ? '' : `, ${left} with im2win`}`),
+      ...cells(each((name) => others[name].reduce((sum, i) => sum + medianOf(name, i), 0))),
       make('td', {}, 'tfjs’s own'),
     ),
   ];
+}
+
+/** Where stock's convolutions are in its list, and where they are in im2win's: `optimizeModel` may change the order. */
+function pairs({stock, im2win}: Each<Run>): Each<number>[] {
+  const key = ({filterShape, outShape}: LayerTime) => `${filterShape}|${outShape}`;
+  const places = new Map<string, number[]>();
+  im2win.layers.forEach((layer, i) => {
+    if (isConvolution(layer)) places.set(key(layer), [...(places.get(key(layer)) ?? []), i]);
+  });
+  return stock.layers.flatMap((layer, i) => {
+    const place = isConvolution(layer) ? places.get(key(layer))?.shift() : undefined;
+    return place === undefined ? [] : [{stock: i, im2win: place}];
+  });
 }
 
 function nameOf({kernelName, xShape, filterShape = [], outShape}: LayerTime): string {

@@ -1,5 +1,6 @@
 // What the pages and their workers tell each other.
 import type {ConvolutionRecord} from 'tfjs-im2win';
+import type {ModelChange} from 'tfjs-im2win/optimize';
 import type {Interval} from '../../../bench/statistics.ts';
 
 export const CONTENDERS = ['stock', 'im2win'] as const;
@@ -30,6 +31,14 @@ export interface Run {
   readonly heapBytes: number;
   /** What im2win holds of it; 0 for stock. */
   readonly ownBytes: number;
+  /** What `optimizeModel` has done so far; missing where it was not asked. */
+  readonly optimized?: Optimized;
+}
+
+export interface Optimized {
+  readonly changes: readonly ModelChange[];
+  /** Why the network runs as it was loaded; empty if it does not. */
+  readonly reasons: readonly string[];
 }
 
 export interface Versions {

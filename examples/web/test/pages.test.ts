@@ -269,6 +269,74 @@ test('the pose of the sample', async () => {
   assert.deepEqual(surprises, []);
 });
 
+test('fewer kernels: the changes are listed, and the output stays', async () => {
+  await open('index');
+  const fewerKernels = page.getByRole('checkbox', {name: /^Fewer kernels/});
+  const summary = page.locator('summary', {hasText: 'Fewer kernels'});
+  const runOnce = async (network: string) => {
+    await run().click();
+    await page.getByRole('progressbar').waitFor();
+    const announcement = await finished();
+    assert.match(await page.getByText(/The outputs differ by at most/).innerText(), /: rounding\.$/);
+    // A pose's lines have soft edges, which rounding changes.
+    if (network !== 'Pose') {
+      const {largest} = await page.evaluate(canvasDifference, ['canvas-stock', 'canvas-im2win'] as const);
+      assert.ok(largest <= 1, `a pixel of stock and im2win differs by ${largest}`);
+    }
+    return announcement.replace(/[\d.]+ times as fast/, '');
+  };
+  const kernels = async () => (await summary.innerText()).match(/\d+/g)?.map(Number) ?? [];
+  for (const {name, size, convolutions} of [
+    {name: 'Super-resolution', size: '451 × 300', convolutions: 12},
+    {name: 'Pose', size: '512 × 512', convolutions: 74},
+  ]) {
+    await page.getByLabel(name).check();
+    await chosen(size);
+    const plain = await runOnce(name);
+    assert.ok(!(await summary.isVisible()), 'without the switch there is no list');
+
+    await fewerKernels.check();
+    // The figures without the switch are gone.
+    await page.locator('#results').waitFor({state: 'hidden'});
+    assert.equal(await runOnce(name), plain);
+    const [im2win, stock, count] = await kernels();
+    assert.ok(im2win < stock, `${im2win} kernels in place of ${stock}`);
+    // It stays open from one run to the next.
+    if (name !== 'Pose') await summary.click();
+    const changes = await tableRows(/Changes of the network/);
+    assert.ok(
+      changes.some(
+        ([pattern, was, now]) =>
+          /^residual sum/.test(pattern) && was === 'FusedConv2D → Add' && now === 'Im2winConv2D',
+      ),
+      `${changes}`,
+    );
+    const kinds = new Set(changes.map((cells) => cells.slice(0, 3).join()));
+    assert.equal(kinds.size, changes.length, 'equal changes have one row');
+    const sum = changes.reduce((all, cells) => all + Number(cells[3]), 0);
+    assert.equal(sum, count, 'the rows have all changes');
+
+    const all = page.getByRole('button', {name: 'Show all layers'});
+    if (await all.isVisible()) await all.click();
+    const layers = await tableRows(/Layer by layer/);
+    assert.equal(layers.length, convolutions + 1, 'each convolution has its counterpart');
+    assert.deepEqual(layers.at(-1)?.[0].match(/\d+/g)?.map(Number).slice(0, 2), [
+      stock - convolutions,
+      im2win - convolutions,
+    ]);
+    if (name === 'Pose') {
+      await expectAccessible('the list of changes');
+      await expectNoSidewaysScrolling();
+    }
+
+    await fewerKernels.uncheck();
+    await page.locator('#results').waitFor({state: 'hidden'});
+    assert.equal(await runOnce(name), plain);
+    assert.ok(!(await summary.isVisible()), 'the network is as it was loaded');
+  }
+  assert.deepEqual(surprises, []);
+});
+
 test('a dropped picture is taken, and one that is too large is scaled down', async () => {
   await open('index');
   await chosen('451 × 300');

@@ -10,6 +10,8 @@ import movenet from '#human/movenet-lightning.json?url';
 import type {NetworkName} from '../types.ts';
 
 export interface Network {
+  /** tfjs's. */
+  readonly model: object;
   /** @param pixels [height, width, 3], int32, 0 to 255; the caller disposes of the result. */
   predict(pixels: tf.Tensor3D): tf.Tensor;
 }
@@ -30,15 +32,16 @@ export async function loadNetwork(
 
 const LOADERS: Record<NetworkName, (onProgress: (share: number) => void) => Promise<Network>> = {
   async superResolution(onProgress) {
-    const network = await loadLayersModel(esrgan, loadOptions(esrganWeights, onProgress));
+    const model = await loadLayersModel(esrgan, loadOptions(esrganWeights, onProgress));
     return {
+      model,
       predict: (pixels) =>
-        tf.tidy(() => network.predict(tf.expandDims(tf.cast(pixels, 'float32'))) as tf.Tensor),
+        tf.tidy(() => model.predict(tf.expandDims(tf.cast(pixels, 'float32'))) as tf.Tensor),
     };
   },
   async pose(onProgress) {
-    const network = await loadGraphModel(movenet, loadOptions(movenetWeights, onProgress));
-    return {predict: (pixels) => tf.tidy(() => network.execute(tf.expandDims(pixels)) as tf.Tensor)};
+    const model = await loadGraphModel(movenet, loadOptions(movenetWeights, onProgress));
+    return {model, predict: (pixels) => tf.tidy(() => model.execute(tf.expandDims(pixels)) as tf.Tensor)};
   },
 };
 
