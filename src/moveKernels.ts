@@ -434,7 +434,8 @@ const padV2 = /* @__PURE__ */ kernelOf({
     const outShape = shape.map((size, i) => paddings[i][0] + size + paddings[i][1]);
     return typeof move === 'string' ? move : {move, outputs: [{shape: outShape, dtype}]};
   },
-  value: ({attrs}) => attrs?.constantValue,
+  // tfjs's cpu backend fills with what is not 0: -0 pads with 0.
+  value: ({attrs}) => (attrs?.constantValue === 0 ? 0 : attrs?.constantValue),
 });
 
 const tile = /* @__PURE__ */ kernelOf({

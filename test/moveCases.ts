@@ -136,7 +136,7 @@ export const MOVE_CASES: Record<string, readonly AroundCase[]> = {
   ),
   PadV2: each(DTYPES, (dtype) =>
     each([...SHAPES, [5, 6, 3], [2, 9, 40, 4]], (shape) =>
-      each([0, 1, 2.5, -3], (constantValue) => {
+      each([0, -0, 1, 2.5, -3], (constantValue) => {
         const paddings = [
           shape.map(() => [0, 0]),
           shape.map(() => [1, 2]),
