@@ -210,7 +210,10 @@ function tensorsOf(inputs: unknown): Tensor[] | undefined {
 function keyOf(method: string, [inputs, ...rest]: readonly unknown[], tensors: readonly Tensor[]): string {
   const names = inputs instanceof Tensor ? '' : Object.keys(inputs as object).join();
   const kind = Array.isArray(inputs) ? 'list' : names;
-  const specs = tensors.map(({shape, dtype}) => `${dtype}${shape}`).join(';');
+  // Of one tensor given twice a record cannot tell which input is meant.
+  const specs = tensors
+    .map((tensor) => `${tensor.dtype}${tensor.shape}@${tensors.indexOf(tensor)}`)
+    .join(';');
   return `${method}|${kind}|${specs}|${rest.length === 0 ? '' : JSON.stringify(rest)}`;
 }
 

@@ -242,6 +242,26 @@ test('what cannot be verified is reverted', async () => {
   tf.registerKernel(kernel);
 });
 
+test('one tensor for two inputs, and then two', async () => {
+  const inputs = [0, 1].map(() => input({shape: [8, 9, 4]}));
+  const [a, b] = inputs.map((one) => conv(3).apply(one) as SymbolicTensor);
+  const model = functional({inputs, outputs: layers.add().apply([a, b]) as SymbolicTensor});
+  const [x, y] = [images(1, 1), images(1, 2)];
+  const pairs = [
+    [x, x],
+    [x, y],
+    [y, x],
+    [y, y],
+  ];
+  const expected = pairs.map((pair) => valuesOf(model.predict(pair) as tf.Tensor));
+  await optimizeModel(model, {verify: [x, x]});
+  for (let pass = 0; pass < 2; ++pass) {
+    pairs.forEach((pair, i) => {
+      expectSame(valuesOf(model.predict(pair) as tf.Tensor), expected[i]);
+    });
+  }
+});
+
 test('where a run fails, nothing is kept', async () => {
   class Failing extends layers.Layer {
     static className = 'Failing';
