@@ -18,6 +18,8 @@ import {
 import {type AroundCall, type AroundKernel, EMPTY, INVALID, inputOf, isSmall} from './aroundKernel.ts';
 import {BINARY_SCRATCH_BYTES, type BinaryOp, broadcast, broadcastShape} from './binary.ts';
 import {sizeOf} from './box.ts';
+import {InvalidArgument} from './describe.ts';
+import {checkTensor} from './limits.ts';
 import {memoryTasks} from './memoryTasks.ts';
 import type {Dtype, TensorSpec} from './tensorSpec.ts';
 
@@ -28,19 +30,18 @@ function binary(
   op: BinaryOp,
   dtype: Dtype = 'float32',
   inputs: readonly string[] = ['a', 'b'],
-  leaves?: AroundKernel['leaves'],
 ): AroundKernel {
   return {
     name,
     op: tfOp,
     inputs,
-    leaves,
     plan(operands) {
       const [a, b] = operands as readonly TensorSpec[];
-      const other = [a, b].find((one) => one.dtype !== 'float32');
-      if (other !== undefined) return `a tensor has dtype ${other.dtype}`;
       const shape = broadcastShape(a.shape, b.shape);
       if (shape === undefined) return INVALID;
+      checkTensor('an output', {shape, dtype: a.dtype});
+      const other = [a, b].find((one) => one.dtype !== 'float32');
+      if (other !== undefined) return `a tensor has dtype ${other.dtype}`;
       if (shape.includes(0)) return EMPTY;
       const own = broadcast(op, a.shape, b.shape, shape);
       if (typeof own === 'string') return own;
@@ -59,13 +60,33 @@ function binary(
 // From so many values on several threads are worth it.
 const MANY = 2 ** 17;
 
-/** tfjs is as fast as memory where alpha's values lie as those of x's last axes do, and wrong elsewhere. */
-const leavesPrelu: AroundKernel['leaves'] = (call, sharedHeap) =>
-  !(sharedHeap && isSmall(inputOf(call.inputs, 'x')?.shape, MANY) === false) && isOfLastAxes(call);
+const isFloat = (tensor: {readonly dtype: string} | undefined) => tensor?.dtype === 'float32';
+
+const preluOfFloats = /* @__PURE__ */ binary(Prelu, 'tf.prelu', 'prelu', 'float32', ['x', 'alpha']);
+
+const prelu: AroundKernel = {
+  ...preluOfFloats,
+  /** tfjs is as fast as memory where alpha's values lie as those of x's last axes do, and wrong elsewhere. */
+  leaves: (call, sharedHeap) =>
+    !(sharedHeap && isSmall(inputOf(call.inputs, 'x')?.shape, MANY) === false) && isOfLastAxes(call),
+  /** @throws InvalidArgument where tfjs would read whole numbers as floats, or write beyond its output. */
+  plan(operands, attrs) {
+    const [x, alpha] = operands as readonly TensorSpec[];
+    if (!isFloat(alpha)) throw new InvalidArgument(`alpha has dtype ${alpha.dtype}; allowed: float32.`);
+    if (!isFloat(x) && broadcastShape(x.shape, alpha.shape)?.join() !== x.shape.join()) {
+      throw new InvalidArgument(
+        `alpha has shape [${alpha.shape}]; allowed: what is broadcast to that of x, [${x.shape}], if x is not float32.`,
+      );
+    }
+    return preluOfFloats.plan(operands, attrs);
+  },
+};
 
 function isOfLastAxes({inputs}: AroundCall): boolean {
+  const alpha = inputOf(inputs, 'alpha');
+  if (!isFloat(alpha)) return false;
   const shape = inputOf(inputs, 'x')?.shape;
-  const slopes = inputOf(inputs, 'alpha')?.shape;
+  const slopes = alpha?.shape;
   if (!Array.isArray(shape) || !Array.isArray(slopes) || slopes.length > shape.length) return false;
   const before = shape.length - slopes.length;
   let axis = 0;
@@ -84,7 +105,7 @@ export const BINARY_KERNELS: readonly AroundKernel[] = [
   /* @__PURE__ */ binary(Maximum, 'tf.maximum', 'max'),
   /* @__PURE__ */ binary(Minimum, 'tf.minimum', 'min'),
   /* @__PURE__ */ binary(SquaredDifference, 'tf.squaredDifference', 'squaredDifference'),
-  /* @__PURE__ */ binary(Prelu, 'tf.prelu', 'prelu', 'float32', ['x', 'alpha'], leavesPrelu),
+  prelu,
   /* @__PURE__ */ binary(Equal, 'tf.equal', 'equal', 'bool'),
   /* @__PURE__ */ binary(NotEqual, 'tf.notEqual', 'notEqual', 'bool'),
   /* @__PURE__ */ binary(Less, 'tf.less', 'less', 'bool'),

@@ -427,12 +427,13 @@ const padV2 = /* @__PURE__ */ kernelOf({
     if (!Array.isArray(paddings) || paddings.length !== shape.length || !paddings.every(isPair)) {
       return INVALID;
     }
+    const outputs = [{shape: shape.map((size, i) => paddings[i][0] + size + paddings[i][1]), dtype}];
+    if (shape.includes(0)) return {move: {kind: 'fill', bytes: bytesIn(outputs[0])}, outputs};
     const move = padded(
       shape.map((inside, i) => ({before: paddings[i][0], inside, after: paddings[i][1]})),
       bytesOf(dtype),
     );
-    const outShape = shape.map((size, i) => paddings[i][0] + size + paddings[i][1]);
-    return typeof move === 'string' ? move : {move, outputs: [{shape: outShape, dtype}]};
+    return typeof move === 'string' ? move : {move, outputs};
   },
   // tfjs's cpu backend fills with what is not 0: -0 pads with 0.
   value: ({attrs}) => (attrs?.constantValue === 0 ? 0 : attrs?.constantValue),

@@ -1,6 +1,6 @@
 // The kernels that reduce axes: what each of their calls is known by, what is valid, and what is reduced.
 import {Max, Mean, Min, Sum} from '@tensorflow/tfjs-core';
-import {type AroundKernel, axisOf, EMPTY, INVALID, inputOf, isSmall} from './aroundKernel.ts';
+import {type AroundKernel, axisOf, INVALID, inputOf, isSmall} from './aroundKernel.ts';
 import {sizeOf} from './box.ts';
 import {type ReductionKind, reductionLoad, reductionOf, reductionScratch} from './reduction.ts';
 import type {TensorSpec} from './tensorSpec.ts';
@@ -47,24 +47,34 @@ function kernelOf(name: string, op: string, kind: ReductionKind): AroundKernel<R
     },
     leaves({inputs, attrs}) {
       const shape = inputOf(inputs, 'x')?.shape;
-      return isSmall(shape, FEW) && isLast(axesIn(attrs), shape?.length ?? 0);
+      // tfjs does not write the output where there is nothing to add.
+      return isSmall(shape, FEW) && !shape?.includes(0) && isLast(axesIn(attrs), shape?.length ?? 0);
     },
+    /** Of nothing: as tfjs's cpu backend has it. */
+    value: () => (kind === 'sum' || kind === 'mean' ? 0 : Number.NaN),
     plan([x], attrs) {
       const {shape, dtype} = x as TensorSpec;
       if (dtype !== 'float32') return `x has dtype ${dtype}`;
       const axes = axesOf(axesIn(attrs), shape.length);
       if (axes === undefined) return INVALID;
-      if (sizeOf(shape) === 0) return EMPTY;
+      const kept = shape.map((size, axis) => (axes.includes(axis) ? 1 : size));
+      const outShape = attrs.keepDims ? kept : shape.filter((_, axis) => !axes.includes(axis));
+      const outputs = [{shape: outShape, dtype}];
+      if (sizeOf(shape) === 0) {
+        return {
+          algorithm: 'fill',
+          outputs,
+          work: {record: 'move', move: {kind: 'fill', bytes: 4 * sizeOf(outShape)}},
+        };
+      }
       const reduction = reductionOf(shape, axes, kind);
       if (typeof reduction === 'string') return reduction;
       const {rows, columns, repeats} = reduction;
       const isShort = rows < SHORT_ROW && columns === 1 && repeats.length === 0;
       if (isShort && (kind === 'sum' || kind === 'mean')) return 'tfjs adds up short rows as fast';
-      const kept = shape.map((size, axis) => (axes.includes(axis) ? 1 : size));
-      const outShape = attrs.keepDims ? kept : shape.filter((_, axis) => !axes.includes(axis));
       return {
         algorithm: 'reduce',
-        outputs: [{shape: outShape, dtype}],
+        outputs,
         work: {record: 'reduce', reduction},
         load: reductionLoad(reduction),
         scratchBytes: reductionScratch(reduction),

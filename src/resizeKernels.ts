@@ -2,7 +2,7 @@
 import {ResizeBilinear, ResizeNearestNeighbor} from '@tensorflow/tfjs-core';
 import {type AroundKernel, EMPTY, INVALID, inputOf, isCount} from './aroundKernel.ts';
 import {sizeOf} from './box.ts';
-import {HEAP_BYTES} from './limits.ts';
+import {checkTensor} from './limits.ts';
 import {resizingOf} from './resizing.ts';
 import type {TensorSpec} from './tensorSpec.ts';
 
@@ -51,7 +51,7 @@ function kernelOf(name: string, op: string, interpolates: boolean): AroundKernel
       const outShape = [shape[0], outHeight, outWidth, shape[3]];
       if (sizeOf(shape) === 0 || sizeOf(outShape) === 0) return EMPTY;
       const outputs: TensorSpec[] = [{shape: outShape, dtype}];
-      if (4 * sizeOf(outShape) >= HEAP_BYTES) return 'the output is larger than any heap';
+      checkTensor('an output', outputs[0]);
       if (outHeight + outWidth > MOST_SAMPLES) return `more than ${MOST_SAMPLES} rows and columns`;
       const resizing = resizingOf(shape, [outHeight, outWidth], interpolates, {
         alignCorners: Boolean(alignCorners),

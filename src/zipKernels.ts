@@ -2,7 +2,10 @@
 import {AddN, Select} from '@tensorflow/tfjs-core';
 import {type AroundKernel, INVALID, inputOf, isSmall} from './aroundKernel.ts';
 import {sizeOf} from './box.ts';
+import {InvalidArgument} from './describe.ts';
 import {bytesOf, type TensorSpec} from './tensorSpec.ts';
+
+type Shaped = Pick<TensorSpec, 'shape'>;
 
 const isLike =
   ({shape, dtype}: TensorSpec) =>
@@ -29,20 +32,35 @@ const addN: AroundKernel = {
 /** Values that tfjs selects in the time that it takes to find a route. */
 const FEW = 192;
 
+const NAMES = ['condition', 't', 'e'];
+
+/** Whether t and e are as large as what tfjs's kernel writes: a value, or a row of t, for each of the condition's. */
+function fitsTfjs(condition: Shaped | undefined, t: Shaped | undefined, e: Shaped | undefined): boolean {
+  if (condition === undefined || t === undefined || e === undefined) return false;
+  const size = sizeOf(t.shape);
+  const rows = condition.shape.length === 1 && t.shape.length > 1 ? t.shape[0] : size;
+  return sizeOf(condition.shape) <= rows && size <= sizeOf(e.shape);
+}
+
 const select: AroundKernel = {
   name: Select,
   op: 'tf.where',
-  inputs: ['condition', 't', 'e'],
+  inputs: NAMES,
   leaves({inputs}) {
-    const t = inputOf(inputs, 't');
+    const [condition, t, e] = NAMES.map((name) => inputOf(inputs, name));
     // tfjs's kernel writes four bytes for each boolean, beyond its output.
-    return t?.dtype !== 'bool' && isSmall(t?.shape, FEW);
+    return t?.dtype !== 'bool' && isSmall(t?.shape, FEW) && fitsTfjs(condition, t, e);
   },
+  /** @throws InvalidArgument where tfjs would write beyond its output. */
   plan(operands) {
     const [condition, t, e] = operands as readonly TensorSpec[];
     if (condition.dtype !== 'bool' || t.dtype !== e.dtype) return INVALID;
     // tf.where makes them so. Where one is smaller tfjs repeats what lies there, in an order of its own.
-    if (!isLike(t)(e) || condition.shape.join() !== t.shape.join()) return 'the shapes differ';
+    if (!isLike(t)(e) || condition.shape.join() !== t.shape.join()) {
+      if (fitsTfjs(condition, t, e)) return 'the shapes differ';
+      const shapes = [condition, t, e].map(({shape}) => `[${shape}]`).join(', ');
+      throw new InvalidArgument(`condition, t and e have shapes ${shapes}; allowed: one shape for all.`);
+    }
     const op = bytesOf(t.dtype) === 1 ? 'selectBytes' : 'select';
     return {
       algorithm: 'select',

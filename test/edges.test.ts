@@ -1,0 +1,128 @@
+// Tensors at the edge of what can be: empty axes, outputs that no heap holds, and calls in which tfjs's wasm kernels
+// write beyond their output.
+import '@tensorflow/tfjs-backend-wasm';
+import {registerIm2win} from '../src/index.ts';
+import {type AroundCase, expectedOf, expectOutcome, operand, run} from './aroundCases.ts';
+import {tf} from './tf.ts';
+
+const dtypes = ['float32', 'int32', 'bool'] as const;
+
+const EMPTY: readonly AroundCase[] = [
+  ...dtypes.flatMap((dtype) => [
+    {
+      kernelName: 'PadV2',
+      inputs: {x: operand([0, 4, 4, 3], dtype)},
+      attrs: {
+        paddings: [
+          [1, 0],
+          [1, 1],
+          [1, 1],
+          [0, 0],
+        ],
+        constantValue: dtype === 'bool' ? 1 : 9,
+      },
+    },
+    {
+      kernelName: 'PadV2',
+      inputs: {x: operand([3, 0], dtype)},
+      attrs: {
+        paddings: [
+          [0, 0],
+          [2, 3],
+        ],
+        constantValue: 0,
+      },
+    },
+    {
+      kernelName: 'PadV2',
+      inputs: {x: operand([2, 0, 3], dtype)},
+      attrs: {
+        paddings: [
+          [0, 0],
+          [0, 0],
+          [1, 1],
+        ],
+        constantValue: 1,
+      },
+    },
+  ]),
+  ...['Sum', 'Mean', 'Max', 'Min'].flatMap((kernelName) =>
+    [
+      {shape: [3, 0], axis: [1]},
+      {shape: [0, 5], axis: [0]},
+      {shape: [40, 0, 30], axis: [1]},
+      {shape: [0], axis: [0]},
+    ].map(({shape, axis}) => ({
+      kernelName,
+      inputs: {x: operand(shape)},
+      attrs: kernelName === 'Max' ? {reductionIndices: axis} : {axis},
+    })),
+  ),
+];
+
+describe('registered', () => {
+  let unregister: () => void;
+  beforeAll(async () => {
+    ({unregister} = await registerIm2win({backends: ['wasm']}));
+  });
+  afterAll(() => unregister());
+  beforeEach(() => tf.setBackend('wasm'));
+
+  /** Fails if memory around tensors is written while `call` throws what matches. */
+  function expectRefusal(call: () => unknown, message: RegExp): void {
+    const others = Array.from({length: 40}, (_, i) => tf.fill([1 + 7 * i], i));
+    expect(() => tf.tidy(() => void call())).toThrow(message);
+    others.forEach((other, i) => {
+      expect(other.dataSync().every((value) => value === i)).toBe(true);
+      other.dispose();
+    });
+    tf.tidy(() => expect(tf.sum(tf.add(tf.ones([50, 50]), 1)).dataSync()[0]).toBe(5000));
+  }
+
+  it('what is made of an empty tensor is that of the cpu backend', async () => {
+    const expected = await expectedOf(EMPTY);
+    await tf.setBackend('wasm');
+    EMPTY.forEach((one, i) => {
+      // What was in the heap before must not show.
+      tf.tidy(() => tf.fill([4096], 77));
+      expectOutcome(one, run(one), expected[i]);
+    });
+  });
+
+  it.each([
+    ['tf.add', () => tf.add(tf.ones([2 ** 20, 1]), tf.ones([1, 1024]))],
+    ['tf.mul', () => tf.mul(tf.ones([2 ** 20, 1], 'int32'), tf.ones([1, 1024], 'int32'))],
+    ['tf.tile', () => tf.tile(tf.ones([1, 1024]), [2 ** 20, 1])],
+    [
+      'tf.pad',
+      () =>
+        tf.pad(tf.ones([1, 1]), [
+          [0, 2 ** 20 - 1],
+          [0, 1023],
+        ]),
+    ],
+    [
+      'tf.image.resizeNearestNeighbor',
+      () => tf.image.resizeNearestNeighbor(tf.ones([1, 9, 9, 9]), [32768, 32768]),
+    ],
+    ['tf.image.resizeBilinear', () => tf.image.resizeBilinear(tf.ones([1, 9, 9, 9]), [32768, 32768])],
+  ])('%s: an output that no heap holds is an error, and the backend goes on', (op, call) => {
+    expectRefusal(
+      call,
+      new RegExp(`im2win: ${op}: an output of shape .* takes .* bytes; allowed: less than 4294967296`),
+    );
+  });
+
+  it.each(dtypes)('tf.where does not write beyond an empty %s branch', (dtype) => {
+    const call = () => tf.where(tf.ones([5, 3, 1], 'bool'), tf.tensor([], [0], dtype), tf.scalar(1, dtype));
+    expectRefusal(
+      call,
+      /im2win: tf.where: condition, t and e have shapes \[5,3,1\], \[5,3,0\], \[5,3,0\]; allowed: one shape/,
+    );
+  });
+
+  it('tf.prelu refuses slopes that tfjs would misread', () => {
+    expectRefusal(() => tf.prelu(tf.ones([4, 3]), tf.tensor1d([1, 2, 3], 'int32')), /alpha has dtype int32/);
+    expectRefusal(() => tf.prelu(tf.ones([3], 'int32'), tf.ones([5000, 3])), /alpha has shape \[5000,3\]/);
+  });
+});
