@@ -19,6 +19,7 @@ import {checkTensor} from './limits.ts';
 import {memoryTasks} from './memoryTasks.ts';
 import {MOVE_KERNELS} from './moveKernels.ts';
 import {whyNothing} from './policy.ts';
+import {POOL_KERNELS} from './poolKernels.ts';
 import {REDUCE_KERNELS} from './reduceKernels.ts';
 import {RESIZE_KERNELS} from './resizeKernels.ts';
 import type {KernelRecord} from './routes.ts';
@@ -52,6 +53,7 @@ export const AROUND_KERNELS: readonly AroundKernel[] = /* @__PURE__ */ [
   UNARY_KERNELS,
   REDUCE_KERNELS,
   RESIZE_KERNELS,
+  POOL_KERNELS,
 ].flat();
 
 /** @param isShared Whether the heap of an instance of tfjs's backend is a shared memory. */

@@ -6,6 +6,7 @@ import type {Call, Kernel} from './family.ts';
 import type {MemoryTasks} from './memoryTasks.ts';
 import type {Move} from './move.ts';
 import type {Pieces} from './pieces.ts';
+import type {Pooling} from './pooling.ts';
 import type {Reduction} from './reduction.ts';
 import type {Resizing} from './resizing.ts';
 import type {Signature} from './signature.ts';
@@ -19,6 +20,7 @@ export type Work =
   | {readonly record: 'binary'; readonly binary: Binary}
   | {readonly record: 'move'; readonly move: Move}
   | {readonly record: 'pieces'; readonly pieces: Pieces}
+  | {readonly record: 'poolGradient'; readonly pooling: Pooling}
   | {readonly record: 'reduce'; readonly reduction: Reduction}
   | {readonly record: 'resize'; readonly resizing: Resizing}
   | {readonly record: 'unary'; readonly unary: Unary; readonly count: number}

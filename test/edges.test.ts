@@ -103,9 +103,12 @@ describe('registered', () => {
     ],
     [
       'tf.image.resizeNearestNeighbor',
-      () => tf.image.resizeNearestNeighbor(tf.ones([1, 9, 9, 9]), [32768, 32768]),
+      () => tf.image.resizeNearestNeighbor(tf.ones<tf.Rank.R4>([1, 9, 9, 9]), [32768, 32768]),
     ],
-    ['tf.image.resizeBilinear', () => tf.image.resizeBilinear(tf.ones([1, 9, 9, 9]), [32768, 32768])],
+    [
+      'tf.image.resizeBilinear',
+      () => tf.image.resizeBilinear(tf.ones<tf.Rank.R4>([1, 9, 9, 9]), [32768, 32768]),
+    ],
   ])('%s: an output that no heap holds is an error, and the backend goes on', (op, call) => {
     expectRefusal(
       call,

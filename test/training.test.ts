@@ -1,5 +1,5 @@
 // Training on wasm: a residual network with batch norms learns what it learns on tfjs's cpu backend.
-import type {LayersModel} from '@tensorflow/tfjs-layers';
+import {initializers, type LayersModel, layers, sequential} from '@tensorflow/tfjs-layers';
 import {makeNetwork} from '../examples/training/network.ts';
 import {type Im2winRegistration, registerIm2win} from '../src/index.ts';
 import {floats, freshBackend, tf} from './tf.ts';
@@ -46,4 +46,42 @@ test('a residual network trains on wasm as on cpu', async () => {
   expect(weights.flat().every(Number.isFinite)).toBe(true);
   const kernels = registration.report().filter(({algorithm}) => algorithm !== 'stock');
   expect(kernels.map(({kernelName}) => kernelName)).toContain('Conv2DBackpropFilter');
+});
+
+/** A max pooling of values of both signs, whose gradient tfjs's wasm kernel loses in part. */
+function makePooled(): LayersModel {
+  const model = sequential({
+    layers: [
+      layers.conv2d({
+        inputShape: [28, 28, 1],
+        filters: 6,
+        kernelSize: 3,
+        padding: 'same',
+        kernelInitializer: small(),
+      }),
+      layers.batchNormalization(),
+      layers.maxPooling2d({poolSize: 3, strides: 2}),
+      layers.flatten(),
+      layers.dense({units: 10, activation: 'softmax', kernelInitializer: small()}),
+    ],
+  });
+  model.compile({optimizer: tf.train.sgd(0.1), loss: 'categoricalCrossentropy'});
+  return model;
+}
+
+const small = () => initializers.randomUniform({minval: -0.2, maxval: 0.2, seed: 5});
+
+test('a network with max pooling behind a batch norm trains on wasm as on cpu', async () => {
+  await freshBackend('cpu');
+  const expected = await train(makePooled(), 2);
+  await freshBackend('wasm');
+  tf.env().set('IS_TEST', false);
+  registration = await registerIm2win({backends: ['wasm'], numThreads: 1});
+  const {weights} = await train(makePooled(), 2);
+  const all = expected.weights.flat();
+  const largest = Math.max(...all.map(Math.abs));
+  const errors = weights.flat().map((weight, i) => Math.abs(weight - all[i]));
+  expect(Math.max(...errors)).toBeLessThan(1e-4 * largest);
+  const kernels = registration.report({all: true}).filter(({algorithm}) => algorithm !== 'stock');
+  expect(kernels.map(({kernelName}) => kernelName)).toContain('MaxPoolGrad');
 });

@@ -9,6 +9,7 @@ import {BINARY_RECORD} from './binaryJob.ts';
 import {isShared} from './heap.ts';
 import {MOVE_RECORD} from './moveJob.ts';
 import {PIECES_RECORD} from './piecesJob.ts';
+import {POOL_GRADIENT_RECORD} from './poolGradientJob.ts';
 import {REDUCE_RECORD} from './reduceJob.ts';
 import {RESIZE_RECORD} from './resizeJob.ts';
 import type {StateOf, WasmState} from './state.ts';
@@ -23,6 +24,7 @@ export const RECORD_KINDS: {readonly [K in Work['record']]: RecordKind<Extract<W
   binary: BINARY_RECORD,
   move: MOVE_RECORD,
   pieces: PIECES_RECORD,
+  poolGradient: POOL_GRADIENT_RECORD,
   reduce: REDUCE_RECORD,
   resize: RESIZE_RECORD,
   unary: UNARY_RECORD,
