@@ -1,6 +1,6 @@
-// Functions made of exponentials and logarithms, four values at a time, over
-// the full range of floats. A NaN stays a NaN in each of them. Their errors are
-// in test/unary.test.ts.
+// Functions made of exponentials, four values at a time, over the full range of
+// floats. A NaN stays a NaN in each of them. Their errors are in
+// test/unary.test.ts.
 #pragma once
 
 #include "activation.h"
