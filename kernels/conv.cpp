@@ -3,7 +3,7 @@
 #include "gemm.h"
 #include "job.h"
 #include "planes.h"
-#include "winograd_steps.h"
+#include "shallow.h"
 
 // A thread's scratch: the descriptors of a block and of Winograd's products,
 // then gathered columns, a block's windows or transformed rows, products, and
@@ -318,9 +318,14 @@ IM2WIN_INLINE void multiplyPart(const ConvJob* job, const Scratch& scratch,
   call->outPixelStride = place.pixel;
   call->outRowStride = place.row;
   writeEpilogue(call, job, block, pixel, 1, channels);
-  winogradProducts(call, product, transformsOf(job), scratch.gathered,
-                   {place.at + pixel * place.pixel, uint32_t(block.rows)},
-                   {scratch.products, uint32_t(job->group)});
+  const OutputRows rows = {place.at + pixel * place.pixel,
+                           uint32_t(block.rows)};
+  if (job->shallow) {
+    shallowProducts(call, product, scratch.gathered, rows);
+  } else {
+    winogradProducts(call, product, transformsOf(job), scratch.gathered, rows,
+                     {scratch.products, uint32_t(job->group)});
+  }
 }
 
 // Depthwise.

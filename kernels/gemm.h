@@ -38,8 +38,11 @@ IM2WIN_NOINLINE bool fewWindows(const ConvCall* call, const float* a, float* c,
   const bool near = depth * call->outChannels * 4 <= kNearFilterBytes;
   const uint32_t group =
       (near ? kNearTiles : kWideTiles) + kPanelTiles / panels;
-  // The next windows are touched if they lie side by side.
+  // What comes next is touched: windows if they lie side by side. Others
+  // overlap those before, and output pixels are touched, whose lines stores
+  // would wait for.
   const bool dense = call->windowStride == int32_t(depth);
+  const uint32_t touched = dense ? depth : call->outPixelStride;
   const bool inRegisters = finishesInRegisters(call);
   const Panels all = {call->panels, panels, firstBias(call, 0)};
   const Bounds bounds = boundsOf(call, final);
@@ -52,9 +55,9 @@ IM2WIN_NOINLINE bool fewWindows(const ConvCall* call, const float* a, float* c,
       const uint32_t same = (tile < taller ? taller : tiles) - tile;
       const uint32_t some = same < group ? same : group;
       const uint32_t count = some * own;
-      const float* next = from + count * depth;
+      const float* next = (dense ? from : to) + count * touched;
       const uint32_t left = length - done - count;
-      const uint32_t coming = dense ? (left < count ? left : count) * depth : 0;
+      const uint32_t coming = (left < count ? left : count) * touched;
       evenTilesOf(own, call, all, {next, coming / panels, 0, kLine},
                   {from, to, some}, bounds);
       if (!inRegisters) {

@@ -5,10 +5,12 @@
 #include "panel.h"
 #include "winograd.h"
 
-// Where the points of a panel's row are written, `stride` floats apart.
+// Where the points of a panel's row are written, `stride` floats apart, and
+// those of the next row `rowStep` floats further.
 struct PanelPoints {
   float* to;
   uint32_t stride;
+  uint32_t rowStep;
 };
 
 // Taps, `stride` floats apart, and those of one row from those of the next
@@ -68,7 +70,7 @@ IM2WIN_NOINLINE void packTaps(PanelPoints points, RowTaps taps, uint32_t size,
       store(at, size == TAPS ? tap[TAPS - 1] : tap[TAPS - 2]);
     }
     taps.from += taps.rowStep;
-    points.to += kNR;
+    points.to += points.rowStep;
   }
 }
 
@@ -99,8 +101,9 @@ IM2WIN_INLINE uint32_t rowTapsOf(const ConvJob* job) {
 }
 
 // Writes panels [first, last) of a tfjs filter: [panel][rowPoints][points]
-// [rowPhases][strideWidth][inChannels][NR]. `rowPhases` is the stride along the
-// height, or the filter's height where `rowPoints` is 1.
+// [rowPhases][strideWidth][inChannels][NR], or for shallow.h [panel]
+// [rowPhases][strideWidth][inChannels][points][NR]. `rowPhases` is the stride
+// along the height, or the filter's height where `rowPoints` is 1.
 IM2WIN_NOINLINE void packWinograd(const ConvJob* job, float* panels,
                                   const float* filter, uint32_t first,
                                   uint32_t last) {
@@ -114,9 +117,12 @@ IM2WIN_NOINLINE void packWinograd(const ConvJob* job, float* panels,
   const uint32_t points = job->points;
   const uint32_t taps = phaseTaps(filterWidth, strideWidth, 0);
   const uint32_t rowTaps = phaseTaps(filterHeight, rowPhases, 0);
-  const uint32_t phaseFloats = inChannels * kNR;
-  const uint32_t pointStride = rowPhases * strideWidth * phaseFloats;
-  const uint32_t rowPointStride = points * pointStride;
+  const uint32_t rowStep = job->shallow ? points * kNR : kNR;
+  const uint32_t phaseFloats = inChannels * rowStep;
+  const uint32_t pointStride =
+      job->shallow ? kNR : rowPhases * strideWidth * phaseFloats;
+  const uint32_t rowPointStride =
+      rowPhases * strideWidth * inChannels * points * kNR;
   const uint32_t tapFloats = inChannels * outChannels;
   const uint32_t rowFloats = rowTapsOf(job) * tapFloats;
   for (uint32_t panel = first; panel < last; ++panel) {
@@ -130,7 +136,7 @@ IM2WIN_NOINLINE void packWinograd(const ConvJob* job, float* panels,
         const float* from =
             filter + n + rowPhase * rowFloats + phase * tapFloats;
         if (rowPoints == 1) {
-          packTapsOf(points, taps, {to, pointStride},
+          packTapsOf(points, taps, {to, pointStride, rowStep},
                      {from, strideWidth * tapFloats, own, outChannels},
                      inChannels, width);
         } else {
@@ -138,14 +144,14 @@ IM2WIN_NOINLINE void packWinograd(const ConvJob* job, float* panels,
           // will be, and the second transform writes over it.
           for (uint32_t q = 0; q < own; ++q) {
             packTapsOf(rowPoints, rowTaps,
-                       {to + q * pointStride, rowPointStride},
+                       {to + q * pointStride, rowPointStride, kNR},
                        {from + q * strideWidth * tapFloats,
                         rowPhases * rowFloats, ownRows, outChannels},
                        inChannels, width);
           }
           for (uint32_t u = 0; u < rowPoints; ++u) {
             float* row = to + u * rowPointStride;
-            packTapsOf(points, taps, {row, pointStride},
+            packTapsOf(points, taps, {row, pointStride, kNR},
                        {row, pointStride, own, kNR}, inChannels, kNR);
           }
         }

@@ -63,9 +63,10 @@ IM2WIN_INLINE void inputRow(InputTiles tiles, GatheredRows gathered,
       at += 4;
     }
     if (left != 0) {
+      // Reads up to three floats behind a column, and stores none of them.
       f32x4 d[POINTS], v[POINTS];
       IM2WIN_UNROLL for (int i = 0; i < POINTS; ++i) {
-        d[i] = loadLanes(from + i * columnFloats, left);
+        d[i] = load(from + i * columnFloats);
       }
       inputTransform<POINTS>(d, v);
       IM2WIN_UNROLL for (int i = 0; i < POINTS; ++i) {

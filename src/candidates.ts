@@ -76,20 +76,38 @@ export function winogradForms(geometry: ConvGeometry, context: PlanContext): Win
   const dilated = geometry.dilationWidth > 1 || geometry.dilationHeight > 1;
   const empty = geometry.inChannels * geometry.outHeight * geometry.outWidth === 0;
   if (!context.winograd || taps < 2 || dilated || empty) return forms;
-  const {mostRowPoints} = targetOf(geometry, context);
+  const target = targetOf(geometry, context);
   for (const rowPoints of ROW_POINTS) {
     const nested = rowPoints > 1;
     const rowPhases = nested ? strideHeight : filterHeight;
     const rowTaps = Math.ceil(filterHeight / rowPhases);
     const rowOutputs = rowPoints - rowTaps + 1;
-    if (rowPoints > mostRowPoints || (nested && (rowTaps < 2 || rowOutputs < 2))) continue;
+    if (rowPoints > target.mostRowPoints || (nested && (rowTaps < 2 || rowOutputs < 2))) continue;
     for (const points of POINTS) {
       const outputs = points - taps + 1;
       if (outputs < 2 || (nested && rowOutputs * outputs > MAX_NESTED_OUTPUTS)) continue;
-      forms.push({points, outputs, taps, rowPoints, rowOutputs, rowPhases});
+      const form = {points, outputs, taps, rowPoints, rowOutputs, rowPhases};
+      forms.push({...form, shallow: isShallow(geometry, target, form)});
     }
   }
   return forms;
+}
+
+/** What kernels/shallow.h takes: F(4, 3) along the width, whole panels, and three or six values in a column. */
+function isShallow(
+  {strideWidth, inChannels, outChannels}: ConvGeometry,
+  {shallowDepth, tile}: Target,
+  {points, outputs, rowPoints, rowPhases}: Omit<WinogradForm, 'shallow'>,
+): boolean {
+  const columnValues = strideWidth * inChannels;
+  return (
+    rowPoints === 1 &&
+    points === 6 &&
+    outputs === 4 &&
+    outChannels % tile.nr === 0 &&
+    (columnValues === 3 || columnValues === 6) &&
+    rowPhases * columnValues <= shallowDepth
+  );
 }
 
 /** What tfjs's own wasm kernel keeps of a convolution: its filter twice, and a pointer for each tap of each pixel. */
@@ -106,14 +124,14 @@ function planWinograd(
 ): Omit<WinogradPlan, 'repacks' | 'keptBytes'> | undefined {
   const {tile, valueBytes, maxBlockBytes} = target;
   const {strideWidth, inChannels, outHeight, outWidth} = geometry;
-  const {points, outputs, taps, rowPoints, rowOutputs, rowPhases} = form;
+  const {points, outputs, taps, rowPoints, rowOutputs, rowPhases, shallow} = form;
   const nested = rowPoints > 1;
   const tiles = Math.ceil(outWidth / outputs);
   const rowGroups = Math.ceil(outHeight / rowOutputs);
   const columnFloats = strideWidth * inChannels;
   const windowBytes = valueBytes * rowPoints * points * (nested ? rowPhases : 1) * columnFloats;
   const panels = Math.ceil(geometry.outChannels / tile.nr);
-  const productWindowBytes = valueBytes * rowPoints * points * tile.nr;
+  const productWindowBytes = shallow ? 0 : valueBytes * rowPoints * points * tile.nr;
   const columnsOf = (count: number) => (count * outputs + taps - 1) * strideWidth;
   const columnBytesOf = (count: number) =>
     rowPoints * vectorBytes(valueBytes * columnsOf(count) * inChannels) + OVERHANG_BYTES;
@@ -138,7 +156,8 @@ function planWinograd(
   const most = largest(
     rowGroups,
     (groups) =>
-      (groups - 1) * tilesPerPart < target.winogradTiles && bytesFor(groups, tilesPerPart, 1) <= budget,
+      (groups - 1) * tilesPerPart < (shallow ? target.shallowTiles : target.winogradTiles) &&
+      bytesFor(groups, tilesPerPart, 1) <= budget,
   );
   const groupsPerBlock = Math.ceil(rowGroups / Math.ceil(rowGroups / most));
   if (bytesFor(groupsPerBlock, tilesPerPart, 1) > allowedBlockBytes(geometry, target)) return undefined;

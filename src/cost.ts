@@ -21,6 +21,8 @@ export interface Work {
   readonly rowProducts: number;
   /** The same along the width. */
   readonly products: number;
+  /** Products of four channels that are made together and transformed back in registers. */
+  readonly shallow: number;
   /** Four bytes of the packed filter, which each block reads once. */
   readonly filter: number;
   /** Those of a packed filter that the second-level cache does not keep from block to block; counted twice if the third does not either. */
@@ -61,13 +63,14 @@ function im2winWork(geometry: ConvGeometry, plan: Im2winPlan): Work {
     transformed: 0,
     rowProducts: 0,
     products: 0,
+    shallow: 0,
     ...filterWork(blocks, plan),
   };
 }
 
 function winogradWork(geometry: ConvGeometry, plan: WinogradPlan): Work {
   const {batchSize, outHeight, outChannels} = geometry;
-  const {rowOutputs, tiles, tilesPerPart} = plan;
+  const {rowOutputs, tiles, tilesPerPart, shallow} = plan;
   const vectors = Math.ceil(outChannels / 4);
   const columnFloats = geometry.strideWidth * geometry.inChannels;
   const nested = plan.rowPoints > 1;
@@ -82,13 +85,14 @@ function winogradWork(geometry: ConvGeometry, plan: WinogradPlan): Work {
   const depth = nested ? plan.rowPhases * columnFloats : columnFloats;
   return {
     steps: blocks * points * tileSteps(windows, plan) * plan.rowPhases * columnFloats * vectors,
-    sums: products,
-    segments: products * (nested ? 1 : plan.rowPhases),
+    sums: shallow ? 0 : products,
+    segments: shallow ? 0 : products * (nested ? 1 : plan.rowPhases),
     gathered: gathers * gatheredRows * plan.columns * geometry.inChannels * (nested ? 2 : 1),
     transformed:
       rowBlocks * plan.inputRows * points * tiles * (depth / columnFloats) * vectorValues(columnFloats),
     rowProducts: nested ? products : 0,
-    products: (products * rowOutputs) / plan.rowPoints,
+    products: shallow ? 0 : (products * rowOutputs) / plan.rowPoints,
+    shallow: shallow ? products : 0,
     ...filterWork(blocks, plan),
   };
 }
@@ -96,7 +100,7 @@ function winogradWork(geometry: ConvGeometry, plan: WinogradPlan): Work {
 /** What a form's plans take at least, in steps, however they are cut into blocks. */
 export function leastCost(geometry: ConvGeometry, form: WinogradForm, {costs}: Target): number {
   const {batchSize, outHeight, outWidth, strideHeight, strideWidth, inChannels} = geometry;
-  const {points, outputs, rowPoints, rowOutputs, rowPhases} = form;
+  const {points, outputs, rowPoints, rowOutputs, rowPhases, shallow} = form;
   const nested = rowPoints > 1;
   const columnFloats = strideWidth * inChannels;
   const tiles = batchSize * Math.ceil(outWidth / outputs);
@@ -107,10 +111,12 @@ export function leastCost(geometry: ConvGeometry, form: WinogradForm, {costs}: T
   return (
     products *
       (rowPhases * columnFloats * costs.steps +
-        costs.sums +
-        (nested ? 1 : rowPhases) * costs.segments +
-        (nested ? costs.rowProducts : 0) +
-        (rowOutputs / rowPoints) * costs.products) +
+        (shallow
+          ? costs.shallow
+          : costs.sums +
+            (nested ? 1 : rowPhases) * costs.segments +
+            (nested ? costs.rowProducts : 0) +
+            (rowOutputs / rowPoints) * costs.products)) +
     rows * tiles * rowPoints * points * vectorValues(columnFloats) * costs.transformed +
     rows * tiles * rowPoints * outputs * columnFloats * (nested ? 2 : 1) * costs.gathered
   );

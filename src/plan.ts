@@ -67,6 +67,8 @@ export interface WinogradForm {
   readonly rowOutputs: number;
   /** Images along the height whose products add up; where `rowPoints` is 1, filter rows. */
   readonly rowPhases: number;
+  /** Whether windows have so few values that all points' sums of a tile are made together: kernels/shallow.h. */
+  readonly shallow: boolean;
 }
 
 /** A form, and how it is cut into blocks. */

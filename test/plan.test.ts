@@ -134,7 +134,7 @@ test('the choice: fewer multiplications where they pay, plain im2win where they 
   };
   expect(choice(112, 64, 3, 128)).toBe('F(4×6,3×3)');
   expect(choice(24, 96, 5, 256)).toBe('F(4×4,5×5)');
-  expect(choice(224, 3, 3, 64)).toBe('im2win');
+  expect(choice(224, 3, 3, 64)).toBe('F(4,3)');
   expect(choice(56, 64, 1, 64)).toBe('im2win');
   // An image of five by five: the filter's traffic decides.
   expect(choice(7, 512, 3, 512)).not.toBe('F(4×6,3×3)');

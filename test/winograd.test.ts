@@ -22,6 +22,13 @@ const PROBLEMS: Record<string, ConvCase[]> = {
   'output channels, through every group of panels': [
     1, 3, 4, 7, 8, 9, 12, 13, 16, 17, 24, 29, 32, 33, 41,
   ].map((channels) => convCase([1, 5, 9, 3], [3, 3, 3, channels], {pad: 'same'})),
+  'a first layer, whose windows are shallow: one tile, a group of them and more, each with every tail': [
+    ...range(1, 5),
+    ...range(30, 38),
+  ].flatMap((width) => [
+    convCase([1, 5, width, 3], [3, 3, 3, 16], {pad: 'same'}),
+    convCase([2, 7, 2 * width, 3], [5, 5, 3, 8], {strides: [2, 2], pad: 'same'}),
+  ]),
   'taps along height and width': [2, 3, 5, 7].flatMap((height) =>
     range(2, 7).map((width) => convCase([1, 9, 10, 3], [height, width, 3, 5], {pad: 'same'})),
   ),
@@ -101,5 +108,21 @@ describe.each(['relaxed', 'strict'] as const)('%s', (flavour: Flavour) => {
 
   test.each(EPILOGUES)('epilogue %j', (epilogue) => {
     check(convCase([2, 7, 50, 6], [3, 3, 6, 12], {pad: 'same'}), epilogue);
+  });
+
+  test.each<Epilogue>([
+    {activation: 'relu6', biasShape: [16]},
+    {activation: 'leakyrelu', leakyreluAlpha: 0.2},
+    {activation: 'prelu', biasShape: [7, 50, 1], slopeShape: [16]},
+    {activation: 'prelu', biasShape: [16], slopeShape: [16]},
+    {activation: 'prelu', slopeShape: [7, 50, 16]},
+    {activation: 'sigmoid', biasShape: [50, 16]},
+  ])('shallow windows, epilogue %j', (epilogue) => {
+    const problem = convCase([2, 7, 50, 3], [3, 3, 3, 16], {pad: 'same'});
+    const geometry = convGeometry(problem.xShape, problem.filterShape, {strides: 1, pad: 'same'});
+    expect(everyPlan(geometry, flavour).some((plan) => plan.algorithm === 'winograd' && plan.shallow)).toBe(
+      true,
+    );
+    check(problem, epilogue);
   });
 });

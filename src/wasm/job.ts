@@ -233,6 +233,7 @@ export class ConvJob extends Job {
       this.set('rowsApart', plan.block.apart ? 1 : 0);
     } else if (plan.algorithm === 'winograd') {
       this.copy(OF_WINOGRAD, plan);
+      this.set('shallow', plan.shallow ? 1 : 0);
     } else {
       this.copy(OF_STRIP, plan.strip);
       this.set('source', SOURCES[plan.strip.source]);
