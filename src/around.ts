@@ -59,7 +59,7 @@ export function around(compute: AroundFamily['compute'], isShared: (instance: ob
   const family: AroundFamily = {
     kernels: AROUND_KERNELS,
     secondary: true,
-    leaves: (kernel, call) => kernel.leaves?.(call, isShared(call.backend)) === true,
+    leaves: (kernel, call) => kernel.leaves?.(call, isShared) === true,
     sign,
     plan,
     record,

@@ -60,8 +60,8 @@ function binary(
 const MANY = 2 ** 17;
 
 /** tfjs is as fast as memory where alpha's values lie as those of x's last axes do, and wrong elsewhere. */
-const leavesPrelu: AroundKernel['leaves'] = (call, sharedHeap) =>
-  !(sharedHeap && isSmall(inputOf(call.inputs, 'x')?.shape, MANY) === false) && isOfLastAxes(call);
+const leavesPrelu: AroundKernel['leaves'] = (call, isShared) =>
+  isOfLastAxes(call) && (isSmall(inputOf(call.inputs, 'x')?.shape, MANY) || !isShared(call.backend));
 
 function isOfLastAxes({inputs}: AroundCall): boolean {
   const shape = inputOf(inputs, 'x')?.shape;
