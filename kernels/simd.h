@@ -38,6 +38,15 @@ IM2WIN_INLINE f32x4 mulAdd(f32x4 a, f32x4 b, f32x4 c) {
 #endif
 }
 
+// c - a * b
+IM2WIN_INLINE f32x4 negMulAdd(f32x4 a, f32x4 b, f32x4 c) {
+#ifdef IM2WIN_RELAXED
+  return wasm_f32x4_relaxed_nmadd(a, b, c);
+#else
+  return wasm_f32x4_sub(c, wasm_f32x4_mul(a, b));
+#endif
+}
+
 // The larger or smaller of v and a bound that is not NaN. The operand order
 // keeps a NaN in v, as Math.max and Math.min do, and is one instruction on x86.
 IM2WIN_INLINE f32x4 atLeast(f32x4 v, f32x4 bound) {
