@@ -15,7 +15,7 @@ import {BINARY_KERNELS} from './binaryKernels.ts';
 import {BLOCK_KERNELS} from './blockKernels.ts';
 import {sizeOf} from './box.ts';
 import type {CallContext, Family, OwnRoute, Route} from './family.ts';
-import {HEAP_BYTES} from './limits.ts';
+import {checkBytes} from './limits.ts';
 import {memoryTasks} from './memoryTasks.ts';
 import {MOVE_KERNELS} from './moveKernels.ts';
 import {whyNothing} from './policy.ts';
@@ -80,6 +80,7 @@ function sign(signature: Signature, call: AroundCall, kernel: AroundKernel): voi
   kernel.sign?.(signature, call);
 }
 
+/** @throws InvalidArgument if an output is larger than any heap. */
 function plan(kernel: AroundKernel, call: AroundCall, context: CallContext): AroundRoute {
   const nothing = whyNothing(context);
   if (nothing !== undefined) return {reason: nothing};
@@ -93,10 +94,7 @@ function plan(kernel: AroundKernel, call: AroundCall, context: CallContext): Aro
   const planned = kernel.plan(inputs, call.attrs ?? {});
   if (typeof planned === 'string') return {reason: planned};
   const {outputs} = planned;
-  const bytes = [...inputs, ...outputs].map((one) =>
-    one === undefined ? 0 : sizeOf(one.shape) * bytesOf(one.dtype),
-  );
-  if (bytes.some((own) => own >= HEAP_BYTES)) return {reason: 'a tensor is larger than any heap'};
+  for (const {shape, dtype} of outputs) checkBytes({'an output': shape}, bytesOf(dtype));
   if (outputs.every(({shape}) => sizeOf(shape) === 0)) return {reason: EMPTY};
   return {plan: planAround(planned)};
 }

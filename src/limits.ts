@@ -18,14 +18,18 @@ export function floatBytes(shape: readonly number[]): number {
 }
 
 /**
- * Checks that the wasm backend can hold float tensors.
+ * Checks that the wasm backend can hold tensors.
  *
  * @param shapes By the names that errors give them.
- * @throws InvalidArgument if one is larger than any heap.
+ * @param bytesPerValue Of all of them.
+ * @throws InvalidArgument if one is larger than any heap: tfjs's kernels would write beyond it.
  */
-export function checkBytes(shapes: Readonly<Record<string, readonly number[]>>): void {
+export function checkBytes(
+  shapes: Readonly<Record<string, readonly number[]>>,
+  bytesPerValue: 1 | 4 = 4,
+): void {
   for (const [name, shape] of Object.entries(shapes)) {
-    const bytes = floatBytes(shape);
+    const bytes = (floatBytes(shape) / 4) * bytesPerValue;
     if (bytes >= HEAP_BYTES) {
       throw new InvalidArgument(
         `${name} of shape [${shape}] takes ${bytes} bytes; allowed: less than ${HEAP_BYTES}, ` +

@@ -2,7 +2,7 @@
 import {ResizeBilinear, ResizeNearestNeighbor} from '@tensorflow/tfjs-core';
 import {type AroundKernel, EMPTY, INVALID, inputOf, isCount} from './aroundKernel.ts';
 import {sizeOf} from './box.ts';
-import {HEAP_BYTES} from './limits.ts';
+import {checkBytes} from './limits.ts';
 import type {TensorSpec} from './tensorSpec.ts';
 
 /** Unchecked. */
@@ -52,7 +52,8 @@ function kernelOf(name: string, op: string, interpolates: boolean): AroundKernel
       const outShape = [shape[0], outHeight, outWidth, shape[3]];
       if (sizeOf(shape) === 0 || sizeOf(outShape) === 0) return EMPTY;
       const outputs: TensorSpec[] = [{shape: outShape, dtype}];
-      if (4 * sizeOf(outShape) >= HEAP_BYTES) return 'the output is larger than any heap';
+      // Also where it is tfjs's.
+      checkBytes({'an output': outShape});
       if (outHeight + outWidth > MOST_SAMPLES) return `more than ${MOST_SAMPLES} rows and columns`;
       const alignment = {alignCorners: Boolean(alignCorners), halfPixelCenters: Boolean(halfPixelCenters)};
       const resizing = {interpolates, shape, outHeight, outWidth, alignment};
