@@ -1,6 +1,7 @@
 // Data that moves as it is, or nearly so: copies of boxes, concatenation,
 // padding, filling, transposing, and values of one type as another. A job is a
 // record (move.def); what is written shares no byte with what is read.
+#define IM2WIN_FEW IM2WIN_INLINE
 #include "copy.h"
 #include "task.h"
 

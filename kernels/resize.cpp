@@ -2,6 +2,7 @@
 //
 // A row between two others is interpolated along the width first. Two output
 // rows that lie between the same two of the image are computed together.
+#define IM2WIN_FEW IM2WIN_INLINE
 #include "task.h"
 
 struct ResizeJob {
@@ -86,39 +87,47 @@ IM2WIN_INLINE void interpolate(const Between<R>& rows, uint32_t toStep,
   }
 }
 
+// How many columns of a row are computed by whole vectors. Of fewer than four
+// channels a vector goes on in the next pixels, which those at the end of a row
+// do not have.
+IM2WIN_SMALL uint32_t wholeColumns(const ResizeJob* job) {
+  uint32_t columns = job->outWidth;
+  if (job->channels >= 4) return columns;
+  const uint32_t rowBytes = 4 * job->inWidth * job->channels;
+  columns -= least(columns, 3u);
+  while (columns > 0 && columnsOf(job)[columns - 1].high + 16 > rowBytes) {
+    --columns;
+  }
+  return columns;
+}
+
+// The other ones, of one row.
+IM2WIN_SMALL void interpolateEnd(const ResizeJob* job, Between<1> row) {
+  const Sample* end = columnsOf(job) + job->outWidth;
+  for (const Sample* at = columnsOf(job) + wholeColumns(job); at < end; ++at) {
+    float* const pixel = row.to + (at - columnsOf(job)) * job->channels;
+    const Between<1> own = {row.low, row.high, {row.fraction[0]}, pixel};
+    for (uint32_t i = 0; i < job->channels; ++i) {
+      interpolate<1, false, false>(own, 0, *at, splat(at->fraction), i);
+    }
+  }
+}
+
 template <int R, bool onRow>
 IM2WIN_NOINLINE void interpolateRows(const ResizeJob* job, Between<R> rows) {
   const uint32_t channels = job->channels;
-  const uint32_t rowBytes = 4 * job->inWidth * channels;
   const uint32_t toStep = job->outWidth * channels;
   const Sample* at = columnsOf(job);
-  const Sample* const end = at + job->outWidth;
-  // Of fewer than four channels a vector goes on in the next pixels, which
-  // those at the end of a row do not have.
-  const Sample* whole = end;
-  if (channels < 4) {
-    whole -= least(job->outWidth, 3u);
-    while (whole > at && whole[-1].high + 16 > rowBytes) --whole;
-  }
+  const Sample* const end = at + wholeColumns(job);
   const uint32_t last = channels < 4 ? 0 : channels - 4;
-  for (; at < whole; ++at, rows.to += channels) {
+  for (; at < end; ++at, rows.to += channels) {
     const Sample column = *at;
     const f32x4 fraction = splat(column.fraction);
-    uint32_t i = 0;
-    for (; i + 8 < channels; i += 8) {
-      interpolate<R, onRow, true>(rows, toStep, column, fraction, i);
-      interpolate<R, onRow, true>(rows, toStep, column, fraction, i + 4);
-    }
     // Some values of the last vector may be computed once more.
-    for (;; i += 4) {
+    for (uint32_t i = 0;; i += 4) {
       i = least(i, last);
       interpolate<R, onRow, true>(rows, toStep, column, fraction, i);
       if (i == last) break;
-    }
-  }
-  for (; at < end; ++at, rows.to += channels) {
-    for (uint32_t i = 0; i < channels; ++i) {
-      interpolate<R, onRow, false>(rows, toStep, *at, splat(at->fraction), i);
     }
   }
 }
@@ -132,22 +141,25 @@ IM2WIN_SMALL void interpolateImage(const ResizeJob* job, const char* image,
     const Sample* down = rowsOf(job) + row;
     const char* low = image + down->low * rowBytes;
     const char* high = image + down->high * rowBytes;
-    float* own = to + row * outRow;
-    const f32x4 first = splat(down[0].fraction);
+    const Between<1> one = {
+        low, high, {splat(down->fraction)}, to + row * outRow};
+    uint32_t count = 1;
     if (row + 1 < rows.last && down[1].low == down[0].low &&
         down[1].high == down[0].high) {
-      const Between<2> two = {low, high, {first, splat(down[1].fraction)}, own};
-      interpolateRows<2, false>(job, two);
-      row += 2;
-      continue;
-    }
-    const Between<1> one = {low, high, {first}, own};
-    if (low == high) {
+      count = 2;
+      const f32x4 other = splat(down[1].fraction);
+      interpolateRows<2, false>(job,
+                                {low, high, {one.fraction[0], other}, one.to});
+    } else if (low == high) {
       interpolateRows<1, true>(job, one);
     } else {
       interpolateRows<1, false>(job, one);
     }
-    row += 1;
+    for (uint32_t end = row + count; row < end; ++row) {
+      interpolateEnd(
+          job,
+          {low, high, {splat(rowsOf(job)[row].fraction)}, to + row * outRow});
+    }
   }
 }
 

@@ -28,8 +28,8 @@ struct Given : Constants {
 
 using Function = f32x4 (*)(f32x4, const Given&);
 
-// Where a function takes long its constants are held outside of the loop, and
-// one vector is computed at a time: two at a time gain nothing.
+// Where a function takes long one vector is computed at a time, as two at a
+// time gain nothing, and its constants are held outside of the loop.
 template <Function function, bool takesLong>
 IM2WIN_NOINLINE void each(float* to, const float* from, uint32_t count, float a,
                           float b) {
@@ -94,9 +94,9 @@ IM2WIN_INLINE void unaryTask(const UnaryJob* job, uint32_t task) {
     OP(kLogistic, logisticOf, true)
     OP(kTanh, tanhOf, true)
     OP(kExp, expOf, true)
-    OP(kSqrt, sqrtOf, false)
-    OP(kRsqrt, rsqrtOf, false)
-    OP(kReciprocal, reciprocalOf, false)
+    OP(kSqrt, sqrtOf, true)
+    OP(kRsqrt, rsqrtOf, true)
+    OP(kReciprocal, reciprocalOf, true)
 #undef OP
   }
 }
