@@ -38,6 +38,8 @@ IM2WIN_NOINLINE void each(float* to, const float* from, uint32_t count, float a,
   if constexpr (takesLong) given.hold();
   given.a = splat(a);
   given.b = splat(b);
+  if (count == 0) return;
+  const uint32_t last = count < 4 ? 0 : count - 4;
   uint32_t i = 0;
   if constexpr (!takesLong) {
     for (; i + 4 * kVectors <= count; i += 4 * kVectors) {
@@ -49,10 +51,17 @@ IM2WIN_NOINLINE void each(float* to, const float* from, uint32_t count, float a,
       IM2WIN_UNROLL
       for (uint32_t n = 0; n < kVectors; ++n) store(to + i + 4 * n, v[n]);
     }
+    if (i == count) return;
+    i = least(i, last);
   }
-  for (; i < count; i += 4) {
-    const uint32_t lanes = least(count - i, 4u);
-    storeLanes(to + i, function(loadLanes(from + i, lanes), given), lanes);
+  // A call that comes back into the loop would have V8 load the constants anew.
+  for (f32x4 v = loadLanes(from + i, count);; v = load(from + i)) {
+    const f32x4 result = function(v, given);
+    if (count < 4) return storeFew(to, result, count);
+    store(to + i, result);
+    if (i == last) return;
+    // Some values of the last vector may be computed once more.
+    i = least(i + 4, last);
   }
 }
 
