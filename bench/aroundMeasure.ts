@@ -94,6 +94,8 @@ function measureRow(row: AroundRow, operands: Operands, around: Around): AroundR
   // As many bytes read as are written, in whole floats.
   const half = 4 * Math.ceil(row.bytes / 8);
   const room = heap.allocate(2 * half, 'what is copied');
+  // Memory that nobody has written yet is one page of zeros, which is read from the caches.
+  heap.float32().fill(1, room.offset / 4, (room.offset + 2 * half) / 4);
   const contenders: Contender[] = [{name: 'stock', run: operands.runStock}, ...ours];
   if (row.bytes > 0) contenders.push({name: 'copy', run: () => copy(room.offset + half, room.offset, half)});
   const times = interleave(contenders, repetitions);

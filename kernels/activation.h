@@ -29,8 +29,9 @@ static const float kExpFloor = -87.0f;
 // exact.
 struct ExpTerms {
   f32x4 perLn2 = splat(1.44269504f);
-  // A sum with it is rounded to a whole number, which is in its lowest bits.
-  f32x4 whole = splat(0x1.8p23f);
+  // A sum with it is rounded to a whole number, which is in its lowest bits:
+  // with the bias of a float's exponent.
+  f32x4 whole = splat(0x1.8p23f + 127);
   f32x4 ln2 = splat(-0.693359375f);
   f32x4 ln2Rest = splat(2.12194440e-4f);
   f32x4 c6 = splat(1.38825097e-3f);
@@ -41,19 +42,21 @@ struct ExpTerms {
   f32x4 zero = splat(0.0f);
   f32x4 one = splat(1.0f);
   f32x4 floor = splat(kExpFloor);
-  v128_t bias = wasm_i32x4_splat(127);
+  // Of a logistic function: it is 0 and 1 there.
+  f32x4 lowest = splat(-89.0f);
+  f32x4 highest = splat(87.0f);
 
   // Outside of a loop: V8 makes a constant of a vector anew wherever it is
   // used, in several instructions.
   __attribute__((always_inline)) void hold() {
     pin(perLn2), pin(whole), pin(ln2), pin(ln2Rest);
     pin(c6), pin(c5), pin(c4), pin(c3), pin(c2);
-    pin(zero), pin(one), pin(floor), pin(bias);
+    pin(zero), pin(one), pin(floor), pin(lowest), pin(highest);
   }
 };
 
 struct ExpRest {
-  v128_t n;  // In the lowest bits of `ExpTerms::whole` plus n.
+  v128_t n;  // `ExpTerms::whole` plus n.
   f32x4 q;   // expm1(rest)
 };
 
@@ -77,8 +80,7 @@ struct ExpParts {
 // The same for -87 <= x <= 88, where 2^n is a normal float.
 IM2WIN_INLINE ExpParts expParts(f32x4 x, const ExpTerms& terms = ExpTerms()) {
   const ExpRest parts = expRest(x, terms);
-  const v128_t exponent = wasm_i32x4_add(parts.n, terms.bias);
-  return {wasm_i32x4_shl(exponent, 23), parts.q};
+  return {wasm_i32x4_shl(parts.n, 23), parts.q};
 }
 
 IM2WIN_INLINE f32x4 clamp(f32x4 v, f32x4 low, f32x4 high) {
@@ -90,29 +92,44 @@ IM2WIN_INLINE f32x4 prelu(f32x4 v, f32x4 slope) {
   return wasm_v128_bitselect(wasm_f32x4_mul(v, slope), v, negative);
 }
 
-// The activations that exp is a part of: of -|v|, or twice that, which never
-// overflows.
+// 1 / (1 + exp(-v)). From 87 on it is 1; from -88.38 down exp(-v) counts as
+// infinite. The series is the same, of what is left of v.
+IM2WIN_INLINE f32x4 logistic(f32x4 v, const ExpTerms& terms) {
+  const f32x4 x = clamp(v, terms.lowest, terms.highest);
+  const f32x4 bits = negMulAdd(x, terms.perLn2, terms.whole);
+  const f32x4 n = wasm_f32x4_sub(bits, terms.whole);
+  f32x4 rest = negMulAdd(n, terms.ln2, x);
+  rest = negMulAdd(n, terms.ln2Rest, rest);
+  f32x4 p = negMulAdd(terms.c6, rest, terms.c5);
+  p = negMulAdd(p, rest, terms.c4);
+  p = negMulAdd(p, rest, terms.c3);
+  p = negMulAdd(p, rest, terms.c2);
+  p = negMulAdd(p, rest, terms.one);
+  p = negMulAdd(p, rest, terms.one);
+  const f32x4 scale = wasm_i32x4_shl(bits, 23);
+  return wasm_f32x4_div(terms.one, mulAdd(p, scale, terms.one));
+}
+
+// The activations that exp is a part of.
 IM2WIN_INLINE f32x4 exponential(int32_t activation, f32x4 v,
                                 const ExpTerms& terms = ExpTerms()) {
+  if (activation != kElu && activation != kTanh) {
+    const f32x4 y = logistic(v, terms);
+    return activation == kSilu ? wasm_f32x4_mul(v, y) : y;
+  }
+  // Of -|v|, or twice that, which never overflows.
   f32x4 t = wasm_f32x4_neg(wasm_f32x4_abs(v));
   if (activation == kTanh) t = wasm_f32x4_add(t, t);
   const ExpParts parts = expParts(atLeast(t, terms.floor), terms);
-  const v128_t negative = wasm_f32x4_lt(v, terms.zero);
-  const f32x4 one = terms.one;
-  if (activation == kElu || activation == kTanh) {
-    // Accurate near 0, where exp(t) - 1 is not.
-    const f32x4 expm1 =
-        mulAdd(parts.scale, parts.q, wasm_f32x4_sub(parts.scale, one));
-    if (activation == kElu) return wasm_v128_bitselect(expm1, v, negative);
-    // -expm1(-2|v|) / (2 + expm1(-2|v|)), with the sign of v.
-    const f32x4 y = wasm_f32x4_div(expm1, wasm_f32x4_add(splat(2.0f), expm1));
-    return wasm_v128_bitselect(v, y, splat(-0.0f));
+  // Accurate near 0, where exp(t) - 1 is not.
+  const f32x4 expm1 =
+      mulAdd(parts.scale, parts.q, wasm_f32x4_sub(parts.scale, terms.one));
+  if (activation == kElu) {
+    return wasm_v128_bitselect(expm1, v, wasm_f32x4_lt(v, terms.zero));
   }
-  f32x4 e = mulAdd(parts.scale, parts.q, parts.scale);
-  e = wasm_v128_andnot(e, wasm_f32x4_lt(t, terms.floor));
-  const f32x4 numerator = wasm_v128_bitselect(e, one, negative);
-  const f32x4 y = wasm_f32x4_div(numerator, wasm_f32x4_add(one, e));
-  return activation == kSilu ? wasm_f32x4_mul(v, y) : y;
+  // -expm1(-2|v|) / (2 + expm1(-2|v|)), with the sign of v.
+  const f32x4 y = wasm_f32x4_div(expm1, wasm_f32x4_add(splat(2.0f), expm1));
+  return wasm_v128_bitselect(v, y, splat(-0.0f));
 }
 
 // A line of slope `alpha` through `beta`, from 0 to 1.

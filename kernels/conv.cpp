@@ -1,4 +1,5 @@
 // The forward algorithms: the tasks of a convolution's job.
+#define IM2WIN_FEW IM2WIN_INLINE
 #include "depthwise.h"
 #include "gemm.h"
 #include "job.h"

@@ -1,6 +1,7 @@
 // The gradients of a depthwise convolution. They are bound by memory more than
 // by arithmetic, and written for every geometry alike: vectors of four channels
 // where the multiplier is 1, one channel at a time elsewhere.
+#define IM2WIN_FEW IM2WIN_INLINE
 #include "gradient_rows.h"
 
 // The first tap at `offset` or behind it.

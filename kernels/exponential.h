@@ -8,20 +8,22 @@
 // What these functions are computed from.
 struct Constants : ExpTerms {
   f32x4 two = splat(2.0f);
-  f32x4 lowest = splat(-104.0f);
-  f32x4 highest = splat(89.0f);
+  // Of exp: it is 0 and infinite there.
+  f32x4 least = splat(-104.0f);
+  f32x4 most = splat(89.0f);
+  v128_t bias = wasm_i32x4_splat(127);
   v128_t sign = wasm_i32x4_splat(INT32_MIN);
 
   __attribute__((always_inline)) void hold() {
     ExpTerms::hold();
-    pin(two), pin(lowest), pin(highest), pin(sign);
+    pin(two), pin(least), pin(most), pin(bias), pin(sign);
   }
 };
 
 // exp(x): 0 below -103.98, infinite above 88.73, and a subnormal where that is
 // what it comes to.
 IM2WIN_INLINE f32x4 exponential(f32x4 x, const Constants& k) {
-  const ExpRest parts = expRest(clamp(x, k.lowest, k.highest), k);
+  const ExpRest parts = expRest(clamp(x, k.least, k.most), k);
   const v128_t n = wasm_i32x4_sub(parts.n, k.whole);
   // 2^n as a product of two, as it may be no normal float.
   const v128_t half = wasm_i32x4_shr(n, 1);
@@ -30,16 +32,6 @@ IM2WIN_INLINE f32x4 exponential(f32x4 x, const Constants& k) {
   const v128_t first = wasm_i32x4_shl(wasm_i32x4_add(half, k.bias), 23);
   const v128_t second = wasm_i32x4_shl(wasm_i32x4_add(rest, k.bias), 23);
   return wasm_f32x4_mul(wasm_f32x4_mul(p, first), second);
-}
-
-// 1 / (1 + exp(-v)). From 87 on it is 1; from -88.38 down exp(-v) counts as
-// infinite.
-IM2WIN_INLINE f32x4 logistic(f32x4 v, const Constants& k) {
-  const f32x4 t = clamp(wasm_f32x4_sub(k.zero, v), k.floor, k.highest);
-  const ExpParts parts = expParts(t, k);
-  // An infinite scale must not meet a negative q.
-  const f32x4 p = wasm_f32x4_add(parts.q, k.one);
-  return wasm_f32x4_div(k.one, mulAdd(p, parts.scale, k.one));
 }
 
 // By e = expm1(-2 |v|), which is accurate near 0: tanh(|v|) = -e / (2 + e).

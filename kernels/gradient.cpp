@@ -1,6 +1,7 @@
 // The gradient of a convolution with respect to its filter: a matrix product
 // whose depth is the output's pixels. (That with respect to the input is
 // convolutions of dy: see src/gradientPlan.ts.)
+#define IM2WIN_FEW IM2WIN_INLINE
 #include "gradient_rows.h"
 
 // Adds the sums over all pixels of x times dy to MR rows of the filter's

@@ -1,6 +1,7 @@
 // Data that moves as it is, or nearly so: copies of boxes, concatenation,
 // padding, filling, transposing, and values of one type as another. A job is a
 // record (move.def); what is written shares no byte with what is read.
+#define IM2WIN_FEW IM2WIN_INLINE
 #include "copy.h"
 #include "task.h"
 
@@ -162,7 +163,24 @@ IM2WIN_NOINLINE void transposeBlock(const MoveJob* job, char* to,
   const uint32_t toAcross = job->toAcross;
   for (uint32_t i = 0; i < across; i += 4) {
     const uint32_t columns = least(across - i, 4u);
-    for (uint32_t j = 0; j < down; j += 4) {
+    uint32_t j = 0;
+    if (columns == 4) {
+      const float* row = (const float*)moved(from, 4 * i);
+      float* column = (float*)moved(to, i * toAcross);
+      for (; j + 4 <= down; j += 4) {
+        f32x4 v[4];
+        IM2WIN_UNROLL
+        for (uint32_t n = 0; n < 4; ++n) v[n] = load(moved(row, n * fromDown));
+        transpose(v);
+        IM2WIN_UNROLL
+        for (uint32_t n = 0; n < 4; ++n) {
+          store(moved(column, n * toAcross), v[n]);
+        }
+        row = moved(row, 4 * fromDown);
+        column += 4;
+      }
+    }
+    for (; j < down; j += 4) {
       const uint32_t rows = least(down - j, 4u);
       const float* row = (const float*)moved(from, j * fromDown + 4 * i);
       float* column = (float*)moved(to, i * toAcross + 4 * j);

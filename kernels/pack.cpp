@@ -1,5 +1,6 @@
 // Filter packing: a tfjs filter, [filterHeight, filterWidth, inChannels,
 // outChannels], to panels of NR output channels in the strip's order.
+#define IM2WIN_FEW IM2WIN_INLINE
 #include "winograd_pack.h"
 
 // The channels of a tap of tfjs's filter, [inChannels, outChannels].

@@ -352,18 +352,26 @@ IM2WIN_SMALL void finishColumns(const ReduceJob* job,
   }
 }
 
+// The shares of tasks that follow each other are one share: in each task's own
+// columns a matrix would be read some cache lines of a row at a time.
+IM2WIN_INLINE Share shareOfAll(uint32_t count, uint32_t step,
+                               const ReduceJob* job, Share tasks) {
+  return {shareOf(count, step, tasks.first, job->tasks).first,
+          shareOf(count, step, tasks.last - 1, job->tasks).last};
+}
+
 template <typename Op>
-IM2WIN_SMALL void reduceTask(const ReduceJob* job, uint32_t task,
-                             void* scratch) {
+IM2WIN_SMALL void reduceTasks(const ReduceJob* job, Share tasks,
+                              void* scratch) {
   auto columns = (typename Op::Column*)scratch;
   const uint32_t width = job->columns;
   const uint32_t lines = job->lines0 * job->lines1 * job->lines2;
   Share own = {0, lines};
   Share share = {0, width};
   if (lines > 1) {
-    own = shareOf(lines, 1, task, job->tasks);
+    own = shareOfAll(lines, 1, job, tasks);
   } else {
-    share = shareOf(width, 16, task, job->tasks);
+    share = shareOfAll(width, 16, job, tasks);
   }
   if (width == 1) {
     if (share.first == share.last) return;
@@ -388,11 +396,10 @@ IM2WIN_SMALL void reduceTask(const ReduceJob* job, uint32_t task,
 IM2WIN_EXPORT(im2win_reduce)
 void im2win_reduce(const ReduceJob* job, uint32_t first, uint32_t last,
                    void* scratch) {
-  for (uint32_t task = first; task < last; ++task) {
-    if (job->reduction == kSum) {
-      reduceTask<FloatSum>(job, task, scratch);
-    } else {
-      reduceTask<FloatMax>(job, task, scratch);
-    }
+  if (first == last) return;
+  if (job->reduction == kSum) {
+    reduceTasks<FloatSum>(job, {first, last}, scratch);
+  } else {
+    reduceTasks<FloatMax>(job, {first, last}, scratch);
   }
 }

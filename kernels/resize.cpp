@@ -1,8 +1,8 @@
 // Images in another size, NHWC. A job is a record (resize.def).
 //
-// A row between two others is interpolated along the width first, for each of
-// the two rows once: they stay in the scratch, as many columns as fit in the
-// first-level cache, and the next output row often lies between the same.
+// A row between two others is interpolated along the width first. Two output
+// rows that lie between the same two of the image are computed together.
+#define IM2WIN_FEW IM2WIN_INLINE
 #include "task.h"
 
 struct ResizeJob {
@@ -53,108 +53,113 @@ IM2WIN_SMALL void gatherRow(const ResizeJob* job, float* to, const char* row) {
   }
 }
 
-// One pixel between two others.
-IM2WIN_INLINE void interpolatePixel(float* to, const float* low,
-                                    const float* high, f32x4 fraction,
-                                    uint32_t channels) {
-  uint32_t i = 0;
-  for (; i + 16 <= channels; i += 16) {
-    IM2WIN_UNROLL
-    for (uint32_t n = 0; n < 16; n += 4) {
-      store(to + i + n,
-            between(load(low + i + n), load(high + i + n), fraction));
-    }
-  }
-  for (; i + 4 <= channels; i += 4) {
-    store(to + i, between(load(low + i), load(high + i), fraction));
-  }
-  if (i == channels) return;
-  // Some of these are written once more.
-  i = channels - 4;
-  store(to + i, between(load(low + i), load(high + i), fraction));
-}
-
-// Pixels of a row, each between two of the image's. The last one may be written
-// with up to three floats behind it.
-IM2WIN_NOINLINE void interpolateRow(float* to, const char* row,
-                                    const Sample* column, uint32_t columns,
-                                    uint32_t channels) {
-  for (const Sample* end = column + columns; column < end; ++column) {
-    const float* low = valueAt(row, column->low);
-    const float* high = valueAt(row, column->high);
-    const f32x4 fraction = splat(column->fraction);
-    if (channels < 4) {
-      store(to, between(loadLanes(low, channels), loadLanes(high, channels),
-                        fraction));
-    } else {
-      interpolatePixel(to, low, high, fraction, channels);
-    }
-    to += channels;
-  }
-}
-
-// Values between two rows.
-IM2WIN_NOINLINE void interpolateRows(float* to, const float* low,
-                                     const float* high, float fraction,
-                                     uint32_t count) {
-  const f32x4 f = splat(fraction);
-  uint32_t i = 0;
-  for (; i + 16 <= count; i += 16) {
-    IM2WIN_UNROLL
-    for (uint32_t n = i; n < i + 16; n += 4) {
-      store(to + n, between(load(low + n), load(high + n), f));
-    }
-  }
-  for (; i < count; i += 4) {
-    // The scratch has room behind.
-    storeLanes(to + i, between(load(low + i), load(high + i), f), count - i);
-  }
-}
-
-// A row of the image in the scratch, or none.
-struct Kept {
-  float* at;
-  uint32_t row;
+// Output rows between the same two of the image, or one that lies on a row.
+template <int R>
+struct Between {
+  const char* low;
+  const char* high;
+  f32x4 fraction[R];
+  float* to;
 };
 
-// Output rows of one image, from one column on.
-IM2WIN_INLINE void interpolateBlock(const ResizeJob* job, const char* image,
-                                    float* to, Share rows, uint32_t column,
-                                    float* scratch) {
-  const uint32_t channels = job->channels;
-  const uint32_t columns = least(job->outWidth - column, job->columnsPerBlock);
-  const uint32_t rowBytes = 4 * job->inWidth * channels;
-  const Sample* across = columnsOf(job) + column;
-  Kept low = {scratch, ~0u};
-  Kept high = {scratch + job->columnsPerBlock * channels + 4, ~0u};
-  for (uint32_t row = rows.first; row < rows.last; ++row) {
-    const Sample down = rowsOf(job)[row];
-    if (low.row != down.low) {
-      const Kept other = low;
-      low = high;
-      high = other;
+// A vector of a pixel of each row, or a single value: along the width first.
+template <int R, bool onRow, bool whole>
+IM2WIN_INLINE void interpolate(const Between<R>& rows, uint32_t toStep,
+                               Sample column, f32x4 fraction, uint32_t i) {
+  const auto across = [&](const char* row) __attribute__((always_inline)) {
+    const float* low = valueAt(row, column.low) + i;
+    const float* high = valueAt(row, column.high) + i;
+    return whole ? between(load(low), load(high), fraction)
+                 : between(wasm_v128_load32_zero(low),
+                           wasm_v128_load32_zero(high), fraction);
+  };
+  const f32x4 low = across(rows.low);
+  const f32x4 high = onRow ? low : across(rows.high);
+  IM2WIN_UNROLL
+  for (int r = 0; r < R; ++r) {
+    const f32x4 v = between(low, high, rows.fraction[r]);
+    float* to = rows.to + r * toStep + i;
+    if (whole) {
+      store(to, v);
+    } else {
+      wasm_v128_store32_lane(to, v, 0);
     }
-    if (low.row != down.low) {
-      low.row = down.low;
-      interpolateRow(low.at, image + low.row * rowBytes, across, columns,
-                     channels);
-    }
-    if (down.high != down.low && high.row != down.high) {
-      high.row = down.high;
-      interpolateRow(high.at, image + high.row * rowBytes, across, columns,
-                     channels);
-    }
-    interpolateRows(to + (row * job->outWidth + column) * channels, low.at,
-                    down.high == down.low ? low.at : high.at, down.fraction,
-                    columns * channels);
   }
 }
 
-IM2WIN_SMALL void interpolate(const ResizeJob* job, const char* image,
-                              float* to, Share rows, float* scratch) {
-  for (uint32_t column = 0; column < job->outWidth;
-       column += job->columnsPerBlock) {
-    interpolateBlock(job, image, to, rows, column, scratch);
+// How many columns of a row are computed by whole vectors. Of fewer than four
+// channels a vector goes on in the next pixels, which those at the end of a row
+// do not have.
+IM2WIN_SMALL uint32_t wholeColumns(const ResizeJob* job) {
+  uint32_t columns = job->outWidth;
+  if (job->channels >= 4) return columns;
+  const uint32_t rowBytes = 4 * job->inWidth * job->channels;
+  columns -= least(columns, 3u);
+  while (columns > 0 && columnsOf(job)[columns - 1].high + 16 > rowBytes) {
+    --columns;
+  }
+  return columns;
+}
+
+// The other ones, of one row.
+IM2WIN_SMALL void interpolateEnd(const ResizeJob* job, Between<1> row) {
+  const Sample* end = columnsOf(job) + job->outWidth;
+  for (const Sample* at = columnsOf(job) + wholeColumns(job); at < end; ++at) {
+    float* const pixel = row.to + (at - columnsOf(job)) * job->channels;
+    const Between<1> own = {row.low, row.high, {row.fraction[0]}, pixel};
+    for (uint32_t i = 0; i < job->channels; ++i) {
+      interpolate<1, false, false>(own, 0, *at, splat(at->fraction), i);
+    }
+  }
+}
+
+template <int R, bool onRow>
+IM2WIN_NOINLINE void interpolateRows(const ResizeJob* job, Between<R> rows) {
+  const uint32_t channels = job->channels;
+  const uint32_t toStep = job->outWidth * channels;
+  const Sample* at = columnsOf(job);
+  const Sample* const end = at + wholeColumns(job);
+  const uint32_t last = channels < 4 ? 0 : channels - 4;
+  for (; at < end; ++at, rows.to += channels) {
+    const Sample column = *at;
+    const f32x4 fraction = splat(column.fraction);
+    // Some values of the last vector may be computed once more.
+    for (uint32_t i = 0;; i += 4) {
+      i = least(i, last);
+      interpolate<R, onRow, true>(rows, toStep, column, fraction, i);
+      if (i == last) break;
+    }
+  }
+}
+
+// Output rows of one image.
+IM2WIN_SMALL void interpolateImage(const ResizeJob* job, const char* image,
+                                   float* to, Share rows) {
+  const uint32_t outRow = job->outWidth * job->channels;
+  const uint32_t rowBytes = 4 * job->inWidth * job->channels;
+  for (uint32_t row = rows.first; row < rows.last;) {
+    const Sample* down = rowsOf(job) + row;
+    const char* low = image + down->low * rowBytes;
+    const char* high = image + down->high * rowBytes;
+    const Between<1> one = {
+        low, high, {splat(down->fraction)}, to + row * outRow};
+    uint32_t count = 1;
+    if (row + 1 < rows.last && down[1].low == down[0].low &&
+        down[1].high == down[0].high) {
+      count = 2;
+      const f32x4 other = splat(down[1].fraction);
+      interpolateRows<2, false>(job,
+                                {low, high, {one.fraction[0], other}, one.to});
+    } else if (low == high) {
+      interpolateRows<1, true>(job, one);
+    } else {
+      interpolateRows<1, false>(job, one);
+    }
+    for (uint32_t end = row + count; row < end; ++row) {
+      interpolateEnd(
+          job,
+          {low, high, {splat(rowsOf(job)[row].fraction)}, to + row * outRow});
+    }
   }
 }
 
@@ -173,11 +178,9 @@ IM2WIN_SMALL void takeNearest(const ResizeJob* job, const char* image,
   }
 }
 
-// Computes tasks `first` to `last` (less one) of a resizing. `scratch` has room
-// for two blocks of a row, and four floats behind each, where it interpolates.
+// Computes tasks `first` to `last` (less one) of a resizing.
 IM2WIN_EXPORT(im2win_resize)
-void im2win_resize(const ResizeJob* job, uint32_t first, uint32_t last,
-                   float* scratch) {
+void im2win_resize(const ResizeJob* job, uint32_t first, uint32_t last) {
   for (uint32_t task = first; task < last; ++task) {
     const Share lines = shareOf(job->lines, 1, task, job->tasks);
     for (uint32_t line = lines.first; line < lines.last;) {
@@ -190,7 +193,7 @@ void im2win_resize(const ResizeJob* job, uint32_t first, uint32_t last,
       float* to = (float*)job->output +
                   image * job->outHeight * job->outWidth * job->channels;
       if (job->interpolates) {
-        interpolate(job, from, to, rows, scratch);
+        interpolateImage(job, from, to, rows);
       } else {
         takeNearest(job, from, to, rows);
       }

@@ -38,6 +38,15 @@ IM2WIN_INLINE f32x4 mulAdd(f32x4 a, f32x4 b, f32x4 c) {
 #endif
 }
 
+// c - a * b
+IM2WIN_INLINE f32x4 negMulAdd(f32x4 a, f32x4 b, f32x4 c) {
+#ifdef IM2WIN_RELAXED
+  return wasm_f32x4_relaxed_nmadd(a, b, c);
+#else
+  return wasm_f32x4_sub(c, wasm_f32x4_mul(a, b));
+#endif
+}
+
 // The larger or smaller of v and a bound that is not NaN. The operand order
 // keeps a NaN in v, as Math.max and Math.min do, and is one instruction on x86.
 IM2WIN_INLINE f32x4 atLeast(f32x4 v, f32x4 bound) {
@@ -82,22 +91,36 @@ struct Ahead {
   uint32_t step;
 };
 
-// The first `lanes` (1 to 4) floats at p, zeros behind them; reads no further.
-IM2WIN_INLINE f32x4 loadLanes(const float* p, uint32_t lanes) {
-  if (lanes >= 4) return load(p);
+// Inline where there may be few lanes everywhere, as in images of three
+// channels: a unit says so before it includes this. Elsewhere they are the ends
+// of rows.
+#ifndef IM2WIN_FEW
+#define IM2WIN_FEW IM2WIN_SMALL
+#endif
+
+IM2WIN_FEW f32x4 loadFew(const float* p, uint32_t lanes) {
   f32x4 v = wasm_v128_load32_zero(p);
   if (lanes > 1) v = wasm_v128_load32_lane(p + 1, v, 1);
   if (lanes > 2) v = wasm_v128_load32_lane(p + 2, v, 2);
   return v;
 }
 
+// The first `lanes` (1 to 4) floats at p, zeros behind them; reads no further.
+IM2WIN_INLINE f32x4 loadLanes(const float* p, uint32_t lanes) {
+  return lanes >= 4 ? load(p) : loadFew(p, lanes);
+}
+
+IM2WIN_FEW void storeFew(float* p, f32x4 v, uint32_t lanes) {
+  wasm_v128_store32_lane(p, v, 0);
+  if (lanes > 1) wasm_v128_store32_lane(p + 1, v, 1);
+  if (lanes > 2) wasm_v128_store32_lane(p + 2, v, 2);
+}
+
 // Writes the first `lanes` (1 to 4) floats of v to p, and nothing behind them.
 IM2WIN_INLINE void storeLanes(float* p, f32x4 v, uint32_t lanes) {
   if (lanes >= 4) {
     store(p, v);
-    return;
+  } else {
+    storeFew(p, v, lanes);
   }
-  wasm_v128_store32_lane(p, v, 0);
-  if (lanes > 1) wasm_v128_store32_lane(p + 1, v, 1);
-  if (lanes > 2) wasm_v128_store32_lane(p + 2, v, 2);
 }

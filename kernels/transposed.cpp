@@ -1,6 +1,7 @@
 // The transposed convolution, or gradient with respect to the input, from dy
 // and the filter where they lie: nothing is flipped, packed or gathered. It is
 // for little work, and for dy of one channel; see src/gradientPlan.ts.
+#define IM2WIN_FEW IM2WIN_INLINE
 #include "gradient_rows.h"
 
 // to[0, count) += x * from[0, count).

@@ -28,8 +28,8 @@ struct Given : Constants {
 
 using Function = f32x4 (*)(f32x4, const Given&);
 
-// Where a function takes long its constants are held outside of the loop, and
-// one vector is computed at a time: two at a time gain nothing.
+// Where a function takes long one vector is computed at a time, as two at a
+// time gain nothing, and its constants are held outside of the loop.
 template <Function function, bool takesLong>
 IM2WIN_NOINLINE void each(float* to, const float* from, uint32_t count, float a,
                           float b) {
@@ -38,6 +38,8 @@ IM2WIN_NOINLINE void each(float* to, const float* from, uint32_t count, float a,
   if constexpr (takesLong) given.hold();
   given.a = splat(a);
   given.b = splat(b);
+  if (count == 0) return;
+  const uint32_t last = count < 4 ? 0 : count - 4;
   uint32_t i = 0;
   if constexpr (!takesLong) {
     for (; i + 4 * kVectors <= count; i += 4 * kVectors) {
@@ -49,10 +51,17 @@ IM2WIN_NOINLINE void each(float* to, const float* from, uint32_t count, float a,
       IM2WIN_UNROLL
       for (uint32_t n = 0; n < kVectors; ++n) store(to + i + 4 * n, v[n]);
     }
+    if (i == count) return;
+    i = least(i, last);
   }
-  for (; i < count; i += 4) {
-    const uint32_t lanes = least(count - i, 4u);
-    storeLanes(to + i, function(loadLanes(from + i, lanes), given), lanes);
+  // A call that comes back into the loop would have V8 load the constants anew.
+  for (f32x4 v = loadLanes(from + i, count);; v = load(from + i)) {
+    const f32x4 result = function(v, given);
+    if (count < 4) return storeFew(to, result, count);
+    store(to + i, result);
+    if (i == last) return;
+    // Some values of the last vector may be computed once more.
+    i = least(i + 4, last);
   }
 }
 
@@ -94,9 +103,9 @@ IM2WIN_INLINE void unaryTask(const UnaryJob* job, uint32_t task) {
     OP(kLogistic, logisticOf, true)
     OP(kTanh, tanhOf, true)
     OP(kExp, expOf, true)
-    OP(kSqrt, sqrtOf, false)
-    OP(kRsqrt, rsqrtOf, false)
-    OP(kReciprocal, reciprocalOf, false)
+    OP(kSqrt, sqrtOf, true)
+    OP(kRsqrt, rsqrtOf, true)
+    OP(kReciprocal, reciprocalOf, true)
 #undef OP
   }
 }

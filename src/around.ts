@@ -15,7 +15,7 @@ import {BINARY_KERNELS} from './binaryKernels.ts';
 import {BLOCK_KERNELS} from './blockKernels.ts';
 import {sizeOf} from './box.ts';
 import type {CallContext, Family, OwnRoute, Route} from './family.ts';
-import {checkTensor} from './limits.ts';
+import {checkBytes} from './limits.ts';
 import {memoryTasks} from './memoryTasks.ts';
 import {MOVE_KERNELS} from './moveKernels.ts';
 import {whyNothing} from './policy.ts';
@@ -61,7 +61,7 @@ export function around(compute: AroundFamily['compute'], isShared: (instance: ob
   const family: AroundFamily = {
     kernels: AROUND_KERNELS,
     secondary: true,
-    leaves: (kernel, call) => kernel.leaves?.(call, isShared(call.backend)) === true,
+    leaves: (kernel, call) => kernel.leaves?.(call, isShared) === true,
     sign,
     plan,
     record,
@@ -96,7 +96,7 @@ function plan(kernel: AroundKernel, call: AroundCall, context: CallContext): Aro
   const planned = kernel.plan(inputs, call.attrs ?? {});
   if (typeof planned === 'string') return {reason: planned};
   const {outputs} = planned;
-  for (const output of outputs) checkTensor('an output', output);
+  for (const {shape, dtype} of outputs) checkBytes({'an output': shape}, bytesOf(dtype));
   if (outputs.every(({shape}) => sizeOf(shape) === 0)) return {reason: EMPTY};
   return {plan: planAround(planned)};
 }

@@ -67,9 +67,9 @@ export interface AroundKernel<Attributes extends object = object> extends Kernel
   /**
    * Whether tfjs's kernel is done sooner than a call's route is found. See `Family.leaves`.
    *
-   * @param sharedHeap Whether the heap is a shared memory: JavaScript copies that value by value.
+   * @param isShared Whether the heap of an instance of tfjs's backend is a shared memory: JavaScript copies that value by value.
    */
-  leaves?(call: AroundCall<Attributes>, sharedHeap: boolean): boolean;
+  leaves?(call: AroundCall<Attributes>, isShared: (instance: object) => boolean): boolean;
   /** Where the first value of the first input is read, in bytes, where that differs from call to call. */
   offset?(call: AroundCall<Attributes>): number;
   /** What is written where nothing is copied, where that differs from call to call. */

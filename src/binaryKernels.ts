@@ -19,9 +19,9 @@ import {type AroundCall, type AroundKernel, EMPTY, INVALID, inputOf, isSmall} fr
 import {BINARY_SCRATCH_BYTES, type BinaryOp, broadcast, broadcastShape} from './binary.ts';
 import {sizeOf} from './box.ts';
 import {InvalidArgument} from './describe.ts';
-import {checkTensor} from './limits.ts';
+import {checkBytes} from './limits.ts';
 import {memoryTasks} from './memoryTasks.ts';
-import type {Dtype, TensorSpec} from './tensorSpec.ts';
+import {bytesOf, type Dtype, type TensorSpec} from './tensorSpec.ts';
 
 /* @__NO_SIDE_EFFECTS__ */
 function binary(
@@ -39,7 +39,7 @@ function binary(
       const [a, b] = operands as readonly TensorSpec[];
       const shape = broadcastShape(a.shape, b.shape);
       if (shape === undefined) return INVALID;
-      checkTensor('an output', {shape, dtype: a.dtype});
+      checkBytes({'an output': shape}, bytesOf(a.dtype));
       const other = [a, b].find((one) => one.dtype !== 'float32');
       if (other !== undefined) return `a tensor has dtype ${other.dtype}`;
       if (shape.includes(0)) return EMPTY;
@@ -67,8 +67,8 @@ const preluOfFloats = /* @__PURE__ */ binary(Prelu, 'tf.prelu', 'prelu', 'float3
 const prelu: AroundKernel = {
   ...preluOfFloats,
   /** tfjs is as fast as memory where alpha's values lie as those of x's last axes do, and wrong elsewhere. */
-  leaves: (call, sharedHeap) =>
-    !(sharedHeap && isSmall(inputOf(call.inputs, 'x')?.shape, MANY) === false) && isOfLastAxes(call),
+  leaves: (call, isShared) =>
+    isOfLastAxes(call) && (isSmall(inputOf(call.inputs, 'x')?.shape, MANY) || !isShared(call.backend)),
   /** @throws InvalidArgument where tfjs would read whole numbers as floats, or write beyond its output. */
   plan(operands, attrs) {
     const [x, alpha] = operands as readonly TensorSpec[];

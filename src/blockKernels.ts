@@ -65,6 +65,11 @@ const mirrorPad: BlockKernel = {
   },
 };
 
+/** Indices of all blocks together: a record has a piece or more for each. */
+const MOST_INDICES = 2 ** 12;
+const isLarge = (blocks: readonly number[]) => blocks.reduce((sum, one) => sum + one, 0) > MOST_INDICES;
+const LARGE = `blocks of more than ${MOST_INDICES} indices`;
+
 /** Whether a shape has axes for these blocks behind the batch's, and each block has an index. */
 const isBlockShape = (blocks: unknown, rank: number): blocks is readonly number[] =>
   isList(blocks) &&
@@ -87,6 +92,7 @@ const spaceToBatchND: BlockKernel = {
   plan([x], {blockShape, paddings}) {
     const {shape, dtype} = x as TensorSpec;
     if (!isBlockShape(blockShape, shape.length) || !isPairs(paddings, blockShape.length)) return INVALID;
+    if (isLarge(blockShape)) return LARGE;
     const [images] = shape;
     const outShape = shape.map((size, i) => {
       if (i === 0) return images * sizeOf(blockShape);
@@ -125,6 +131,7 @@ const batchToSpaceND: BlockKernel = {
   plan([x], {blockShape, crops}) {
     const {shape, dtype} = x as TensorSpec;
     if (!isBlockShape(blockShape, shape.length) || !isPairs(crops, blockShape.length)) return INVALID;
+    if (isLarge(blockShape)) return LARGE;
     const outShape = shape.map((size, i) => {
       if (i === 0) return size / sizeOf(blockShape);
       if (i > blockShape.length) return size;

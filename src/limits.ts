@@ -1,7 +1,5 @@
-import {sizeOf} from './box.ts';
 import {InvalidArgument} from './describe.ts';
 import type {ConvGeometry} from './geometry.ts';
-import {bytesOf, type TensorSpec} from './tensorSpec.ts';
 
 /**
  * The bytes of the largest heap that offsets of 32 bits reach. tfjs's `_malloc` takes a
@@ -12,16 +10,6 @@ export const HEAP_BYTES = 2 ** 32;
 // The kernels count rows and columns in signed words of 32 bits: all must stay below this.
 const REACH = 2 ** 31;
 
-/** @throws InvalidArgument if it is larger than any heap. */
-export function checkTensor(name: string, {shape, dtype}: TensorSpec): void {
-  const bytes = bytesOf(dtype) * sizeOf(shape);
-  if (bytes < HEAP_BYTES) return;
-  throw new InvalidArgument(
-    `${name} of shape [${shape}] takes ${bytes} bytes; allowed: less than ${HEAP_BYTES}, ` +
-      "the largest heap of tfjs's wasm backend.",
-  );
-}
-
 /** Four bytes for each value of a tensor. */
 export function floatBytes(shape: readonly number[]): number {
   let bytes = 4;
@@ -30,13 +18,25 @@ export function floatBytes(shape: readonly number[]): number {
 }
 
 /**
- * Checks that the wasm backend can hold float tensors.
+ * Checks that the wasm backend can hold tensors.
  *
  * @param shapes By the names that errors give them.
- * @throws InvalidArgument if one is larger than any heap.
+ * @param bytesPerValue Of all of them.
+ * @throws InvalidArgument if one is larger than any heap: tfjs's kernels would write beyond it.
  */
-export function checkBytes(shapes: Readonly<Record<string, readonly number[]>>): void {
-  for (const [name, shape] of Object.entries(shapes)) checkTensor(name, {shape, dtype: 'float32'});
+export function checkBytes(
+  shapes: Readonly<Record<string, readonly number[]>>,
+  bytesPerValue: 1 | 4 = 4,
+): void {
+  for (const [name, shape] of Object.entries(shapes)) {
+    const bytes = (floatBytes(shape) / 4) * bytesPerValue;
+    if (bytes >= HEAP_BYTES) {
+      throw new InvalidArgument(
+        `${name} of shape [${shape}] takes ${bytes} bytes; allowed: less than ${HEAP_BYTES}, ` +
+          "the largest heap of tfjs's wasm backend.",
+      );
+    }
+  }
 }
 
 /**

@@ -97,9 +97,9 @@ function kernelOf({moved, stockCopies, ...kernel}: Mover): MoveKernel {
       const {move, outputs} = own;
       return {algorithm: ALGORITHMS[move.kind], outputs, work: {record: 'move', move}};
     },
-    leaves(call, sharedHeap) {
+    leaves(call, isShared) {
       const few = stockCopies?.(call);
-      return few !== undefined && (few || !sharedHeap);
+      return few !== undefined && (few || !isShared(call.backend));
     },
   };
 }

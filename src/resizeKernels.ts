@@ -2,8 +2,7 @@
 import {ResizeBilinear, ResizeNearestNeighbor} from '@tensorflow/tfjs-core';
 import {type AroundKernel, EMPTY, INVALID, inputOf, isCount} from './aroundKernel.ts';
 import {sizeOf} from './box.ts';
-import {checkTensor} from './limits.ts';
-import {resizingOf} from './resizing.ts';
+import {checkBytes} from './limits.ts';
 import type {TensorSpec} from './tensorSpec.ts';
 
 /** Unchecked. */
@@ -16,7 +15,7 @@ export interface ResizeAttributes {
 /** Output values that tfjs has written before a route is found. */
 const FEW = 256;
 
-/** From so many channels on tfjs interpolates as fast as memory allows. */
+/** Of so many channels tfjs interpolates rows that are further apart than the image's as fast. */
 const MANY_CHANNELS = 64;
 
 /** A record has a sample of 12 bytes for each output row and column. */
@@ -46,19 +45,19 @@ function kernelOf(name: string, op: string, interpolates: boolean): AroundKernel
       if (shape.length !== 4 || !Array.isArray(size) || size.length !== 2 || !size.every(isCount)) {
         return INVALID;
       }
-      if (interpolates && shape[3] >= MANY_CHANNELS) return 'tfjs interpolates many channels as fast';
       const [outHeight, outWidth] = size;
+      if (interpolates && shape[3] >= MANY_CHANNELS && outHeight <= shape[1]) {
+        return 'tfjs makes an image of many channels smaller as fast';
+      }
       const outShape = [shape[0], outHeight, outWidth, shape[3]];
       if (sizeOf(shape) === 0 || sizeOf(outShape) === 0) return EMPTY;
       const outputs: TensorSpec[] = [{shape: outShape, dtype}];
-      checkTensor('an output', outputs[0]);
+      // Also where it is tfjs's.
+      checkBytes({'an output': outShape});
       if (outHeight + outWidth > MOST_SAMPLES) return `more than ${MOST_SAMPLES} rows and columns`;
-      const resizing = resizingOf(shape, [outHeight, outWidth], interpolates, {
-        alignCorners: Boolean(alignCorners),
-        halfPixelCenters: Boolean(halfPixelCenters),
-      });
-      const {scratchBytes} = resizing;
-      return {algorithm: 'resize', outputs, work: {record: 'resize', resizing}, scratchBytes};
+      const alignment = {alignCorners: Boolean(alignCorners), halfPixelCenters: Boolean(halfPixelCenters)};
+      const resizing = {interpolates, shape, outHeight, outWidth, alignment};
+      return {algorithm: 'resize', outputs, work: {record: 'resize', resizing}};
     },
   };
 }

@@ -14,9 +14,6 @@ export interface Resizing {
   readonly outHeight: number;
   readonly outWidth: number;
   readonly alignment: Alignment;
-  /** Output columns that are interpolated at a time. */
-  readonly columnsPerBlock: number;
-  readonly scratchBytes: number;
 }
 
 /** How the places of pixels follow from sizes. */
@@ -25,30 +22,6 @@ export interface Alignment {
   readonly alignCorners: boolean;
   /** A pixel's place is its centre. */
   readonly halfPixelCenters: boolean;
-}
-
-/** What two blocks of a row take. */
-const BLOCK_BYTES = 2 ** 14;
-
-export function resizingOf(
-  shape: readonly number[],
-  [outHeight, outWidth]: readonly [number, number],
-  interpolates: boolean,
-  alignment: Alignment,
-): Resizing {
-  const channels = shape[3];
-  const fitting = Math.max(1, Math.floor(BLOCK_BYTES / 2 / (4 * channels)));
-  const columnsPerBlock = Math.min(outWidth, fitting);
-  return {
-    interpolates,
-    shape,
-    outHeight,
-    outWidth,
-    alignment,
-    columnsPerBlock,
-    // Some vectors end behind a block.
-    scratchBytes: interpolates ? 2 * 4 * (columnsPerBlock * channels + 4) : 0,
-  };
 }
 
 /** Where each output row, or column, comes from. */

@@ -22,10 +22,13 @@ interface Seen {
   readonly call: readonly CallPart[];
   readonly route: Route;
   readonly record: KernelRecord & {calls: number};
-  /** The two calls that came next lately. One is not enough: a network repeats a block some times, then leaves it. */
+  /** The calls that came next lately. One is not enough: a network repeats a block some times, then leaves it. */
   next: readonly Seen[];
   forgotten?: true;
 }
+
+/** How many calls that came next are kept: with six of them none was looked up in networks that were tried. */
+const FOLLOWERS = 6;
 
 /**
  * The distinct calls seen so far, each planned once. Bounded: beyond `limit` of them, the one first seen is
@@ -75,7 +78,7 @@ export class Routes {
     }
     if (found === undefined) {
       found = this.lookUp(family, kernel, call, context);
-      if (this.last !== undefined) this.last.next = [found, ...next.slice(0, 1)];
+      if (this.last !== undefined) this.last.next = [found, ...next.slice(0, FOLLOWERS - 1)];
     }
     this.last = found;
     ++found.record.calls;

@@ -8,7 +8,7 @@ export interface TensorSpec {
 }
 
 /** What a value takes in tfjs's heap. */
-export function bytesOf(dtype: Dtype): number {
+export function bytesOf(dtype: Dtype): 1 | 4 {
   return dtype === 'bool' ? 1 : 4;
 }
 

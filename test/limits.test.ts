@@ -1,5 +1,6 @@
 // What is too large, too far apart, or no shape at all: an error that says so, before anything is
 // changed. `npm run test:limits` sweeps many more, each in a process of its own.
+import {AROUND_KERNELS} from '../src/around.ts';
 import {type Im2winRegistration, registerIm2win} from '../src/index.ts';
 import {checkGradients} from './gradientCheck.ts';
 import {
@@ -65,6 +66,49 @@ describe('on wasm', () => {
       'im2win: tf.conv2dTranspose: an output of shape [1,65536,16384,1] takes 4294967296 bytes',
     );
     expectRefused(() => run(1, 2 ** 40, 2 ** 40, 1), 'an output of shape [1,1099511627776,1099511627776,1]');
+  });
+
+  const [column, row] = [
+    [65536, 1],
+    [1, 16384],
+  ];
+  const sides = [
+    [0, 65535],
+    [0, 16383],
+  ];
+  const image = [1, 1, 1, 1];
+  test.each<[string, Record<string, readonly number[]>, object, number]>([
+    ['tf.add', {a: column, b: row}, {}, 2 ** 32],
+    ['tf.mul', {a: [65537, 1], b: row}, {}, 2 ** 32 + 2 ** 16],
+    // Booleans of a byte each.
+    ['tf.equal', {a: column, b: [1, 65536]}, {}, 2 ** 32],
+    ['tf.prelu', {x: column, alpha: row}, {}, 2 ** 32],
+    ['tf.pad', {x: [1, 1]}, {paddings: sides, constantValue: 1}, 2 ** 32],
+    ['tf.tile', {x: [4]}, {reps: [2 ** 30]}, 2 ** 34],
+    ['tf.image.resizeBilinear', {images: image}, {size: [65536, 16384]}, 2 ** 32],
+    ['tf.image.resizeNearestNeighbor', {images: image}, {size: [2 ** 20, 2 ** 20]}, 2 ** 42],
+    ['tf.spaceToBatchND', {x: image}, {blockShape: [1, 1], paddings: sides}, 2 ** 32],
+    ['tf.matMul', {a: column, b: row}, {transposeA: false, transposeB: false}, 2 ** 32],
+  ])('an output of %s of 4 GiB', (op, inputs, attrs, bytes) => {
+    const kernel = [...AROUND_KERNELS, {name: 'BatchMatMul', op: 'tf.matMul'}].find((own) => own.op === op);
+    const tensors = Object.fromEntries(
+      Object.entries(inputs).map(([name, shape]) => [name, tf.zeros([...shape])]),
+    );
+    expectRefused(
+      () => tf.engine().runKernel(kernel?.name ?? '', tensors, attrs as tf.NamedAttrMap),
+      `takes ${bytes} bytes; allowed: less than 4294967296`,
+    );
+  });
+
+  test('blocks of more indices than a record is to have are left to tfjs', () => {
+    const x = tf.tensor4d(floats(2 ** 13, 1), [1, 2 ** 13, 1, 1]);
+    const batches = tf.spaceToBatchND(x, [2 ** 13, 1], [[0, 0], [0, 0]]); // biome-ignore format: one line
+    const back = tf.batchToSpaceND(batches, [2 ** 13, 1], [[0, 0], [0, 0]]); // biome-ignore format: one line
+    for (const own of [batches, back]) expect(own.dataSync()).toEqual(x.dataSync());
+    const records = registration
+      .report({all: true})
+      .filter(({kernelName}) => /BatchND|ToSpaceND/.test(kernelName));
+    expect(records.map(({algorithm}) => algorithm)).toEqual(['stock', 'stock']);
   });
 
   test('an output that no heap has room for any more', () => {

@@ -20,9 +20,9 @@ export function sharedBackend(memory: WebAssembly.Memory): TfjsWasmBackend {
     },
     dataIdMap: {get: (id) => data.get(id) as WasmData, has: (id) => data.has(id)},
     disposeData: (id) => data.delete(id),
-    makeOutput: (shape: number[], dtype: DataType): TensorInfo => {
+    makeOutput: (shape: number[], dtype: DataType, memoryOffset?: number): TensorInfo => {
       const dataId = {};
-      data.set(dataId, {memoryOffset: backend.wasm?._malloc(4 * size(shape)) ?? 0});
+      data.set(dataId, {memoryOffset: memoryOffset ?? backend.wasm?._malloc(4 * size(shape)) ?? 0});
       return {dataId, shape, dtype};
     },
   };

@@ -1,9 +1,9 @@
 import type {TensorInfo} from '@tensorflow/tfjs-core';
 import {around, type OwnAroundRoute} from '../around.ts';
-import {type AroundCall, type AroundKernel, tensorsOf, type Work} from '../aroundKernel.ts';
+import {type AroundCall, type AroundKernel, inputOf, type Work} from '../aroundKernel.ts';
 import type {Family} from '../family.ts';
 import type {TensorSpec} from '../tensorSpec.ts';
-import type {RecordKind} from './aroundJob.ts';
+import type {AroundJob, RecordKind} from './aroundJob.ts';
 import {BATCH_NORM_RECORD} from './batchNormJob.ts';
 import {BINARY_RECORD} from './binaryJob.ts';
 import {isShared} from './heap.ts';
@@ -13,7 +13,7 @@ import {POOL_GRADIENT_RECORD} from './poolGradientJob.ts';
 import {REDUCE_RECORD} from './reduceJob.ts';
 import {RESIZE_RECORD} from './resizeJob.ts';
 import type {StateOf, WasmState} from './state.ts';
-import {allocateOutput, dataOffset, discard} from './tensors.ts';
+import {allocateOutput, dataOffset, discard, tensorAt} from './tensors.ts';
 import type {TfjsWasmBackend} from './tfjs.ts';
 import {UNARY_RECORD} from './unaryJob.ts';
 import {ZIP_RECORD} from './zipJob.ts';
@@ -47,59 +47,73 @@ function compute(
   const {plan} = route;
   const {work, tasks, cost, scratchBytes} = plan;
   const kind: RecordKind<Work> = RECORD_KINDS[work.record];
-  const [job] = state.jobs.get(
-    route,
-    1,
-    (_, at) => kind.create(state.heap, at, work, tasks),
-    () => kind.bytes(work),
-  );
+  const job = (state.jobs.find<AroundJob>(route) ?? addJob(state, kind, route))[0];
   const {inputs, outputs} = job;
-  const sources = tensorsOf(kernel, call);
-  for (let i = 0; i < sources.length; ++i) {
-    const source = sources[i];
-    inputs[i] = source === undefined ? 0 : dataOffset(state, 'a tensor', source);
+  const names = kernel.inputs;
+  const count = names === 'list' ? (call.inputs as readonly TensorInfo[]).length : names.length;
+  for (let i = 0; i < count; ++i) {
+    const source =
+      names === 'list' ? (call.inputs as readonly TensorInfo[])[i] : inputOf(call.inputs, names[i]);
+    inputs[i] = source == null ? 0 : dataOffset(state, 'a tensor', source);
   }
   if (kernel.offset !== undefined) inputs[0] += kernel.offset(call);
   const threads = state.threadsFor(tasks, cost);
   const scratch =
     scratchBytes === 0 ? 0 : state.workspace.reserve(scratchBytes * state.scratchesFor(threads));
-  const tensors = allocateOutputs(state, plan.outputs, outputs);
+  allocateOutputs(state, plan.outputs, outputs);
   try {
     job.patch(state.heap.int32());
     if (kernel.value !== undefined) {
       job.setValue?.(state.heap, Number(kernel.value(call)), plan.outputs[0].dtype);
     }
-    state.run(threads, {
-      kernel: kind.entry,
-      job: job.offset,
-      first: 0,
-      last: tasks,
-      cost,
-      scratch,
-      scratchBytes,
-    });
+    const {offset} = job;
+    if (threads === 1) {
+      state.kernels[kind.entry](offset, 0, tasks, scratch);
+    } else {
+      state.run(threads, {
+        kernel: kind.entry,
+        job: offset,
+        first: 0,
+        last: tasks,
+        cost,
+        scratch,
+        scratchBytes,
+      });
+    }
   } catch (error) {
-    for (const tensor of tensors) discard(state, tensor);
+    for (const offset of outputs) discard(state, offset);
     throw error;
   }
-  return kernel.lists ? tensors : tensors[0];
+  if (kernel.lists) {
+    return plan.outputs.map(({shape, dtype}, i) => tensorAt(state, shape, outputs[i], dtype));
+  }
+  const {shape, dtype} = plan.outputs[0];
+  return tensorAt(state, shape, outputs[0], dtype);
+}
+
+function addJob(state: WasmState, kind: RecordKind<Work>, route: OwnAroundRoute): readonly AroundJob[] {
+  const {work, tasks} = route.plan;
+  return state.jobs.get(
+    route,
+    1,
+    (_, at) => kind.create(state.heap, at, work, tasks),
+    () => kind.bytes(work),
+  );
 }
 
 /**
  * @param offsets Where each output lies is written here.
  * @throws Error if out of memory, with none of them kept.
  */
-function allocateOutputs(state: WasmState, outputs: readonly TensorSpec[], offsets: number[]): TensorInfo[] {
-  const tensors: TensorInfo[] = [];
+function allocateOutputs(state: WasmState, outputs: readonly TensorSpec[], offsets: number[]): void {
+  let taken = 0;
   try {
-    for (const {shape, dtype} of outputs) {
-      const {tensor, offset} = allocateOutput(state, shape, dtype);
-      offsets[tensors.length] = offset;
-      tensors.push(tensor);
+    for (; taken < outputs.length; ++taken) {
+      const {shape, dtype} = outputs[taken];
+      offsets[taken] = allocateOutput(state, shape, dtype);
     }
   } catch (error) {
-    for (const tensor of tensors) discard(state, tensor);
+    for (const offset of offsets.slice(0, taken)) discard(state, offset);
     throw error;
   }
-  return tensors;
 }

@@ -43,6 +43,10 @@ class OpenWasm implements OpenBackend {
   readonly flavour: Flavour;
   readonly families = FAMILIES.map((make) => make((instance, kernel) => this.readyState(instance, kernel)));
   private readonly states = new Map<object, WasmState | string>();
+  /** The last call's, which is the next one's, too, unless somebody asks for another algorithm. */
+  private last:
+    | {readonly instance: object; readonly wishes: PlanWishes; readonly context: CallContext}
+    | undefined;
   private readonly modules: KernelModules;
   readonly threads: WasmThreads;
 
@@ -53,12 +57,12 @@ class OpenWasm implements OpenBackend {
   }
 
   context(instance: object, wishes: PlanWishes): CallContext {
-    const state = this.stateOf(instance);
-    return {
-      ...wishes,
-      target: this.flavour,
-      unavailable: typeof state === 'string' ? state : undefined,
-    };
+    if (this.last?.instance !== instance || this.last.wishes !== wishes) {
+      const state = this.stateOf(instance);
+      const unavailable = typeof state === 'string' ? state : undefined;
+      this.last = {instance, wishes, context: {...wishes, target: this.flavour, unavailable}};
+    }
+    return this.last.context;
   }
 
   memory(): Im2winMemory {
@@ -77,6 +81,7 @@ class OpenWasm implements OpenBackend {
 
   release(instance?: object): void {
     const instances = instance === undefined ? [...this.states.keys()] : [instance];
+    this.last = undefined;
     if (instance === undefined) this.threads.release();
     for (const one of instances) {
       const state = this.states.get(one);

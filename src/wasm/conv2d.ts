@@ -78,12 +78,15 @@ export function runConvTasks(state: WasmState, job: ConvJob, threads: number, sc
 function keptFilter(state: WasmState, job: ConvJob, {dataId}: TensorInfo, filter: number) {
   const {plan} = job;
   if (plan.algorithm === 'depthwise' || plan.repacks) return undefined;
-  return state.filters.get(dataId, {
-    packing: plan.packing,
-    bytes: plan.panelBytes,
-    keptBytes: plan.keptBytes,
-    pack: (panels) => pack(state, job, panels, filter),
-  });
+  return (
+    state.filters.find(dataId, plan.packing) ??
+    state.filters.get(dataId, {
+      packing: plan.packing,
+      bytes: plan.panelBytes,
+      keptBytes: plan.keptBytes,
+      pack: (panels) => pack(state, job, panels, filter),
+    })
+  );
 }
 
 /** Packs the filter at byte offset `filter` to `panels`. */

@@ -58,7 +58,9 @@ function compute(
     default: {
       // An empty output has no windows.
       if (geometry.outShape.includes(0)) return state.backend.makeOutput([...geometry.outShape], 'float32');
-      const [job] = state.jobs.get(route, 1, (_, at) => new ConvJob(state.heap, at, {...route, plan}));
+      const [job] =
+        state.jobs.find<ConvJob>(route) ??
+        state.jobs.get(route, 1, (_, at) => new ConvJob(state.heap, at, {...route, plan}));
       const alpha = attrs.leakyreluAlpha ?? 0.2;
       return runConv2d(state, job, {x, filter, bias, slope: preluActivationWeights, residual, alpha});
     }

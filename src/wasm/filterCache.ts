@@ -24,13 +24,18 @@ export class FilterCache {
 
   constructor(heap: Heap, backend: TfjsWasmBackend) {
     this.heap = heap;
-    this.unhook = onDataFreed(backend, (dataId) => this.drop(dataId));
+    this.unhook = onDataFreed(backend, this.packings, (dataId) => this.drop(dataId));
   }
 
   get bytes(): number {
     let bytes = 0;
     for (const packings of this.packings.values()) bytes += packings.bytes;
     return bytes;
+  }
+
+  /** The byte offset of a filter in a packing that is kept. */
+  find(dataId: DataId, packing: string): number | undefined {
+    return this.packings.get(dataId)?.get(packing)?.offset;
   }
 
   /**
@@ -68,19 +73,23 @@ export class FilterCache {
 }
 
 /**
- * Calls `listener` whenever the backend frees a tensor's data: disposed for the
- * last time, or moved to another backend. Only the backend itself knows, so its
+ * Calls `listener` whenever the backend frees a tensor's data that is watched: disposed
+ * for the last time, or moved to another backend. Only the backend itself knows, so its
  * `disposeData` is wrapped.
  *
  * @returns What takes the wrapper off again.
  */
-function onDataFreed(backend: TfjsWasmBackend, listener: (dataId: DataId) => void): () => void {
+function onDataFreed(
+  backend: TfjsWasmBackend,
+  watched: {has(dataId: DataId): boolean},
+  listener: (dataId: DataId) => void,
+): () => void {
   const original = backend.disposeData;
   let active = true;
   const wrapper = function (this: TfjsWasmBackend, dataId: DataId, force?: boolean): boolean {
-    const held = active && this.dataIdMap.has(dataId);
+    const isWatched = active && watched.has(dataId);
     const disposed = original.call(this, dataId, force);
-    if (held && !this.dataIdMap.has(dataId)) listener(dataId);
+    if (isWatched && !this.dataIdMap.has(dataId)) listener(dataId);
     return disposed;
   };
   const own = Object.hasOwn(backend, 'disposeData');

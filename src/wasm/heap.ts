@@ -26,14 +26,12 @@ export class Heap {
   private floats: Float32Array = new Float32Array(0);
   private readonly wasm: TfjsWasmModule;
   readonly memory: WebAssembly.Memory;
+  readonly shared: boolean;
 
   constructor(wasm: TfjsWasmModule, memory: WebAssembly.Memory) {
     this.wasm = wasm;
     this.memory = memory;
-  }
-
-  get shared(): boolean {
-    return isShared(this.memory.buffer);
+    this.shared = isShared(memory.buffer);
   }
 
   /**
@@ -60,6 +58,15 @@ export class Heap {
     });
   }
 
+  /** What `_malloc` gives for a tensor of tfjs's: 0 when out of memory. It is not counted. */
+  allocateRaw(bytes: number): number {
+    return this.wasm._malloc(bytes) >>> 0;
+  }
+
+  freeRaw(offset: number): void {
+    this.wasm._free(offset);
+  }
+
   /** Runs what gives memory of the heap back: now, or after `resume` where it is held. */
   giveBack(run: () => void): void {
     if (this.held === undefined) run();
@@ -80,14 +87,19 @@ export class Heap {
 
   /** The heap as 32-bit integers; take it anew after anything was allocated. */
   int32(): Int32Array {
-    if (this.ints.buffer !== this.memory.buffer) this.ints = new Int32Array(this.memory.buffer);
+    if (this.isStale(this.ints)) this.ints = new Int32Array(this.memory.buffer);
     return this.ints;
   }
 
   /** The heap as floats; take it anew after anything was allocated. */
   float32(): Float32Array {
-    if (this.floats.buffer !== this.memory.buffer) this.floats = new Float32Array(this.memory.buffer);
+    if (this.isStale(this.floats)) this.floats = new Float32Array(this.memory.buffer);
     return this.floats;
+  }
+
+  /** Whether the memory has grown. One that is not shared takes its views' values away then, and asking for its buffer takes long. */
+  private isStale(view: Int32Array | Float32Array): boolean {
+    return view.length === 0 || (this.shared && view.buffer !== this.memory.buffer);
   }
 }
 

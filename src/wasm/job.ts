@@ -299,6 +299,12 @@ export class JobCache {
     this.heap = heap;
   }
 
+  /** The jobs of a route, if they were made. */
+  find<T extends object>(route: object): readonly T[] | undefined {
+    // A route's jobs are of one kind.
+    return this.kept.get(route)?.jobs as readonly T[] | undefined;
+  }
+
   /**
    * The jobs of a route, made on its first call.
    *
@@ -312,9 +318,8 @@ export class JobCache {
     make: (i: number, offset: number) => T,
     recordBytes = () => RECORD_BYTES,
   ): readonly T[] {
-    const known = this.kept.get(route);
-    // A route's jobs are of one kind.
-    if (known !== undefined) return known.jobs as readonly T[];
+    const known = this.find<T>(route);
+    if (known !== undefined) return known;
     const bytes = recordBytes();
     const allocation = this.heap.allocate(count * bytes, "a route's records");
     const jobs = Array.from({length: count}, (_, i) => make(i, allocation.offset + i * bytes));

@@ -21,12 +21,14 @@ function compute(state: WasmState, {inputs, attrs}: MatMulCall, route: OwnMatMul
   const {plan} = route;
   const {product, outShape} = plan;
   if (outShape.includes(0)) return state.backend.makeOutput([...outShape], 'float32');
-  const [job] = state.jobs.get(
-    route,
-    1,
-    (_, at) => new MatMulJob(state.heap, at, plan),
-    () => MATMUL_BYTES,
-  );
+  const [job] =
+    state.jobs.find<MatMulJob>(route) ??
+    state.jobs.get(
+      route,
+      1,
+      (_, at) => new MatMulJob(state.heap, at, plan),
+      () => MATMUL_BYTES,
+    );
   // Everything that allocates comes first: the heap may grow, and its views with it.
   const [first, second] = product.swapped ? [inputs.b, inputs.a] : [inputs.a, inputs.b];
   const a = dataOffset(state, 'a', first);
@@ -54,7 +56,7 @@ function compute(state: WasmState, {inputs, attrs}: MatMulCall, route: OwnMatMul
   return makeOutput(state, outShape, (output) => {
     if (integers !== undefined) writeFloats(state.heap, integers, slopeData, floats);
     const slopes = integers === undefined ? slopeData : floats;
-    job.set({
+    job.setPlaces({
       a,
       b,
       bias,

@@ -18,6 +18,8 @@ export interface Slice {
   readonly columnTasks: number;
 }
 
+type Places = Readonly<Record<'a' | 'b' | 'bias' | 'slope' | 'output' | 'gathered' | 'panels', number>>;
+
 /** A record in the heap, as kernels/matmul.def has it: written once, patched at each call. */
 export class MatMulJob {
   /** In bytes. */
@@ -62,6 +64,19 @@ export class MatMulJob {
     for (const name in fields) words[this.word + MATMUL[name as Field]] = fields[name as Field] ?? 0;
   }
 
+  /** Where a call's tensors lie, and what is gathered and packed of them. */
+  setPlaces(places: Places): void {
+    const words = this.heap.int32();
+    const {word} = this;
+    words[word + MATMUL.a] = places.a;
+    words[word + MATMUL.b] = places.b;
+    words[word + MATMUL.bias] = places.bias;
+    words[word + MATMUL.slope] = places.slope;
+    words[word + MATMUL.output] = places.output;
+    words[word + MATMUL.gathered] = places.gathered;
+    words[word + MATMUL.panels] = places.panels;
+  }
+
   setFloat(field: Field, value: number): void {
     this.heap.float32()[this.word + MATMUL[field]] = value;
   }
@@ -75,7 +90,14 @@ export class MatMulJob {
     {firstBatch, firstRowTask, rowTasks, firstColumnTask, columnTasks}: Slice,
     batchPanels: number,
   ): void {
-    this.set({firstBatch, firstRowTask, rowTasks, firstColumnTask, columnTasks, batchPanels});
+    const words = this.heap.int32();
+    const {word} = this;
+    words[word + MATMUL.firstBatch] = firstBatch;
+    words[word + MATMUL.firstRowTask] = firstRowTask;
+    words[word + MATMUL.rowTasks] = rowTasks;
+    words[word + MATMUL.firstColumnTask] = firstColumnTask;
+    words[word + MATMUL.columnTasks] = columnTasks;
+    words[word + MATMUL.batchPanels] = batchPanels;
   }
 }
 

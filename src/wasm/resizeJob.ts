@@ -6,7 +6,7 @@ export const RESIZE_RECORD: RecordKind<{readonly record: 'resize'; readonly resi
   entry: 'im2win_resize',
   bytes: ({resizing: {outHeight, outWidth}}) => 4 * (RESIZE_WORDS + (outHeight + outWidth) * SAMPLE_WORDS),
   create(heap, at, {resizing}, tasks) {
-    const {interpolates, shape, outHeight, outWidth, columnsPerBlock} = resizing;
+    const {interpolates, shape, outHeight, outWidth} = resizing;
     const [batchSize, inHeight, inWidth, channels] = shape;
     const words = heap.int32();
     const floats = heap.float32();
@@ -31,7 +31,6 @@ export const RESIZE_RECORD: RecordKind<{readonly record: 'resize'; readonly resi
         outHeight,
         outWidth,
         channels,
-        columnsPerBlock,
       },
       inputs: ['x'],
       outputs: ['output'],

@@ -7,49 +7,58 @@ import type {WasmState} from './state.ts';
  * A new float32 tensor.
  *
  * @param write Writes it, at its byte offset.
- * @throws Error if out of memory, or if `write` does; the tensor is given back then.
+ * @throws Error if out of memory, or if `write` does; nothing is kept then.
  */
 export function makeOutput(
   state: WasmState,
   shape: readonly number[],
   write: (offset: number) => void,
 ): TensorInfo {
-  const {tensor, offset} = allocateOutput(state, shape);
+  const offset = allocateOutput(state, shape);
   try {
     write(offset);
   } catch (error) {
-    discard(state, tensor);
+    discard(state, offset);
     throw error;
   }
-  return tensor;
-}
-
-/** Gives a tensor back whose writing has failed, once no thread can write into it any more. */
-export function discard({backend, heap}: WasmState, {dataId}: TensorInfo): void {
-  heap.giveBack(() => backend.disposeData(dataId, true));
+  return tensorAt(state, shape, offset);
 }
 
 /**
- * A new tensor, and its byte offset; nobody has written it yet.
+ * Memory for a tensor, which is none of tfjs's yet: see `tensorAt`.
  *
+ * @returns Its byte offset.
  * @throws Error if out of memory.
  */
 export function allocateOutput(
-  state: WasmState,
+  {heap}: WasmState,
   shape: readonly number[],
   dtype: DataType = 'float32',
-): {tensor: TensorInfo; offset: number} {
-  const {backend, heap} = state;
-  const tensor = backend.makeOutput([...shape], dtype);
-  const offset = backend.dataIdMap.get(tensor.dataId).memoryOffset ?? 0;
-  if (offset === 0 && floatBytes(shape) > 0) {
-    backend.disposeData(tensor.dataId, true);
+): number {
+  const bytes = (floatBytes(shape) / 4) * (dtype === 'bool' ? 1 : 4);
+  const offset = heap.allocateRaw(bytes);
+  if (offset === 0 && bytes > 0) {
     throw new Error(
       `im2win: out of memory: an output of shape [${shape}] does not fit in tfjs's heap of ` +
         `${heap.memory.buffer.byteLength} bytes (${heap.ownBytes} of them im2win's).`,
     );
   }
-  return {tensor, offset};
+  return offset;
+}
+
+/** Gives memory back whose writing has failed, once no thread can write into it any more. */
+export function discard({heap}: WasmState, offset: number): void {
+  heap.giveBack(() => heap.freeRaw(offset));
+}
+
+/** The tensor whose data lies in memory from `allocateOutput`. */
+export function tensorAt(
+  {backend}: WasmState,
+  shape: readonly number[],
+  offset: number,
+  dtype: DataType = 'float32',
+): TensorInfo {
+  return backend.makeOutput(shape.slice(), dtype, offset);
 }
 
 /** Where a tensor's data lies; moves it here first if another backend has it. */

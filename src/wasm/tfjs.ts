@@ -25,5 +25,6 @@ export interface TfjsWasmBackend {
   readonly wasm: TfjsWasmModule | null;
   readonly dataIdMap: {get(dataId: DataId): WasmData; has(dataId: DataId): boolean};
   disposeData(dataId: DataId, force?: boolean): boolean;
-  makeOutput(shape: number[], dtype: DataType): TensorInfo;
+  /** @param memoryOffset What `_malloc` gave for it; a piece of its own if missing. */
+  makeOutput(shape: number[], dtype: DataType, memoryOffset?: number): TensorInfo;
 }
