@@ -44,3 +44,23 @@ export function ohwiFrom(
   }
   return result;
 }
+
+/** A tfjs filter as [out, in, height, width]. */
+export function oihwFrom(
+  filter: Float32Array,
+  [height, width, inChannels, outChannels]: readonly number[],
+): Float32Array {
+  const ohwi = ohwiFrom(filter, [height, width, inChannels, outChannels]);
+  return nhwcToNchw(ohwi, [outChannels, height, width, inChannels]);
+}
+
+/** [a, b, run] to [b, a, run]. */
+export function swapOuter(values: Float32Array, a: number, b: number, run: number): Float32Array {
+  const result = new Float32Array(values.length);
+  for (let i = 0; i < a; ++i) {
+    for (let j = 0; j < b; ++j) {
+      result.set(values.subarray((i * b + j) * run, (i * b + j + 1) * run), (j * a + i) * run);
+    }
+  }
+  return result;
+}

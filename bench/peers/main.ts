@@ -3,22 +3,12 @@
 import {createRequire} from 'node:module';
 import {benchCommand} from '../program.ts';
 import {liteRtContender} from './litert.ts';
-import {type OnnxRuntime, onnxContender} from './onnx.ts';
+import {loadOnnxWeb, onnxContender} from './onnx.ts';
 
 const require = createRequire(import.meta.url);
 
-/** Its threads are a setting of the process. */
-async function onnxWeb(threads: number): Promise<OnnxRuntime> {
-  // The package's build for Node, which has threads there. With the provider "wasm" it is not the native engine.
-  const ort = await import(
-    new URL('./node_modules/onnxruntime-web/dist/ort.node.min.mjs', import.meta.url).href
-  );
-  ort.env.wasm.numThreads = threads;
-  return ort as unknown as OnnxRuntime;
-}
-
 await benchCommand((_, threads) => [
-  onnxContender('ort-web', Math.max(...threads), () => onnxWeb(Math.max(...threads))),
+  onnxContender('ort-web', Math.max(...threads), () => loadOnnxWeb(Math.max(...threads))),
   ...threads.flatMap((count) => [
     liteRtContender(count, Math.max(...threads) > 1),
     onnxContender('ort-native', count, async () => require('onnxruntime-node')),
