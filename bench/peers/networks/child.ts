@@ -2,7 +2,7 @@
 // the network was written into.
 import path from 'node:path';
 import {relativeDifference} from '../../statistics.ts';
-import {takeTurn, warmUp} from '../../turn.ts';
+import {takeTurn, warmUpLong} from '../../turn.ts';
 import type {Contender, Question, Started} from './contenders.ts';
 import type {Model, StartEngine} from './engine.ts';
 import {FILES, readFloats} from './files.ts';
@@ -55,7 +55,7 @@ async function answer(question: Question, {run}: Model): Promise<object> {
   switch (question) {
     case 'warm':
       await new Promise((resolve) => setTimeout(resolve, WORKERS_START_MS));
-      await warmUp(run);
+      await warmUpLong(run);
       return {};
     case 'run': {
       const ran = await takeTurn(run, lastMs);

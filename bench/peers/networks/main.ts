@@ -24,7 +24,7 @@ interface Options {
   reps: number;
   by: Figure;
   json?: string;
-  from?: string;
+  from?: string[];
   markdown: boolean;
   keep: boolean;
 }
@@ -60,15 +60,24 @@ export const networksCommand = new Command('npm run bench:peers --')
       .default('median'),
   )
   .option('--json <file>', 'write the figures as JSON as well')
-  .option('--from <file>', 'measure nothing: the tables of such a file')
+  .option('--from <file>', 'measure nothing: the tables of such files, comma-separated', list)
   .option('--markdown', 'tables in Markdown', false)
   .option('--keep', 'leave the networks in bench/peers/output; VGG-16 takes 2.8 GB', false)
   .action(async (options: Options) => {
-    const result: Result =
-      options.from === undefined ? await run(options) : JSON.parse(readFileSync(options.from, 'utf8'));
+    const result = options.from === undefined ? await run(options) : readResults(options.from);
     if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(result, undefined, 2)}\n`);
     print(result, options);
   });
+
+/** Of several files the last one's machine is named. */
+function readResults(files: readonly string[]): Result {
+  const results: Result[] = files.map((file) => JSON.parse(readFileSync(file, 'utf8')));
+  return {
+    machine: results[results.length - 1].machine,
+    measured: results.flatMap(({measured}) => measured),
+    skipped: results.flatMap(({skipped}) => skipped),
+  };
+}
 
 async function run({networks, engines, threads, reps, keep}: Options): Promise<Result> {
   const names = NETWORK_NAMES.filter(

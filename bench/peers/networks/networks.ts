@@ -19,7 +19,7 @@ function blazeFace(b: KerasBuilder, x: Node): Node {
     const deep = b.depthwise(from, {size: 5, strides, bias: true, gain});
     const shrunk = strides === 1 ? from : maxPool(from, 2, 2);
     const shortcut = shrunk.shape[3] === filters ? shrunk : b.conv(shrunk, filters, {bias: true, gain});
-    return relu(add(b.conv(deep, filters, {bias: true, gain}), shortcut));
+    return relu(add(shortcut, b.conv(deep, filters, {bias: true, gain})));
   };
   x = b.conv(x, 24, {size: 5, strides: 2, bias: true, activation: 'relu'});
   for (const filters of [24, 28]) x = block(x, filters);

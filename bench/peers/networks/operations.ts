@@ -72,6 +72,8 @@ export interface Operations {
 /** Of one input and one output, and a batch of 1. */
 export function readOperations(network: LayersModel): Operations {
   const reader = new Reader(network);
+  // In Keras's order, which converters keep.
+  for (const layer of network.layers) reader.value(layer.output as SymbolicTensor);
   const output = reader.value(network.outputs[0]);
   return {input: reader.value(network.inputs[0]), operations: reader.operations, output};
 }
