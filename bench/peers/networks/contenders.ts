@@ -13,11 +13,11 @@ export interface Contender {
   readonly optimized?: boolean;
   /** What the process is started with. */
   readonly environment: Readonly<Record<string, string>>;
-  /** What it is compared with as one: of these the fastest counts. Contenders of im2win's are groups as well. */
+  /** What is the same engine and form in other settings: of a group the fastest counts. */
   readonly group: string;
 }
 
-/** A contender's part of what it answers in. */
+/** Groups; the last two are also names. */
 export const OURS = 'im2win, graph model';
 export const OUR_LAYERS = 'im2win, layers model';
 export const STOCK = 'stock, graph model';
@@ -56,7 +56,7 @@ export function contendersOn(threads: number): Contender[] {
   const tfjsNode = (name: string, form: 'graph' | 'savedModel', oneDnn: boolean): Contender => ({
     ...peer('tfjs-node', form, `tfjs-node${name}`),
     environment: tfjsNodeEnvironment(threads, oneDnn),
-    group: 'tfjs-node',
+    group: form === 'graph' ? 'tfjs-node, op by op' : 'tfjs-node, SavedModel',
   });
   return [
     stock('graph'),
