@@ -30,10 +30,15 @@ export async function warmUp(run: Run): Promise<void> {
   for (let runs = 0; runs < WARM_RUNS && performance.now() - start < WARM_MS; ++runs) await run();
 }
 
-/** As long as an engine may take whose code V8 compiles function by function, while it runs. */
-export async function warmUpLong(run: Run): Promise<void> {
+/**
+ * As long as an engine may take whose code V8 compiles function by function, while it runs.
+ *
+ * @param ms At least.
+ */
+export async function warmUpLong(run: Run, ms: number): Promise<void> {
   const start = performance.now();
-  for (let runs = 0; runs < WARM_RUNS || performance.now() - start < WARM_MS; ++runs) await run();
+  do await run();
+  while (performance.now() - start < ms);
 }
 
 /** @param lastMs What a run took before. */

@@ -52,11 +52,12 @@ async function start(): Promise<{model: Model; started: Started}> {
 }
 
 async function answer(question: Question, {run}: Model): Promise<object> {
+  if (typeof question === 'object') {
+    await new Promise((resolve) => setTimeout(resolve, WORKERS_START_MS));
+    await warmUpLong(run, question.warmMs);
+    return {};
+  }
   switch (question) {
-    case 'warm':
-      await new Promise((resolve) => setTimeout(resolve, WORKERS_START_MS));
-      await warmUpLong(run);
-      return {};
     case 'run': {
       const ran = await takeTurn(run, lastMs);
       lastMs = ran.medianMs;

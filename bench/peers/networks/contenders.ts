@@ -79,7 +79,7 @@ export function contendersOn(threads: number): Contender[] {
 export const isBase = ({group}: Contender): boolean => group === STOCK || group === OURS;
 
 /** What a contender's process is asked. */
-export type Question = 'warm' | 'run' | 'kernels';
+export type Question = {readonly warmMs: number} | 'run' | 'kernels';
 
 /** What it says once the network has run for the first time. */
 export interface Started {

@@ -43,7 +43,11 @@ const includes = (name: string, part: string) => name.toLowerCase().includes(par
 export const networksCommand = new Command('npm run bench:peers --')
   .description('Times whole networks, of the same weights, by tfjs, im2win and other engines.')
   .option('--networks [names]', `comma-separated parts of names: ${NETWORK_NAMES.join(', ')}`, list)
-  .option('--engines <names>', 'comma-separated parts of names; stock and im2win are always measured', list)
+  .option(
+    '--engines <names>',
+    "comma-separated parts of names; stock's and im2win's graph models are always measured",
+    list,
+  )
   .option(
     '--threads <counts>',
     'comma-separated: how many threads each has, but stock, which has one',

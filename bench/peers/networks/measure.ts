@@ -45,6 +45,9 @@ const ALLOWED = 1e-3;
 // Threads that have nothing to do spin on for a while.
 const REST_MS = 8;
 
+// Of few rounds nobody expects a figure.
+const WARM_MS_A_ROUND = 100;
+
 const script = fileURLToPath(new URL('child.ts', import.meta.url));
 
 interface Running {
@@ -116,7 +119,7 @@ async function measureTogether(
           `output; allowed: ${ALLOWED}.`,
       );
     }
-    for (const {process} of running) await process.ask('warm');
+    for (const {process} of running) await process.ask({warmMs: WARM_MS_A_ROUND * repetitions});
     const turns = running.map((): Ran[] => []);
     for (let repetition = 0; repetition < repetitions; ++repetition) {
       tick(`${network}, ${threads} thread${threads === 1 ? '' : 's'}, round ${repetition + 1}`);
