@@ -108,6 +108,8 @@ async function measureTogether(
         running.push({contender, process, started: await process.answer<Started>()});
       } catch (error) {
         await process.stop();
+        // Without it there is nothing to compare with.
+        if (isBase(contender)) throw error;
         const {message} = error as Error;
         skipped.push({network, threads, contender: contender.name, reason: message.split('\n')[0]});
       }
