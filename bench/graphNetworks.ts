@@ -1,7 +1,8 @@
 // Networks as graph models, with seeded weights: what surrounds their convolutions is as tfjs's converter writes it.
 import {loadGraphModel} from '@tensorflow/tfjs-converter';
 import * as tf from '@tensorflow/tfjs-core';
-import {GraphBuilder, type Value} from './graphBuilder.ts';
+import {GraphBuilder} from './graphBuilder.ts';
+import type {Value} from './graphWriter.ts';
 import {uniform} from './random.ts';
 
 /** Tan and Le, 2019, as Keras has it: scaling before, its classifier behind. SiLU is a sigmoid and a product. */
@@ -81,7 +82,7 @@ function yoloV8n(graph: GraphBuilder, input: Value): Value {
     levels.push(x);
   }
   const pooled = [conv(x, 128)];
-  for (let i = 0; i < 3; ++i) pooled.push(graph.maxPool(pooled[i], 5, 1));
+  for (let i = 0; i < 3; ++i) pooled.push(graph.maxPool(pooled[i], {size: 5}));
   const coarse = conv(graph.concat(pooled, 3), 256);
   const [, fine, middle] = levels;
   const up = c2f(graph.concat([graph.upsample(coarse), middle], 3), 128, 1, false);

@@ -1,126 +1,12 @@
-// Layers models as Keras's applications are: padding and batch norms are layers of their own. Weights are seeded, and
-// so are the batch norms' statistics.
+// Layers models as Keras's applications are.
 import * as tf from '@tensorflow/tfjs-core';
-import {
-  initializers,
-  input,
-  type LayersModel,
-  layers,
-  model,
-  type SymbolicTensor,
-} from '@tensorflow/tfjs-layers';
-import {uniform} from './random.ts';
+import {input, type LayersModel, layers, model} from '@tensorflow/tfjs-layers';
+import {add, apply, average, KerasBuilder, type Node, relu, relu6, zeroPadding} from './kerasBuilder.ts';
 
-type Node = SymbolicTensor;
-type Initializer = ReturnType<typeof initializers.zeros>;
-
-/** Layers by Keras's defaults; weights are numbered, so that they repeat. */
-class KerasBuilder {
-  private seed = 0;
-  private readonly epsilon: number;
-
-  /** @param epsilon Of the batch norms. */
-  constructor(epsilon: number) {
-    this.epsilon = epsilon;
-  }
-
-  /** Without a bias, as before a batch norm. */
-  conv(
-    x: Node,
-    filters: number,
-    {size = 1, strides = 1, padding = 'same' as 'same' | 'valid', bias = false} = {},
-  ) {
-    const products = size * size * (x.shape[3] as number);
-    return apply(
-      layers.conv2d({
-        filters,
-        kernelSize: size,
-        strides,
-        padding,
-        useBias: bias,
-        kernelInitializer: this.weights(products),
-        biasInitializer: this.around(0, 0.2),
-      }),
-      x,
-    );
-  }
-
-  convRelu(x: Node, filters: number): Node {
-    return apply(
-      layers.conv2d({
-        filters,
-        kernelSize: 3,
-        padding: 'same',
-        activation: 'relu',
-        kernelInitializer: this.weights(9 * (x.shape[3] as number)),
-        biasInitializer: this.around(0, 0.2),
-      }),
-      x,
-    );
-  }
-
-  depthwise(x: Node, strides: number): Node {
-    return apply(
-      layers.depthwiseConv2d({
-        kernelSize: 3,
-        strides,
-        padding: strides === 1 ? 'same' : 'valid',
-        useBias: false,
-        depthwiseInitializer: this.weights(9),
-      }),
-      strides === 1 ? x : zeroPadding(x, [0, 1]),
-    );
-  }
-
-  /** @param gamma What its factors are around. */
-  batchNorm(x: Node, gamma = 1): Node {
-    return apply(
-      layers.batchNormalization({
-        epsilon: this.epsilon,
-        gammaInitializer: this.around(gamma, 0.4 * gamma),
-        betaInitializer: this.around(0.1, 0.4),
-        movingMeanInitializer: this.around(0, 0.2),
-        movingVarianceInitializer: this.around(1, 0.5),
-      }),
-      x,
-    );
-  }
-
-  dense(x: Node, units: number, activation: 'relu' | 'softmax'): Node {
-    const products = x.shape[1] as number;
-    // A softmax of large values is 1 for one class, whatever the others are.
-    const kernelInitializer = this.weights(activation === 'softmax' ? 100 * products : products);
-    return apply(
-      layers.dense({units, activation, kernelInitializer, biasInitializer: this.around(0, 0.2)}),
-      x,
-    );
-  }
-
-  /** He's initialisation: what keeps the values' size through ReLUs. */
-  private weights(products: number): Initializer {
-    return this.around(0, Math.sqrt(6 / products));
-  }
-
-  // tfjs's own initializers take seconds for a hundred million values.
-  private around(middle: number, range: number): Initializer {
-    const seed = this.seed++;
-    const initializer = initializers.zeros();
-    initializer.apply = (shape) => {
-      const values = uniform(tf.util.sizeFromShape(shape as number[]), seed, range);
-      if (middle !== 0) for (let i = 0; i < values.length; ++i) values[i] += middle;
-      return tf.tensor(values, shape as number[]);
-    };
-    return initializer;
-  }
+/** Rows and columns are padded behind where it strides. */
+function depthwise(b: KerasBuilder, x: Node, strides: number): Node {
+  return strides === 1 ? b.depthwise(x) : b.depthwise(zeroPadding(x, [0, 1]), {strides, padding: 'valid'});
 }
-
-const apply = (layer: layers.Layer, x: Node | Node[]) => layer.apply(x) as Node;
-const add = (a: Node, b: Node) => apply(layers.add(), [a, b]);
-const relu = (x: Node) => apply(layers.activation({activation: 'relu'}), x);
-const relu6 = (x: Node) => apply(layers.reLU({maxValue: 6}), x);
-const zeroPadding = (x: Node, rows: [number, number]) =>
-  apply(layers.zeroPadding2d({padding: [rows, rows]}), x);
-const average = (x: Node) => apply(layers.globalAveragePooling2d({}), x);
 
 /** Its classifier is a convolution of one pixel. */
 function mobileNetV1(b: KerasBuilder, x: Node): Node {
@@ -137,7 +23,7 @@ function mobileNetV1(b: KerasBuilder, x: Node): Node {
     [1024, 2],
     [1024, 1],
   ]) {
-    x = relu6(b.batchNorm(b.depthwise(x, strides)));
+    x = relu6(b.batchNorm(depthwise(b, x, strides)));
     x = relu6(b.batchNorm(b.conv(x, filters)));
   }
   x = apply(layers.reshape({targetShape: [1, 1, 1024]}), average(x));
@@ -160,7 +46,7 @@ function mobileNetV2(b: KerasBuilder, x: Node): Node {
   ]) {
     for (let i = 0; i < count; ++i) {
       const wide = expansion === 1 ? x : relu6(b.batchNorm(b.conv(x, expansion * channels)));
-      const deep = relu6(b.batchNorm(b.depthwise(wide, i === 0 ? strides : 1)));
+      const deep = relu6(b.batchNorm(depthwise(b, wide, i === 0 ? strides : 1)));
       const narrow = b.batchNorm(b.conv(deep, filters), i > 0 ? RESIDUAL_GAMMA : 1);
       x = i > 0 ? add(x, narrow) : narrow;
       channels = filters;

@@ -5,15 +5,10 @@ import '@tensorflow/tfjs-backend-wasm';
 import {registerIm2win} from 'tfjs-im2win';
 import {runKernel} from '../contender.ts';
 import {makeOperands} from '../measure.ts';
-import type {Prepared, Question, Ran, Ready, Subject} from './subject.ts';
+import {takeTurn, timed, warmUp} from '../turn.ts';
+import type {Prepared, Question, Ready, Subject} from './subject.ts';
 import {loadTfjsNode} from './tfjsNode.ts';
 
-// In its first runs V8 still compiles what runs often.
-const WARM_RUNS = 15;
-const WARM_MS = 1500;
-// A turn is as many runs as take this long.
-const TURN_MS = 30;
-const TURN_RUNS = 30;
 // Workers are there some ten milliseconds after the first call that wants them.
 const WORKERS_START_MS = 150;
 
@@ -21,7 +16,7 @@ const [, , engine, threads] = process.argv;
 
 // Two copies of tfjs would warn of each kernel that both bring.
 tf.enableProdMode();
-const tensorFlow = engine === 'native' ? loadTfjsNode() : undefined;
+const tensorFlow = engine === 'native' ? loadTfjsNode().tensorFlow : undefined;
 if (engine === 'im2win') await registerIm2win({numThreads: Number(threads)});
 await tf.setBackend(engine === 'native' ? 'tensorflow' : 'wasm');
 
@@ -50,47 +45,26 @@ async function load(subject: Subject): Promise<Run> {
   };
 }
 
-async function timed(run: Run, read = false): Promise<{ms: number; outputs: Float32Array[]}> {
-  const start = performance.now();
-  const outputs = await run(read);
-  return {ms: performance.now() - start, outputs};
-}
-
 async function prepare(subject: Subject): Promise<{run: Run; prepared: Prepared}> {
   const run = await load(subject);
-  const {ms: firstMs, outputs} = await timed(run, true);
+  let outputs: Float32Array[] = [];
+  const firstMs = await timed(async () => {
+    outputs = await run(true);
+  });
   await new Promise((resolve) => setTimeout(resolve, WORKERS_START_MS));
-  const start = performance.now();
-  for (let runs = 0; runs < WARM_RUNS && performance.now() - start < WARM_MS; ++runs) await run(false);
+  await warmUp(() => run(false));
   return {run, prepared: {outputs, firstMs}};
-}
-
-async function turn(run: Run): Promise<Ran> {
-  // Untimed: what it needs comes into the caches.
-  await run(false);
-  const times: number[] = [];
-  const before = process.cpuUsage();
-  const start = performance.now();
-  do times.push((await timed(run)).ms);
-  while (times.length < TURN_RUNS && performance.now() - start < TURN_MS);
-  const {user, system} = process.cpuUsage(before);
-  times.sort((a, b) => a - b);
-  return {
-    medianMs: times[times.length >> 1],
-    fastestMs: times[0],
-    cpuMs: (user + system) / 1000 / times.length,
-  };
 }
 
 let current: Run | undefined;
 process.on('message', async (question: Question) => {
-  if (question === 'stop') return process.disconnect();
   if (question !== 'run') {
     const {run, prepared} = await prepare(question.prepare);
     current = run;
     return process.send?.(prepared);
   }
   if (current === undefined) throw new Error('Nothing was prepared.');
-  process.send?.(await turn(current));
+  const run = current;
+  process.send?.(await takeTurn(() => run(false)));
 });
 process.send?.({tensorFlow} satisfies Ready);

@@ -8,8 +8,9 @@ import {readLayers} from '../layers.ts';
 import {repetitions, threadCounts} from '../program.ts';
 import {progressBar} from '../progress.ts';
 import {geometricMean, medianInterval} from '../statistics.ts';
+import {FIGURES, type Figure} from '../turn.ts';
 import {measure, nameOf, type Row} from './measure.ts';
-import {contendersOn, type Ran, STOCK, type Subject} from './subject.ts';
+import {contendersOn, STOCK, type Subject} from './subject.ts';
 
 const NETWORKS = [
   'ESRGAN slim 2×, 128',
@@ -53,7 +54,7 @@ const options = program
     networks: string[];
     threads: number[];
     reps: number;
-    by: 'median' | 'fastest' | 'cpu';
+    by: Figure;
     json?: string;
   }>();
 
@@ -83,20 +84,18 @@ if (options.json !== undefined) {
   writeFileSync(options.json, `${JSON.stringify({machine, rows}, undefined, 2)}\n`);
 }
 
-const FIGURES = {
-  median: {of: ({medianMs}: Ran) => medianMs, over: (values: number[]) => medianInterval(values).median},
-  fastest: {of: ({fastestMs}: Ran) => fastestMs, over: (values: number[]) => Math.min(...values)},
-  cpu: {of: ({cpuMs}: Ran) => cpuMs, over: (values: number[]) => medianInterval(values).median},
-};
 const figure = FIGURES[options.by];
+const over =
+  options.by === 'fastest'
+    ? (values: number[]) => Math.min(...values)
+    : (values: number[]) => medianInterval(values).median;
 
-const millisecondsOf = ({turns}: Row) => figure.over(turns.map(figure.of));
+const millisecondsOf = ({turns}: Row) => over(turns.map(figure));
 
 /** How many times as fast as another: by neighbouring rounds, unless only the fastest of all counts. */
 function timesAsFast(row: Row, other: Row): number {
   if (options.by === 'fastest') return millisecondsOf(other) / millisecondsOf(row);
-  return medianInterval(row.turns.map((turn, round) => figure.of(other.turns[round]) / figure.of(turn)))
-    .median;
+  return medianInterval(row.turns.map((turn, round) => figure(other.turns[round]) / figure(turn))).median;
 }
 
 function printTable(threads: number, subjects: readonly string[]): void {

@@ -1,9 +1,10 @@
 // Runs contenders in turn, each in its process, on one subject after the other.
-import {type ChildProcess, fork} from 'node:child_process';
 import {fileURLToPath} from 'node:url';
+import {ContenderProcess} from '../childProcess.ts';
 import {roundingBound} from '../measure.ts';
 import {relativeDifference} from '../statistics.ts';
-import type {Contender, Prepared, Question, Ran, Ready, Subject} from './subject.ts';
+import type {Ran} from '../turn.ts';
+import type {Contender, Prepared, Question, Ready, Subject} from './subject.ts';
 
 export interface Row {
   readonly subject: string;
@@ -18,55 +19,10 @@ export interface Row {
 // A network's rounding errors add up over its layers.
 const NETWORK_BOUND = 1e-3;
 
-class Process {
-  readonly contender: Contender;
-  private readonly child: ChildProcess;
+const script = fileURLToPath(new URL('child.ts', import.meta.url));
 
-  constructor(contender: Contender) {
-    this.contender = contender;
-    const script = fileURLToPath(new URL('child.ts', import.meta.url));
-    this.child = fork(script, [contender.engine, String(contender.threads)], {
-      env: {...process.env, ...contender.environment},
-      serialization: 'advanced',
-      // What is said is for a person who looks for an error, and the table is for another program.
-      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
-    });
-  }
-
-  ready(): Promise<Ready> {
-    return this.answer();
-  }
-
-  prepare(subject: Subject): Promise<Prepared> {
-    return this.ask({prepare: subject});
-  }
-
-  run(): Promise<Ran> {
-    return this.ask('run');
-  }
-
-  stop(): void {
-    if (this.child.connected) this.child.send('stop' satisfies Question);
-  }
-
-  private ask<T>(question: Question): Promise<T> {
-    this.child.send(question);
-    return this.answer();
-  }
-
-  private answer<T>(): Promise<T> {
-    const {child, contender} = this;
-    return new Promise((resolve, reject) => {
-      const ended = (code: number | null) =>
-        reject(new Error(`The process of ${contender.name} has ended with code ${code}.`));
-      child.once('exit', ended);
-      child.once('message', (message) => {
-        child.off('exit', ended);
-        resolve(message as T);
-      });
-    });
-  }
-}
+const start = ({name, engine, threads, environment}: Contender) =>
+  new ContenderProcess<Question>({name, script, arguments: [engine, String(threads)], environment});
 
 export const nameOf = (subject: Subject) => ('layer' in subject ? subject.layer.name : subject.network);
 
@@ -82,14 +38,14 @@ export async function measure(
   repetitions: number,
   tick: (what: string) => void,
 ): Promise<{rows: Row[]; tensorFlow?: string}> {
-  const processes = contenders.map((contender) => new Process(contender));
+  const processes = contenders.map(start);
   try {
     const ready: Ready[] = [];
-    for (const one of processes) ready.push(await one.ready());
+    for (const one of processes) ready.push(await one.answer<Ready>());
     const rows: Row[] = [];
     for (const subject of subjects) {
       const prepared: Prepared[] = [];
-      for (const one of processes) prepared.push(await one.prepare(subject));
+      for (const one of processes) prepared.push(await one.ask<Prepared>({prepare: subject}));
       const differences = prepared.map(({outputs}) => relativeDifference(prepared[0].outputs, outputs));
       differences.forEach((difference, i) => {
         const bound = 'layer' in subject ? roundingBound(subject.layer) : NETWORK_BOUND;
@@ -103,7 +59,7 @@ export async function measure(
       for (let repetition = 0; repetition < repetitions; ++repetition) {
         for (let place = 0; place < processes.length; ++place) {
           const i = (place + repetition) % processes.length;
-          turns[i].push(await processes[i].run());
+          turns[i].push(await processes[i].ask<Ran>('run'));
         }
         tick(nameOf(subject));
       }
@@ -119,6 +75,6 @@ export async function measure(
     }
     return {rows, tensorFlow: ready.find((one) => one.tensorFlow !== undefined)?.tensorFlow};
   } finally {
-    for (const one of processes) one.stop();
+    await Promise.all(processes.map((one) => one.stop()));
   }
 }

@@ -12,7 +12,7 @@ export interface Contender {
 }
 
 /** What a contender's process is asked, and what it answers. */
-export type Question = {readonly prepare: Subject} | 'run' | 'stop';
+export type Question = {readonly prepare: Subject} | 'run';
 
 export interface Ready {
   /** The version below tfjs-node. */
@@ -24,16 +24,16 @@ export interface Prepared {
   readonly firstMs: number;
 }
 
-/** Of the runs of a turn. */
-export interface Ran {
-  readonly medianMs: number;
-  readonly fastestMs: number;
-  /** Processor time of a run, of all the process's threads. */
-  readonly cpuMs: number;
-}
-
 /** In Node it has one thread. */
 export const STOCK: Contender = {name: 'stock', engine: 'stock', threads: 1, environment: {}};
+
+/** What a process of tfjs-node's is started with. */
+export const tfjsNodeEnvironment = (threads: number, oneDnn: boolean): Readonly<Record<string, string>> => ({
+  TF_NUM_INTRAOP_THREADS: String(threads),
+  TF_NUM_INTEROP_THREADS: '1',
+  TF_ENABLE_ONEDNN_OPTS: oneDnn ? '1' : '0',
+  TF_CPP_MIN_LOG_LEVEL: '2',
+});
 
 /** tfjs-node with oneDNN and without, and im2win, on as many threads. */
 export function contendersOn(threads: number): Contender[] {
@@ -41,11 +41,7 @@ export function contendersOn(threads: number): Contender[] {
     name: `tfjs-node${oneDnn ? ' oneDNN' : ''} ×${threads}`,
     engine: 'native',
     threads,
-    environment: {
-      TF_NUM_INTRAOP_THREADS: String(threads),
-      TF_ENABLE_ONEDNN_OPTS: oneDnn ? '1' : '0',
-      TF_CPP_MIN_LOG_LEVEL: '2',
-    },
+    environment: tfjsNodeEnvironment(threads, oneDnn),
   });
   return [
     {name: `im2win ×${threads}`, engine: 'im2win', threads, environment: {}},

@@ -1,12 +1,14 @@
 // A convolution as an ONNX model, for onnxruntime on WebAssembly and native.
-import onnxProto from 'onnx-proto';
 import {type Contender, outputSize, threadedName} from '../contender.ts';
 import type {Layer} from '../layer.ts';
-import {nchwToNhwc, nhwcToNchw, ohwiFrom, type PeerOutput} from './layouts.ts';
+import {nchwToNhwc, nhwcToNchw, oihwFrom, type PeerOutput} from './layouts.ts';
+import {OnnxModel} from './onnxModel.ts';
 
 /** What onnxruntime-web and onnxruntime-node have in common. */
 export interface OnnxRuntime {
-  readonly InferenceSession: {create(model: Uint8Array, options: object): Promise<OnnxSession>};
+  readonly env: {readonly versions: {readonly common: string}};
+  /** From a model's bytes; the native one takes a file's name as well. */
+  readonly InferenceSession: {create(model: Uint8Array | string, options: object): Promise<OnnxSession>};
   readonly Tensor: new (type: 'float32', data: Float32Array, dims: readonly number[]) => OnnxTensor;
 }
 
@@ -16,65 +18,51 @@ interface OnnxTensor {
 }
 
 interface OnnxSession {
+  readonly inputNames: readonly string[];
+  readonly outputNames: readonly string[];
   run(feeds: Record<string, OnnxTensor>): Promise<Record<string, OnnxTensor>>;
   release(): Promise<void>;
 }
 
-const {onnx} = onnxProto;
-const FLOAT = onnx.TensorProto.DataType.FLOAT;
-
 function convolutionModel(layer: Layer, filter: Float32Array): Uint8Array {
   const [filterHeight, filterWidth, inChannels, outChannels] = layer.filterShape;
   const {padInfo, outHeight, outWidth} = outputSize(layer);
-  const [batch] = layer.xShape;
-  const ints = (name: string, values: readonly number[]) => ({
-    name,
-    type: onnx.AttributeProto.AttributeType.INTS,
-    ints: [...values],
-  });
-  const value = (name: string, shape: readonly number[]) => ({
-    name,
-    type: {tensorType: {elemType: FLOAT, shape: {dim: shape.map((size) => ({dimValue: size}))}}},
-  });
-  // onnxruntime wants OIHW.
-  const weights = nhwcToNchw(ohwiFrom(filter, layer.filterShape), [
-    outChannels,
-    filterHeight,
-    filterWidth,
-    inChannels,
-  ]);
-  return onnx.ModelProto.encode({
-    irVersion: 8,
-    opsetImport: [{domain: '', version: 13}],
-    graph: {
-      name: 'convolution',
-      node: [
-        {
-          opType: 'Conv',
-          input: ['x', 'filter'],
-          output: ['y'],
-          attribute: [
-            ints('strides', layer.strides),
-            ints('dilations', layer.dilations),
-            ints('pads', [padInfo.top, padInfo.left, padInfo.bottom, padInfo.right]),
-          ],
-        },
-      ],
-      initializer: [
-        {
-          name: 'filter',
-          dataType: FLOAT,
-          dims: [outChannels, inChannels, filterHeight, filterWidth],
-          rawData: new Uint8Array(weights.buffer),
-        },
-      ],
-      input: [value('x', nchwShape(layer))],
-      output: [value('y', [batch, outChannels, outHeight, outWidth])],
+  const model = new OnnxModel();
+  const filterShape = [outChannels, inChannels, filterHeight, filterWidth];
+  model.constant('filter', filterShape, oihwFrom(filter, layer.filterShape));
+  model.add('Conv', {
+    inputs: ['x', 'filter'],
+    output: 'y',
+    attributes: {
+      strides: layer.strides,
+      dilations: layer.dilations,
+      pads: [padInfo.top, padInfo.left, padInfo.bottom, padInfo.right],
     },
-  }).finish();
+  });
+  return model.build(
+    {name: 'x', shape: nchwShape(layer)},
+    {name: 'y', shape: [layer.xShape[0], outChannels, outHeight, outWidth]},
+  );
 }
 
 const nchwShape = ({xShape: [batch, height, width, channels]}: Layer) => [batch, channels, height, width];
+
+/** On so many threads, which are a setting of the process. */
+export async function loadOnnxWeb(threads: number): Promise<OnnxRuntime> {
+  // The package's build for Node, which has threads there. With the provider "wasm" it is not the native engine.
+  const ort = await import(
+    new URL('./node_modules/onnxruntime-web/dist/ort.node.min.mjs', import.meta.url).href
+  );
+  ort.env.wasm.numThreads = threads;
+  return ort;
+}
+
+export const sessionOptions = (web: boolean, threads: number) => ({
+  executionProviders: [web ? 'wasm' : 'cpu'],
+  intraOpNumThreads: threads,
+  interOpNumThreads: 1,
+  graphOptimizationLevel: 'all',
+});
 
 /** Input and output stay NCHW, the engine's own layout; only the comparison transposes. */
 export function onnxContender(peer: string, threads: number, load: () => Promise<OnnxRuntime>): Contender {
@@ -89,12 +77,7 @@ export function onnxContender(peer: string, threads: number, load: () => Promise
       const runtime = await load();
       session = await runtime.InferenceSession.create(
         convolutionModel(layer, operands.filter.dataSync<'float32'>()),
-        {
-          executionProviders: [peer === 'ort-web' ? 'wasm' : 'cpu'],
-          intraOpNumThreads: threads,
-          interOpNumThreads: 1,
-          graphOptimizationLevel: 'all',
-        },
+        sessionOptions(peer === 'ort-web', threads),
       );
       x = new runtime.Tensor(
         'float32',
