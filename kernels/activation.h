@@ -29,8 +29,9 @@ static const float kExpFloor = -87.0f;
 // exact.
 struct ExpTerms {
   f32x4 perLn2 = splat(1.44269504f);
-  // A sum with it is rounded to a whole number, which is in its lowest bits.
-  f32x4 whole = splat(0x1.8p23f);
+  // A sum with it is rounded to a whole number, which is in its lowest bits
+  // with the bias of a float's exponent.
+  f32x4 whole = splat(0x1.8p23f + 127);
   f32x4 ln2 = splat(-0.693359375f);
   f32x4 ln2Rest = splat(2.12194440e-4f);
   f32x4 c6 = splat(1.38825097e-3f);
@@ -41,23 +42,23 @@ struct ExpTerms {
   f32x4 zero = splat(0.0f);
   f32x4 one = splat(1.0f);
   f32x4 floor = splat(kExpFloor);
-  v128_t bias = wasm_i32x4_splat(127);
+  f32x4 highest = splat(89.0f);
 
   // Outside of a loop: V8 makes a constant of a vector anew wherever it is
   // used, in several instructions.
   __attribute__((always_inline)) void hold() {
     pin(perLn2), pin(whole), pin(ln2), pin(ln2Rest);
     pin(c6), pin(c5), pin(c4), pin(c3), pin(c2);
-    pin(zero), pin(one), pin(floor), pin(bias);
+    pin(zero), pin(one), pin(floor), pin(highest);
   }
 };
 
-struct ExpRest {
+struct ExpParts {
   v128_t n;  // In the lowest bits of `ExpTerms::whole` plus n.
-  f32x4 q;   // expm1(rest)
+  f32x4 q;
 };
 
-IM2WIN_INLINE ExpRest expRest(f32x4 x, const ExpTerms& terms) {
+IM2WIN_INLINE ExpParts expParts(f32x4 x, const ExpTerms& terms) {
   const f32x4 bits = mulAdd(x, terms.perLn2, terms.whole);
   const f32x4 n = wasm_f32x4_sub(bits, terms.whole);
   f32x4 rest = mulAdd(n, terms.ln2, x);
@@ -69,16 +70,16 @@ IM2WIN_INLINE ExpRest expRest(f32x4 x, const ExpTerms& terms) {
   return {bits, mulAdd(wasm_f32x4_mul(rest, rest), series, rest)};
 }
 
-struct ExpParts {
-  f32x4 scale;  // 2^n
-  f32x4 q;
-};
+// 2^n where that is a normal float, and infinite where n is 128.
+IM2WIN_INLINE f32x4 scaleOf(const ExpParts& parts) {
+  return wasm_i32x4_shl(parts.n, 23);
+}
 
-// The same for -87 <= x <= 88, where 2^n is a normal float.
-IM2WIN_INLINE ExpParts expParts(f32x4 x, const ExpTerms& terms = ExpTerms()) {
-  const ExpRest parts = expRest(x, terms);
-  const v128_t exponent = wasm_i32x4_add(parts.n, terms.bias);
-  return {wasm_i32x4_shl(exponent, 23), parts.q};
+// expm1(x) for -87 <= x <= 88.
+IM2WIN_INLINE f32x4 expm1(f32x4 x, const ExpTerms& terms) {
+  const ExpParts parts = expParts(x, terms);
+  const f32x4 scale = scaleOf(parts);
+  return mulAdd(scale, parts.q, wasm_f32x4_sub(scale, terms.one));
 }
 
 IM2WIN_INLINE f32x4 clamp(f32x4 v, f32x4 low, f32x4 high) {
@@ -90,29 +91,36 @@ IM2WIN_INLINE f32x4 prelu(f32x4 v, f32x4 slope) {
   return wasm_v128_bitselect(wasm_f32x4_mul(v, slope), v, negative);
 }
 
-// The activations that exp is a part of: of -|v|, or twice that, which never
-// overflows.
-IM2WIN_INLINE f32x4 exponential(int32_t activation, f32x4 v,
-                                const ExpTerms& terms = ExpTerms()) {
+// 1 + exp(-v). From 87 on it is 1; from -88.38 down it is infinite.
+IM2WIN_INLINE f32x4 onePlusExpOfMinus(f32x4 v, const ExpTerms& terms) {
+  const f32x4 t =
+      clamp(wasm_f32x4_sub(terms.zero, v), terms.floor, terms.highest);
+  const ExpParts parts = expParts(t, terms);
+  // An infinite scale must not meet a negative q.
+  const f32x4 p = wasm_f32x4_add(parts.q, terms.one);
+  return mulAdd(p, scaleOf(parts), terms.one);
+}
+
+// v / (1 + exp(-v)), or for the sigmoid one instead of v.
+IM2WIN_INLINE f32x4 siluOrSigmoid(int32_t activation, f32x4 v,
+                                  const ExpTerms& terms) {
+  const f32x4 below = onePlusExpOfMinus(v, terms);
+  return wasm_f32x4_div(activation == kSilu ? v : terms.one, below);
+}
+
+// elu or tanh: by exp of -|v|, or twice that, which never overflows.
+IM2WIN_INLINE f32x4 eluOrTanh(int32_t activation, f32x4 v,
+                              const ExpTerms& terms) {
   f32x4 t = wasm_f32x4_neg(wasm_f32x4_abs(v));
   if (activation == kTanh) t = wasm_f32x4_add(t, t);
-  const ExpParts parts = expParts(atLeast(t, terms.floor), terms);
-  const v128_t negative = wasm_f32x4_lt(v, terms.zero);
-  const f32x4 one = terms.one;
-  if (activation == kElu || activation == kTanh) {
-    // Accurate near 0, where exp(t) - 1 is not.
-    const f32x4 expm1 =
-        mulAdd(parts.scale, parts.q, wasm_f32x4_sub(parts.scale, one));
-    if (activation == kElu) return wasm_v128_bitselect(expm1, v, negative);
-    // -expm1(-2|v|) / (2 + expm1(-2|v|)), with the sign of v.
-    const f32x4 y = wasm_f32x4_div(expm1, wasm_f32x4_add(splat(2.0f), expm1));
-    return wasm_v128_bitselect(v, y, splat(-0.0f));
+  // Accurate near 0, where exp(t) - 1 is not.
+  const f32x4 e = expm1(atLeast(t, terms.floor), terms);
+  if (activation == kElu) {
+    return wasm_v128_bitselect(e, v, wasm_f32x4_lt(v, terms.zero));
   }
-  f32x4 e = mulAdd(parts.scale, parts.q, parts.scale);
-  e = wasm_v128_andnot(e, wasm_f32x4_lt(t, terms.floor));
-  const f32x4 numerator = wasm_v128_bitselect(e, one, negative);
-  const f32x4 y = wasm_f32x4_div(numerator, wasm_f32x4_add(one, e));
-  return activation == kSilu ? wasm_f32x4_mul(v, y) : y;
+  // -expm1(-2|v|) / (2 + expm1(-2|v|)), with the sign of v.
+  const f32x4 y = wasm_f32x4_div(e, wasm_f32x4_add(splat(2.0f), e));
+  return wasm_v128_bitselect(v, y, splat(-0.0f));
 }
 
 // A line of slope `alpha` through `beta`, from 0 to 1.
@@ -127,6 +135,5 @@ IM2WIN_INLINE f32x4 hardswish(f32x4 v, f32x4 alpha, f32x4 beta) {
 // expm1(v) where v < 0, and 0 elsewhere.
 IM2WIN_INLINE f32x4 expm1Below0(f32x4 v, const ExpTerms& terms = ExpTerms()) {
   const f32x4 t = atLeast(atMost(v, terms.zero), terms.floor);
-  const ExpParts parts = expParts(t, terms);
-  return mulAdd(parts.scale, parts.q, wasm_f32x4_sub(parts.scale, terms.one));
+  return expm1(t, terms);
 }

@@ -145,8 +145,11 @@ IM2WIN_NOINLINE f32x4 activated(const ConvCall* call, f32x4 y, f32x4 slope) {
       return hardsigmoid(y, splat(call->alpha), splat(call->beta));
     case kHardswish:
       return hardswish(y, splat(call->alpha), splat(call->beta));
+    case kSilu:
+    case kSigmoid:
+      return siluOrSigmoid(call->activation, y, ExpTerms());
     default:
-      return exponential(call->activation, y);
+      return eluOrTanh(call->activation, y, ExpTerms());
   }
 }
 
@@ -175,11 +178,19 @@ IM2WIN_NOINLINE void finishPixels(const ConvCall* call, Pixel first,
     } else {
       ExpTerms terms;
       terms.hold();
-      finish([&](f32x4 y) {
-        int32_t own = activation;
-        pin(own);
-        return exponential(own, y, terms);
-      });
+      // Pinned, or the compiler writes the loops anew for each of two.
+      int32_t own = activation;
+      if (own == kSilu || own == kSigmoid) {
+        finish([&](f32x4 y) {
+          pin(own);
+          return siluOrSigmoid(own, y, terms);
+        });
+      } else {
+        finish([&](f32x4 y) {
+          pin(own);
+          return eluOrTanh(own, y, terms);
+        });
+      }
     }
     return;
   }
