@@ -66,12 +66,21 @@ export class Graph {
   private readonly members: Set<Node>;
   private results: Value[];
 
+  /** Nodes that no output needs are left out. */
   constructor(inputs: readonly Value[], nodes: readonly Node[], outputs: readonly Value[]) {
     this.inputs = inputs;
-    this.list = [...nodes];
-    this.members = new Set(nodes);
     this.results = [...outputs];
-    for (const node of nodes) link(node);
+    const needed = new Set(outputs);
+    this.list = [...nodes]
+      .reverse()
+      .filter((node) => {
+        const isNeeded = node.outputs.some((value) => needed.has(value));
+        if (isNeeded) for (const value of Object.values(node.inputs)) needed.add(value);
+        return isNeeded;
+      })
+      .reverse();
+    this.members = new Set(this.list);
+    for (const node of this.list) link(node);
   }
 
   get nodes(): readonly Node[] {

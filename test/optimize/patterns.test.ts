@@ -135,6 +135,25 @@ const FOLDED: readonly Case[] = [
   ['relu6 as a clip', SHAPE, (x) => tf.clipByValue(conv(x), 0, 6), ['FusedConv2D relu6']],
   ['a second activation stays', SHAPE, (x) => tf.sigmoid(tf.relu(conv(x))), ['FusedConv2D relu', 'Sigmoid']],
   [
+    'constants of more dimensions stay',
+    SHAPE,
+    (x) => {
+      const three = tf.fill([1, 1, 1, 1, 1], 3);
+      return [tf.maximum(conv(x), three), tf.mul(conv(x), three)];
+    },
+    ['Conv2D', 'Maximum', 'Conv2D', 'Multiply'],
+  ],
+  [
+    'what no output needs is left out',
+    SHAPE,
+    (x) => {
+      const y = conv(x);
+      tf.neg(tf.abs(y));
+      return tf.relu(y);
+    },
+    ['FusedConv2D relu'],
+  ],
+  [
     'a convolution that is used elsewhere stays',
     SHAPE,
     (x) => {
