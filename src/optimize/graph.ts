@@ -113,6 +113,15 @@ export class Graph {
     return node;
   }
 
+  /** Puts a node before another one. */
+  insert(next: Node, parts: NodeParts): Node {
+    const node = new Node(parts);
+    this.list.splice(this.list.indexOf(next), 0, node);
+    this.members.add(node);
+    link(node);
+    return node;
+  }
+
   /** Lets everybody who takes a value take another one, and drops the node that made it. */
   bypass(node: Node, by: Value): void {
     const {output} = node;

@@ -16,8 +16,11 @@ export interface ModelChange {
 
 export function rewrite(graph: Graph, patterns: readonly Pattern[], context: PatternContext): ModelChange[] {
   const changes: ModelChange[] = [];
+  // No node is changed so often: a pattern that undid another one would go on for ever.
+  const most = 100 * graph.nodes.length;
   for (let changed = true; changed; ) {
     changed = false;
+    if (changes.length > most) throw new Error('patterns undo each other');
     for (const node of [...graph.nodes]) {
       if (!graph.has(node)) continue;
       for (const pattern of patterns) {

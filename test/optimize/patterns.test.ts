@@ -278,6 +278,120 @@ const FOLDED: readonly Case[] = [
   ['a constant as an output', SHAPE, (x) => [tf.relu(x), WEIGHTS.scale[4].clone()], ['Relu']],
 ];
 
+const toPlanes = (x: tf.Tensor) => tf.transpose(x, [0, 3, 1, 2]);
+const toPixels = (x: tf.Tensor) => tf.transpose(x, [0, 2, 3, 1]);
+const perChannel = (values: tf.Tensor) => tf.reshape(values, [1, -1, 1, 1]);
+
+/** A convolution as a network of channels first has it once it is converted. */
+const planarConv = (x: tf.Tensor, weights: tf.Tensor = WEIGHTS.filter, pad: 'same' | 'valid' = 'same') =>
+  toPlanes(tf.conv2d(toPixels(x) as tf.Tensor4D, weights as tf.Tensor4D, 1, pad));
+
+/** Of channels first. */
+const PLANES = [2, 4, 9, 8];
+const ONE: [number, number] = [1, 1];
+const NONE: [number, number] = [0, 0];
+
+/** Transposes that move. */
+const PLANAR: readonly Case[] = [
+  [
+    'channels first: constants of a channel, and an activation',
+    PLANES,
+    (x) => {
+      const y = tf.add(tf.mul(planarConv(x), perChannel(WEIGHTS.scale[6])), perChannel(WEIGHTS.offset[6]));
+      return toPixels(tf.clipByValue(y, 0, 6));
+    },
+    ['Transpose', 'FusedConv2D relu6'],
+  ],
+  [
+    'channels first: padding of the input and of an inner image, whose numbers have two axes',
+    PLANES,
+    (x) => {
+      const padded = tf.pad(tf.mul(x, 1 / 255), [NONE, NONE, ONE, [2, 1]]);
+      const y = tf.relu(planarConv(padded, WEIGHTS.filter, 'valid'));
+      return planarConv(tf.pad(y, [NONE, NONE, [0, 1], ONE]), random([3, 3, 6, 5], 21), 'valid');
+    },
+    ['Transpose', 'FusedConv2D relu', 'Conv2D', 'Transpose'],
+  ],
+  [
+    'channels first: concatenation, split and a mean',
+    PLANES,
+    (x) => {
+      const both = tf.concat([planarConv(x), tf.neg(planarConv(x, WEIGHTS.point))], 1);
+      const [a, b] = tf.split(both, [5, 7], -3);
+      return toPixels(tf.mul(tf.mean(a, [2, -1], true), tf.slice(b, [0, 0, 0, 0], [2, 5, 9, 8])));
+    },
+    [
+      ...['Transpose', 'Conv2D', 'Transpose', 'Conv2D', 'Neg', 'Concat', 'SplitV'],
+      ...['Mean', 'Slice', 'Multiply'],
+    ],
+  ],
+  [
+    'channels first: means over one image, and over channels',
+    [2, 9, 8, 4],
+    (x) => [
+      tf.mean(toPlanes(conv(x)), [2, 3]),
+      tf.mean(toPlanes(conv(x)), 1),
+      tf.sum(toPlanes(conv(x)), [0, 3]),
+    ],
+    ['Conv2D', 'Mean', 'Conv2D', 'Mean', 'Conv2D', 'Transpose', 'Sum'],
+  ],
+  [
+    'a product of two orders stays',
+    [2, 6, 6, 6],
+    (x) => tf.mul(toPlanes(tf.abs(x)), tf.transpose(tf.neg(x), [0, 3, 2, 1])),
+    ['Transpose', 'Abs', 'Transpose', 'Neg', 'Multiply'],
+  ],
+  [
+    'a transpose that cannot move to the input stays',
+    PLANES,
+    (x) => toPixels(tf.mul(tf.add(x, random([9, 8])), 3)),
+    ['Add', 'Multiply', 'Transpose'],
+  ],
+  [
+    'a transpose that is an output, or that others need, stays',
+    [2, 9, 8, 4],
+    (x) => {
+      const y = toPlanes(conv(x));
+      return [tf.relu(y), y, tf.relu(tf.softmax(toPlanes(conv(x))))];
+    },
+    ['Conv2D', 'Transpose', 'Relu', 'Conv2D', 'Transpose', 'Softmax', 'Relu'],
+  ],
+  [
+    'constants of several axes stay',
+    [2, 9, 8, 4],
+    (x) => tf.add(toPlanes(conv(x)), random([6, 9, 1])),
+    ['Conv2D', 'Transpose', 'Add'],
+  ],
+];
+
+/** A residual block of channels first with squeeze-and-excite. */
+const PLANAR_BLOCK: Case = [
+  'channels first: a residual block with squeeze-and-excite',
+  PLANES,
+  (x) => {
+    const first = tf.relu(tf.add(planarConv(x), perChannel(WEIGHTS.offset[6])));
+    const y = tf.add(planarConv(first, random([3, 3, 6, 6], 9)), perChannel(WEIGHTS.offset[6]));
+    const squeezed = tf.relu(planarConv(tf.mean(y, [2, 3], true), random([1, 1, 6, 2], 10)));
+    const gate = tf.sigmoid(planarConv(squeezed, random([1, 1, 2, 6], 11)));
+    const sum = tf.relu(tf.add(first, tf.mul(y, gate)));
+    const next = planarConv(sum, random([3, 3, 6, 6], 12));
+    return tf.mean(toPixels(tf.relu(tf.add(next, sum))), [1, 2]);
+  },
+  [
+    'Transpose',
+    'FusedConv2D relu',
+    'FusedConv2D',
+    'Mean',
+    'FusedConv2D relu',
+    'FusedConv2D sigmoid',
+    'Multiply',
+    'Add',
+    'Relu',
+    'Im2winConv2D relu',
+    'Mean',
+  ],
+];
+
 /** What needs our own kernels. */
 const OWN: readonly Case[] = [
   [
@@ -383,18 +497,21 @@ describe.each(['wasm', 'cpu'] as const)('%s', (backend) => {
   beforeEach(() => freshBackend(backend));
   afterEach(() => registration?.unregister());
 
-  test.each(FOLDED)('%s', (_, shape, model, kernels) => {
+  test.each([...FOLDED, ...PLANAR])('%s', (_, shape, model, kernels) => {
     makeWeights();
     const {after, difference} = rewritten([random(shape)], model as never);
     expect(after).toEqual(kernels);
     expect(difference).toBeLessThan(TOLERANCE);
   });
 
-  test.each([...FOLDED, ...OWN])('%s, registered', async (_, shape, model, kernels) => {
-    registration = await registerIm2win({numThreads: 1});
-    makeWeights();
-    const {after, difference} = rewritten([random(shape)], model as never);
-    expect(after).toEqual(kernels);
-    expect(difference).toBeLessThan(TOLERANCE);
-  });
+  test.each([...FOLDED, ...PLANAR, ...OWN, PLANAR_BLOCK])(
+    '%s, registered',
+    async (_, shape, model, kernels) => {
+      registration = await registerIm2win({numThreads: 1});
+      makeWeights();
+      const {after, difference} = rewritten([random(shape)], model as never);
+      expect(after).toEqual(kernels);
+      expect(difference).toBeLessThan(TOLERANCE);
+    },
+  );
 });

@@ -6,6 +6,7 @@ import {affineBefore} from './affineBefore.ts';
 import {copies} from './copies.ts';
 import {dilation} from './dilation.ts';
 import {hardSwish} from './hardSwish.ts';
+import {transposesBefore, transposesBehind} from './layout.ts';
 import {padding} from './padding.ts';
 import {residual} from './residual.ts';
 import {silu} from './silu.ts';
@@ -14,6 +15,8 @@ import {transposes} from './transposes.ts';
 export const PATTERNS: readonly Pattern[] = [
   copies,
   transposes,
+  transposesBehind,
+  transposesBefore,
   dilation,
   padding,
   affineAfter,
