@@ -489,6 +489,42 @@ const OWN: readonly Case[] = [
   ],
 ];
 
+/** Factors of channels in the filter behind, where the image is larger by enough. */
+const EXCITED: readonly Case[] = [
+  [
+    'factors of channels go into the filter, and what is behind still into the convolution',
+    [1, 16, 17, 4],
+    (x) => {
+      const gate = tf.sigmoid(
+        tf.conv2d(tf.mean(x, [1, 2], true) as tf.Tensor4D, random([1, 1, 4, 4], 5) as tf.Tensor4D, 1, 'same'),
+      );
+      const y = tf.conv2d(tf.mul(gate, x) as tf.Tensor4D, WEIGHTS.point, 1, 'valid');
+      return tf.relu(batchNorm(y));
+    },
+    ['Mean', 'FusedConv2D sigmoid', 'Reshape', 'Multiply', 'FusedConv2D relu'],
+  ],
+  [
+    'factors of two images stay',
+    [2, 16, 17, 4],
+    (x) => tf.conv2d(tf.mul(x, tf.mean(x, [1, 2], true)) as tf.Tensor4D, WEIGHTS.point, 1, 'valid'),
+    ['Mean', 'Multiply', 'Conv2D'],
+  ],
+  [
+    'factors of pixels stay, and those of a small image, and those for a filter of more pixels',
+    [1, 16, 17, 4],
+    (x) => {
+      const small = tf.slice(x as tf.Tensor4D, [0, 0, 0, 0], [1, 6, 7, 4]);
+      const gate = tf.mean(x, [1, 2], true);
+      return [
+        tf.conv2d(tf.mul(x, tf.mean(x, 3, true)) as tf.Tensor4D, WEIGHTS.point, 1, 'valid'),
+        tf.conv2d(tf.mul(small, gate) as tf.Tensor4D, WEIGHTS.point, 1, 'valid'),
+        tf.conv2d(tf.mul(x, gate) as tf.Tensor4D, WEIGHTS.filter, 1, 'valid'),
+      ];
+    },
+    ['Slice', 'Mean', 'Mean', 'Multiply', 'Conv2D', 'Multiply', 'Conv2D', 'Multiply', 'Conv2D'],
+  ],
+];
+
 /** Roundings of weights, of sums of 40 products, and of the batch norm: a hundred of them. */
 const TOLERANCE = 100 * 2 ** -24;
 
@@ -504,7 +540,7 @@ describe.each(['wasm', 'cpu'] as const)('%s', (backend) => {
     expect(difference).toBeLessThan(TOLERANCE);
   });
 
-  test.each([...FOLDED, ...PLANAR, ...OWN, PLANAR_BLOCK])(
+  test.each([...FOLDED, ...PLANAR, ...OWN, PLANAR_BLOCK, ...EXCITED])(
     '%s, registered',
     async (_, shape, model, kernels) => {
       registration = await registerIm2win({numThreads: 1});
