@@ -16,6 +16,8 @@ enum Activation : int32_t {
   kSilu = 5,
   kHardsigmoid = 6,
   kHardswish = 7,
+  kGelu = 8,
+  kGeluNew = 9,
 };
 
 // Below this, exp(x) is under the smallest normal float.
@@ -101,11 +103,29 @@ IM2WIN_INLINE f32x4 onePlusExpOfMinus(f32x4 v, const ExpTerms& terms) {
   return mulAdd(p, scaleOf(parts), terms.one);
 }
 
-// v / (1 + exp(-v)), or for the sigmoid one instead of v.
-IM2WIN_INLINE f32x4 siluOrSigmoid(int32_t activation, f32x4 v,
-                                  const ExpTerms& terms) {
-  const f32x4 below = onePlusExpOfMinus(v, terms);
-  return wasm_f32x4_div(activation == kSilu ? v : terms.one, below);
+// v / (1 + exp(-gate)), or for the sigmoid one instead of v.
+IM2WIN_INLINE f32x4 gated(int32_t activation, f32x4 v, f32x4 gate,
+                          const ExpTerms& terms) {
+  const f32x4 below = onePlusExpOfMinus(gate, terms);
+  return wasm_f32x4_div(activation == kSigmoid ? terms.one : v, below);
+}
+
+// gelu is v * Phi(v), and gelu_new what that comes to by tanh. Both are
+// v * sigmoid(v * p(v^2)), and this is v * p(v^2): of gelu_new p is linear, and
+// of gelu fitted for |v| <= 5.5, with an error of v * sigmoid(v * p(v^2)) below
+// 2e-7 of the larger of v and 1.
+IM2WIN_INLINE f32x4 geluGate(int32_t activation, f32x4 v) {
+  const bool isNew = activation == kGeluNew;
+  const f32x4 square = atMost(wasm_f32x4_mul(v, v), splat(30.25f));
+  f32x4 p = splat(3.61127861e-9f);
+  p = mulAdd(p, square, splat(-2.66894943e-7f));
+  p = mulAdd(p, square, splat(7.93825438e-6f));
+  p = mulAdd(p, square, splat(-1.10480585e-4f));
+  p = mulAdd(p, square, splat(-6.62590901e-5f));
+  p = mulAdd(p, isNew ? splat(0.0f) : square,
+             splat(isNew ? 7.13548163e-2f : 7.26685673e-2f));
+  p = mulAdd(p, square, splat(1.59576882f));
+  return wasm_f32x4_mul(v, p);
 }
 
 // elu or tanh: by exp of -|v|, or twice that, which never overflows.

@@ -442,6 +442,54 @@ const OWN: readonly Case[] = [
     ['Im2winDepthwiseConv2D hardswish'],
   ],
   [
+    'GELU by erf, as Keras writes it',
+    SHAPE,
+    (x) => {
+      const y = batchNorm(conv(x));
+      return tf.mul(y, tf.mul(0.5, tf.add(1, tf.erf(tf.div(y, Math.SQRT2)))));
+    },
+    ['Im2winConv2D gelu'],
+  ],
+  [
+    'GELU by erf, as the converter writes it',
+    SHAPE,
+    (x) => {
+      const y = tf.depthwiseConv2d(x, WEIGHTS.depthwise, 1, 'same');
+      return tf.mul(tf.mul(0.5, y), tf.add(tf.erf(tf.mul(y, Math.SQRT1_2)), 1));
+    },
+    ['Im2winDepthwiseConv2D gelu'],
+  ],
+  ...[(y: tf.Tensor) => tf.pow(y, 3), (y: tf.Tensor) => tf.mul(tf.mul(y, y), y)].map(
+    (cube, i): Case => [
+      `GELU by tanh, with a cube of kind ${i}`,
+      SHAPE,
+      (x) => {
+        const y = conv(x);
+        const inner = tf.mul(Math.sqrt(2 / Math.PI), tf.add(y, tf.mul(cube(y), 0.044715)));
+        return tf.mul(0.5, tf.mul(y, tf.add(1, tf.tanh(inner))));
+      },
+      ['Im2winConv2D gelu_new'],
+    ],
+  ),
+  [
+    'what is nearly GELU stays',
+    SHAPE,
+    (x) => {
+      const y = conv(x);
+      const gate = tf.erf(tf.mul(y, Math.SQRT1_2));
+      const z = conv(x);
+      return [
+        gate,
+        tf.mul(tf.mul(0.5, y), tf.add(gate, 1)),
+        tf.mul(tf.mul(0.5, z), tf.add(tf.erf(tf.mul(z, 0.75)), 1)),
+      ];
+    },
+    [
+      ...['Conv2D', 'Multiply', 'Erf', 'Conv2D', 'Multiply', 'Add', 'Multiply'],
+      ...['Multiply', 'Multiply', 'Erf', 'Add', 'Multiply'],
+    ],
+  ],
+  [
     'another factor than a sixth stays',
     SHAPE,
     (x) => {

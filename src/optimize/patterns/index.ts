@@ -6,6 +6,7 @@ import {affineBefore} from './affineBefore.ts';
 import {copies} from './copies.ts';
 import {dilation} from './dilation.ts';
 import {excite} from './excite.ts';
+import {gelu} from './gelu.ts';
 import {hardSwish} from './hardSwish.ts';
 import {transposesBefore, transposesBehind} from './layout.ts';
 import {padding} from './padding.ts';
@@ -25,6 +26,7 @@ export const PATTERNS: readonly (readonly Pattern[])[] = [
     affineBefore,
     silu,
     hardSwish,
+    gelu,
     activation,
     residual,
   ],
