@@ -373,7 +373,10 @@ describe('refuses', () => {
     ],
     ['strides is 0', () => im2winConv2d(x(), filter(), {...options, strides: 0})],
     ["pad is 'around'", () => im2winConv2d(x(), filter(), {...options, pad: 'around' as 'same'})],
-    ["activation is 'softmax'", () => im2winConv2d(x(), filter(), {...options, activation: 'softmax' as 'elu'})],
+    [
+      "activation is 'softmax'",
+      () => im2winConv2d(x(), filter(), {...options, activation: 'softmax' as 'elu'}),
+    ],
     [
       'preluActivationWeights is missing',
       () => im2winConv2d(x(), filter(), {...options, activation: 'prelu'}),
