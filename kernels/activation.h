@@ -16,6 +16,8 @@ enum Activation : int32_t {
   kSilu = 5,
   kHardsigmoid = 6,
   kHardswish = 7,
+  kGelu = 8,
+  kGeluNew = 9,
 };
 
 // Below this, exp(x) is under the smallest normal float.
@@ -29,7 +31,7 @@ static const float kExpFloor = -87.0f;
 // exact.
 struct ExpTerms {
   f32x4 perLn2 = splat(1.44269504f);
-  // A sum with it is rounded to a whole number, which is in its lowest bits:
+  // A sum with it is rounded to a whole number, which is in its lowest bits
   // with the bias of a float's exponent.
   f32x4 whole = splat(0x1.8p23f + 127);
   f32x4 ln2 = splat(-0.693359375f);
@@ -55,12 +57,12 @@ struct ExpTerms {
   }
 };
 
-struct ExpRest {
-  v128_t n;  // `ExpTerms::whole` plus n.
-  f32x4 q;   // expm1(rest)
+struct ExpParts {
+  v128_t n;  // In the lowest bits of `ExpTerms::whole` plus n.
+  f32x4 q;
 };
 
-IM2WIN_INLINE ExpRest expRest(f32x4 x, const ExpTerms& terms) {
+IM2WIN_INLINE ExpParts expParts(f32x4 x, const ExpTerms& terms) {
   const f32x4 bits = mulAdd(x, terms.perLn2, terms.whole);
   const f32x4 n = wasm_f32x4_sub(bits, terms.whole);
   f32x4 rest = mulAdd(n, terms.ln2, x);
@@ -72,15 +74,16 @@ IM2WIN_INLINE ExpRest expRest(f32x4 x, const ExpTerms& terms) {
   return {bits, mulAdd(wasm_f32x4_mul(rest, rest), series, rest)};
 }
 
-struct ExpParts {
-  f32x4 scale;  // 2^n
-  f32x4 q;
-};
+// 2^n where that is a normal float, and infinite where n is 128.
+IM2WIN_INLINE f32x4 scaleOf(const ExpParts& parts) {
+  return wasm_i32x4_shl(parts.n, 23);
+}
 
-// The same for -87 <= x <= 88, where 2^n is a normal float.
-IM2WIN_INLINE ExpParts expParts(f32x4 x, const ExpTerms& terms = ExpTerms()) {
-  const ExpRest parts = expRest(x, terms);
-  return {wasm_i32x4_shl(parts.n, 23), parts.q};
+// expm1(x) for -87 <= x <= 88.
+IM2WIN_INLINE f32x4 expm1(f32x4 x, const ExpTerms& terms) {
+  const ExpParts parts = expParts(x, terms);
+  const f32x4 scale = scaleOf(parts);
+  return mulAdd(scale, parts.q, wasm_f32x4_sub(scale, terms.one));
 }
 
 IM2WIN_INLINE f32x4 clamp(f32x4 v, f32x4 low, f32x4 high) {
@@ -92,9 +95,9 @@ IM2WIN_INLINE f32x4 prelu(f32x4 v, f32x4 slope) {
   return wasm_v128_bitselect(wasm_f32x4_mul(v, slope), v, negative);
 }
 
-// 1 / (1 + exp(-v)). From 87 on it is 1; from -88.38 down exp(-v) counts as
-// infinite. The series is the same, of what is left of v.
-IM2WIN_INLINE f32x4 logistic(f32x4 v, const ExpTerms& terms) {
+// 1 + exp(-v). From 87 on it is 1; from -88.38 down it is infinite. The series
+// is that of expParts, of what is left of v.
+IM2WIN_INLINE f32x4 onePlusExpOfMinus(f32x4 v, const ExpTerms& terms) {
   const f32x4 x = clamp(v, terms.lowest, terms.highest);
   const f32x4 bits = negMulAdd(x, terms.perLn2, terms.whole);
   const f32x4 n = wasm_f32x4_sub(bits, terms.whole);
@@ -106,29 +109,46 @@ IM2WIN_INLINE f32x4 logistic(f32x4 v, const ExpTerms& terms) {
   p = negMulAdd(p, rest, terms.c2);
   p = negMulAdd(p, rest, terms.one);
   p = negMulAdd(p, rest, terms.one);
-  const f32x4 scale = wasm_i32x4_shl(bits, 23);
-  return wasm_f32x4_div(terms.one, mulAdd(p, scale, terms.one));
+  return mulAdd(p, wasm_i32x4_shl(bits, 23), terms.one);
 }
 
-// The activations that exp is a part of.
-IM2WIN_INLINE f32x4 exponential(int32_t activation, f32x4 v,
-                                const ExpTerms& terms = ExpTerms()) {
-  if (activation != kElu && activation != kTanh) {
-    const f32x4 y = logistic(v, terms);
-    return activation == kSilu ? wasm_f32x4_mul(v, y) : y;
-  }
-  // Of -|v|, or twice that, which never overflows.
+// v / (1 + exp(-gate)), or for the sigmoid one instead of v.
+IM2WIN_INLINE f32x4 gated(int32_t activation, f32x4 v, f32x4 gate,
+                          const ExpTerms& terms) {
+  const f32x4 below = onePlusExpOfMinus(gate, terms);
+  return wasm_f32x4_div(activation == kSigmoid ? terms.one : v, below);
+}
+
+// gelu is v * Phi(v), and gelu_new what that comes to by tanh. Both are
+// v * sigmoid(v * p(v^2)), and this is v * p(v^2): of gelu_new p is linear, and
+// of gelu fitted for |v| <= 5.5, with an error of v * sigmoid(v * p(v^2)) below
+// 2e-7 of the larger of v and 1.
+IM2WIN_INLINE f32x4 geluGate(int32_t activation, f32x4 v) {
+  const bool isNew = activation == kGeluNew;
+  const f32x4 square = atMost(wasm_f32x4_mul(v, v), splat(30.25f));
+  f32x4 p = splat(3.61127861e-9f);
+  p = mulAdd(p, square, splat(-2.66894943e-7f));
+  p = mulAdd(p, square, splat(7.93825438e-6f));
+  p = mulAdd(p, square, splat(-1.10480585e-4f));
+  p = mulAdd(p, square, splat(-6.62590901e-5f));
+  p = mulAdd(p, isNew ? splat(0.0f) : square,
+             splat(isNew ? 7.13548163e-2f : 7.26685673e-2f));
+  p = mulAdd(p, square, splat(1.59576882f));
+  return wasm_f32x4_mul(v, p);
+}
+
+// elu or tanh: by exp of -|v|, or twice that, which never overflows.
+IM2WIN_INLINE f32x4 eluOrTanh(int32_t activation, f32x4 v,
+                              const ExpTerms& terms) {
   f32x4 t = wasm_f32x4_neg(wasm_f32x4_abs(v));
   if (activation == kTanh) t = wasm_f32x4_add(t, t);
-  const ExpParts parts = expParts(atLeast(t, terms.floor), terms);
   // Accurate near 0, where exp(t) - 1 is not.
-  const f32x4 expm1 =
-      mulAdd(parts.scale, parts.q, wasm_f32x4_sub(parts.scale, terms.one));
+  const f32x4 e = expm1(atLeast(t, terms.floor), terms);
   if (activation == kElu) {
-    return wasm_v128_bitselect(expm1, v, wasm_f32x4_lt(v, terms.zero));
+    return wasm_v128_bitselect(e, v, wasm_f32x4_lt(v, terms.zero));
   }
   // -expm1(-2|v|) / (2 + expm1(-2|v|)), with the sign of v.
-  const f32x4 y = wasm_f32x4_div(expm1, wasm_f32x4_add(splat(2.0f), expm1));
+  const f32x4 y = wasm_f32x4_div(e, wasm_f32x4_add(splat(2.0f), e));
   return wasm_v128_bitselect(v, y, splat(-0.0f));
 }
 
@@ -144,6 +164,5 @@ IM2WIN_INLINE f32x4 hardswish(f32x4 v, f32x4 alpha, f32x4 beta) {
 // expm1(v) where v < 0, and 0 elsewhere.
 IM2WIN_INLINE f32x4 expm1Below0(f32x4 v, const ExpTerms& terms = ExpTerms()) {
   const f32x4 t = atLeast(atMost(v, terms.zero), terms.floor);
-  const ExpParts parts = expParts(t, terms);
-  return mulAdd(parts.scale, parts.q, wasm_f32x4_sub(parts.scale, terms.one));
+  return expm1(t, terms);
 }

@@ -145,8 +145,15 @@ IM2WIN_NOINLINE f32x4 activated(const ConvCall* call, f32x4 y, f32x4 slope) {
       return hardsigmoid(y, splat(call->alpha), splat(call->beta));
     case kHardswish:
       return hardswish(y, splat(call->alpha), splat(call->beta));
+    case kGelu:
+    case kGeluNew:
+      slope = geluGate(call->activation, y);
+      return gated(call->activation, y, slope, ExpTerms());
+    case kSilu:
+    case kSigmoid:
+      return gated(call->activation, y, y, ExpTerms());
     default:
-      return exponential(call->activation, y);
+      return eluOrTanh(call->activation, y, ExpTerms());
   }
 }
 
@@ -157,7 +164,7 @@ IM2WIN_NOINLINE void finishPixels(const ConvCall* call, Pixel first,
   const bool biased = biasComesFirst(call);
   const int32_t activation = call->activation;
   const uint32_t width = channels.count;
-  if (biased && activation != kPrelu && width % 4 == 0 &&
+  if (biased && activation != kPrelu && activation < kGelu && width % 4 == 0 &&
       (!call->residual.data || call->residual.channelStride == 1)) {
     const f32x4 alpha = splat(call->alpha);
     const f32x4 beta = splat(call->beta);
@@ -175,11 +182,19 @@ IM2WIN_NOINLINE void finishPixels(const ConvCall* call, Pixel first,
     } else {
       ExpTerms terms;
       terms.hold();
-      finish([&](f32x4 y) {
-        int32_t own = activation;
-        pin(own);
-        return exponential(own, y, terms);
-      });
+      // Pinned, or the compiler writes the loops anew for each of two.
+      int32_t own = activation;
+      if (own == kSilu || own == kSigmoid) {
+        finish([&](f32x4 y) {
+          pin(own);
+          return gated(own, y, y, terms);
+        });
+      } else {
+        finish([&](f32x4 y) {
+          pin(own);
+          return eluOrTanh(own, y, terms);
+        });
+      }
     }
     return;
   }

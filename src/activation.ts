@@ -8,6 +8,7 @@ export const TFJS_ACTIVATIONS = ['linear', 'relu', 'relu6', 'prelu', 'leakyrelu'
  * `Im2winDepthwiseConv2D` all:
  *
  * - `'silu'`, or swish, is x · sigmoid(x);
+ * - `'gelu'` is x · Φ(x), and `'gelu_new'` what that comes to by tanh, both as in tfjs-layers;
  * - `'hardsigmoid'` is `hardsigmoidAlpha` · x + `hardsigmoidBeta`, within 0 and 1;
  * - `'hardswish'` is x · relu6(x + 3) / 6;
  * - `'clip'` is x within `clipMin` and `clipMax`.
@@ -22,6 +23,8 @@ export type Activation =
   | 'elu'
   | 'tanh'
   | 'silu'
+  | 'gelu'
+  | 'gelu_new'
   | 'hardsigmoid'
   | 'hardswish'
   | 'clip';
@@ -31,6 +34,8 @@ export const ACTIVATIONS: readonly Activation[] = [
   ...TFJS_ACTIVATIONS,
   'tanh',
   'silu',
+  'gelu',
+  'gelu_new',
   'hardsigmoid',
   'hardswish',
   'clip',

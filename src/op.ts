@@ -4,6 +4,7 @@ import {
   clipByValue,
   elu,
   engine,
+  erf,
   getBackend,
   getKernel,
   leakyRelu,
@@ -201,6 +202,10 @@ function activate(
       return tanh(x);
     case 'silu':
       return mul(x, sigmoid(x));
+    case 'gelu':
+      return mul(mul(x, 0.5), add(erf(mul(x, Math.SQRT1_2)), 1));
+    case 'gelu_new':
+      return mul(x, sigmoid(mul(x, add(mul(mul(x, x), 0.0713548163), 1.5957691216))));
     case 'hardsigmoid':
       return hardsigmoid();
     case 'hardswish':

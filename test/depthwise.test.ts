@@ -85,7 +85,7 @@ const OWN_EPILOGUES: Epilogue[] = [
   {activation: 'linear', residual: 'before'},
   {activation: 'relu', biasShape: [10], residual: 'after'},
   {activation: 'prelu', biasShape: [5, 9, 10], slopeShape: [10], residual: 'before'},
-  ...(['tanh', 'silu', 'hardsigmoid', 'hardswish'] as const).flatMap((activation) =>
+  ...(['tanh', 'silu', 'gelu', 'gelu_new', 'hardsigmoid', 'hardswish'] as const).flatMap((activation) =>
     ([undefined, 'before', 'after'] as const).map((residual) => ({activation, biasShape: [10], residual})),
   ),
 ];

@@ -165,9 +165,21 @@ const EPILOGUES: Epilogue[] = [
   {activation: 'prelu', biasShape: [11], slopeShape: [11], residual: 'before'},
   {activation: 'prelu', biasShape: [11], slopeShape: [4, 7, 11], residual: 'after'},
   {activation: 'leakyrelu', leakyreluAlpha: -1.5, residual: 'before'},
-  ...(['relu', 'relu6', 'sigmoid', 'elu', 'tanh', 'silu', 'hardsigmoid', 'hardswish'] as const).flatMap(
-    (activation) =>
-      (['before', 'after'] as const).map((residual) => ({activation, biasShape: [11], residual})),
+  ...(
+    [
+      'relu',
+      'relu6',
+      'sigmoid',
+      'elu',
+      'tanh',
+      'silu',
+      'gelu',
+      'gelu_new',
+      'hardsigmoid',
+      'hardswish',
+    ] as const
+  ).flatMap((activation) =>
+    (['before', 'after'] as const).map((residual) => ({activation, biasShape: [11], residual})),
   ),
   {activation: 'clip', biasShape: [11], clipMin: -0.25, clipMax: 0.5, residual: 'after'},
 ];
@@ -231,7 +243,16 @@ describe.each([
     const problem = convCase([1, 1, values.length, 1], [1, 1, 1, 8]);
     const x = tf.tensor4d(values, [1, 1, values.length, 1]);
     const filter = tf.ones([1, 1, 1, 8]) as tf.Tensor4D;
-    for (const activation of ['sigmoid', 'elu', 'tanh', 'silu', 'hardsigmoid', 'hardswish']) {
+    for (const activation of [
+      'sigmoid',
+      'elu',
+      'tanh',
+      'silu',
+      'gelu',
+      'gelu_new',
+      'hardsigmoid',
+      'hardswish',
+    ]) {
       const output = runConv('Im2winConv2D', problem, {activation}, {x, filter});
       expectConvolution(output, problem, {activation}, {x, filter});
     }
@@ -251,6 +272,8 @@ describe.each([
       elu: [1, Number.NaN, 2, Number.POSITIVE_INFINITY, 3, -1, 4],
       tanh: [1, Number.NaN, 2, 1, 3, -1, 4],
       silu: [1, Number.NaN, 2, Number.POSITIVE_INFINITY, 3, Number.NaN, 4],
+      gelu: [1, Number.NaN, 2, Number.POSITIVE_INFINITY, 3, Number.NaN, 4],
+      gelu_new: [1, Number.NaN, 2, Number.POSITIVE_INFINITY, 3, Number.NaN, 4],
       hardsigmoid: [1, Number.NaN, 2, 1, 3, 0, 4],
       hardswish: [1, Number.NaN, 2, Number.POSITIVE_INFINITY, 3, Number.NaN, 4],
       clip: row,

@@ -123,6 +123,12 @@ describe.each(['wasm', 'cpu'] as const)('on %s', (backend) => {
         elu: () => tf.elu(y),
         tanh: () => tf.tanh(y),
         silu: () => tf.mul(y, tf.sigmoid(y)),
+        gelu: () => tf.mul(tf.mul(y, 0.5), tf.add(1, tf.erf(tf.div(y, Math.SQRT2)))),
+        gelu_new: () =>
+          tf.mul(
+            tf.mul(y, 0.5),
+            tf.add(1, tf.tanh(tf.mul(tf.add(y, tf.mul(tf.pow(y, 3), 0.044715)), Math.sqrt(2 / Math.PI)))),
+          ),
         hardsigmoid: () => tf.clipByValue(tf.add(tf.mul(y, 0.2), 0.5), 0, 1),
         hardswish: () => tf.div(tf.mul(y, tf.relu6(tf.add(y, 3))), 6),
         clip: () => tf.clipByValue(y, -0.5, 1),
@@ -241,7 +247,7 @@ describe.each(['wasm', 'cpu'] as const)('on %s', (backend) => {
   });
 
   test.each([
-    ['activation', {activation: 'gelu'}, "activation is 'gelu'; allowed: linear, relu, relu6, prelu"],
+    ['activation', {activation: 'softmax'}, "activation is 'softmax'; allowed: linear, relu, relu6, prelu"],
     ['residual', {residual: [1, 5, 6, 7]}, 'residual has shape [1,5,6,7]; allowed: the output'],
     ['residual', {residual: [1, 1, 1, 6]}, 'residual has shape [1,1,1,6]; allowed: the output'],
     ['residual', {residual: [5, 6, 6]}, 'residual has shape [5,6,6]; allowed: the output'],
@@ -367,7 +373,10 @@ describe('refuses', () => {
     ],
     ['strides is 0', () => im2winConv2d(x(), filter(), {...options, strides: 0})],
     ["pad is 'around'", () => im2winConv2d(x(), filter(), {...options, pad: 'around' as 'same'})],
-    ["activation is 'gelu'", () => im2winConv2d(x(), filter(), {...options, activation: 'gelu' as 'elu'})],
+    [
+      "activation is 'softmax'",
+      () => im2winConv2d(x(), filter(), {...options, activation: 'softmax' as 'elu'}),
+    ],
     [
       'preluActivationWeights is missing',
       () => im2winConv2d(x(), filter(), {...options, activation: 'prelu'}),

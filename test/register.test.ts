@@ -319,7 +319,7 @@ describe('refuses', () => {
 
   test.each([
     ['dtype', {x: () => tf.zeros([1, 3, 3, 2], 'int32')}, {}, 'x has dtype int32; allowed: float32'],
-    ['activation', {}, {activation: 'gelu'}, "activation is 'gelu'; allowed: linear, relu"],
+    ['activation', {}, {activation: 'softmax'}, "activation is 'softmax'; allowed: linear, relu"],
     ['prelu', {}, {activation: 'prelu'}, 'preluActivationWeights is missing'],
     ['bias', {bias: () => tf.zeros([3])}, {}, 'bias has shape [3]'],
     ['layout', {}, {dataFormat: 'NWC'}, "dataFormat is NWC; allowed: 'NHWC' or 'NCHW'"],

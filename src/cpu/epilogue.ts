@@ -90,6 +90,14 @@ type Activate = (v: number, slope: number, constants: ActivationConstants) => nu
 const bounded: Activate = (v, _, {low, high}) => clamp(v, low, high);
 const sloped: Activate = (v, slope) => (v < 0 ? v * slope : v);
 const sigmoid = (v: number) => 1 / (1 + Math.exp(-v));
+/** Of kernels/activation.h. */
+const GELU = [
+  3.61127861e-9, -2.66894943e-7, 7.93825438e-6, -1.10480585e-4, -6.62590901e-5, 7.26685673e-2, 1.59576845,
+];
+const gelu = (v: number) => {
+  const square = Math.min(v * v, 30.25);
+  return v * sigmoid(v * GELU.reduce((sum, factor) => sum * square + factor));
+};
 const hardsigmoid: Activate = (v, _, {alpha, beta}) => clamp(alpha * v + beta, 0, 1);
 
 const ACTIVATE: Record<Activation, Activate> = {
@@ -103,6 +111,8 @@ const ACTIVATE: Record<Activation, Activate> = {
   elu: (v) => (v < 0 ? Math.expm1(v) : v),
   tanh: Math.tanh,
   silu: (v) => v * sigmoid(v),
+  gelu,
+  gelu_new: (v) => v * sigmoid(v * (1.5957691216 + 0.0713548163 * v * v)),
   hardsigmoid,
   hardswish: (v, slope, constants) => v * hardsigmoid(v, slope, constants),
 };

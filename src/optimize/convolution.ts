@@ -122,6 +122,8 @@ export function fuse(
   context: PatternContext,
 ): Node | undefined {
   const {node, kind} = convolution;
+  // A constant of more dimensions would have given the output more, too.
+  if (last.output.shape.join() !== node.output.shape.join()) return undefined;
   const residual = fusion.residual ?? convolution.residual;
   const activation = fusion.activation ?? convolution.activation;
   const kernel = fusedKernel(convolution, {residual, activation}, context);

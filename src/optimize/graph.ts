@@ -66,12 +66,21 @@ export class Graph {
   private readonly members: Set<Node>;
   private results: Value[];
 
+  /** Nodes that no output needs are left out. */
   constructor(inputs: readonly Value[], nodes: readonly Node[], outputs: readonly Value[]) {
     this.inputs = inputs;
-    this.list = [...nodes];
-    this.members = new Set(nodes);
     this.results = [...outputs];
-    for (const node of nodes) link(node);
+    const needed = new Set(outputs);
+    this.list = [...nodes]
+      .reverse()
+      .filter((node) => {
+        const isNeeded = node.outputs.some((value) => needed.has(value));
+        if (isNeeded) for (const value of Object.values(node.inputs)) needed.add(value);
+        return isNeeded;
+      })
+      .reverse();
+    this.members = new Set(this.list);
+    for (const node of this.list) link(node);
   }
 
   get nodes(): readonly Node[] {
@@ -101,6 +110,15 @@ export class Graph {
     const node = new Node({...by, outputs: last.outputs});
     this.exchange(last, node);
     this.sweep(last);
+    return node;
+  }
+
+  /** Puts a node before another one. */
+  insert(next: Node, parts: NodeParts): Node {
+    const node = new Node(parts);
+    this.list.splice(this.list.indexOf(next), 0, node);
+    this.members.add(node);
+    link(node);
     return node;
   }
 

@@ -1,9 +1,10 @@
 // What `tfjs-im2win/optimize` exports.
-import {type DataType, dispose, engine, type Tensor, zeros} from '@tensorflow/tfjs-core';
+import {type DataType, dispose, engine, ready, type Tensor, zeros} from '@tensorflow/tfjs-core';
 import {describe} from '../describe.ts';
 import {type KnownModel, knownModel} from './models.ts';
 import {type ModelInputs, Optimizer} from './optimizer.ts';
 import type {ModelChange} from './rewrite.ts';
+import {tensorsOfNow} from './trace.ts';
 
 export type {ModelInputs} from './optimizer.ts';
 export type {ModelChange} from './rewrite.ts';
@@ -59,9 +60,15 @@ export async function optimizeModel(model: object, options: OptimizeOptions = {}
     );
   }
   const {verify} = options;
-  const missing = missingParts();
-  if (missing !== undefined) return {changes: [], reasons: [missing], revert() {}};
-  const expected = verify === undefined ? undefined : run(known, verify);
+  const reason = missingParts() ?? (known.hasState ? 'it has a state, which a run changes' : undefined);
+  if (reason !== undefined) return {changes: [], reasons: [reason], revert() {}};
+  await ready();
+  // A model may return an input or a weight.
+  const isOlder = tensorsOfNow();
+  const drop = (outputs: readonly Tensor[] = []) => {
+    for (const output of outputs) if (!isOlder(output)) output.dispose();
+  };
+  const expected = verify === undefined ? undefined : await run(known, verify);
   const optimizer = new Optimizer(known);
   optimized.set(model, optimizer);
   const revert = () => {
@@ -69,14 +76,27 @@ export async function optimizeModel(model: object, options: OptimizeOptions = {}
     optimized.delete(model);
   };
   try {
-    if (verify === undefined) runExample(known);
-    else dispose(run(known, verify));
-    if (verify !== undefined && expected !== undefined) compare(expected, run(known, verify));
+    const input = verify ?? exampleOf(known);
+    if (input !== undefined) {
+      try {
+        drop(await run(known, input));
+      } finally {
+        if (input !== verify) dispose(input);
+      }
+    }
+    if (verify !== undefined && expected !== undefined) {
+      const outputs = await run(known, verify);
+      try {
+        compare(expected, outputs);
+      } finally {
+        drop(outputs);
+      }
+    }
   } catch (error) {
     revert();
     throw error;
   } finally {
-    if (expected !== undefined) dispose(expected);
+    drop(expected);
   }
   return {
     get changes() {
@@ -100,25 +120,33 @@ function missingParts(): string | undefined {
   return `this version of tfjs is not known (${[...missing, 'state'].join(', ')}): nothing is changed`;
 }
 
-function run({object, methods: [{name}]}: KnownModel, inputs: ModelInputs): Tensor[] {
-  const outputs = (object as Record<string, (inputs: ModelInputs) => Tensor | Tensor[]>)[name](inputs);
+async function run(
+  {object, methods: [{name, promises}]}: KnownModel,
+  inputs: ModelInputs,
+): Promise<Tensor[]> {
+  const call = (method: string) =>
+    (object as Record<string, (inputs: ModelInputs) => Tensor | Tensor[] | Promise<Tensor | Tensor[]>>)[
+      method
+    ](inputs);
+  let outputs: Tensor | Tensor[];
+  try {
+    outputs = await call(name);
+  } catch (error) {
+    // What has control flow, or shapes that depend on values, runs so alone.
+    if (promises === undefined) throw error;
+    outputs = await call(promises);
+  }
   return Array.isArray(outputs) ? outputs : [outputs];
 }
 
-function runExample(model: KnownModel): void {
-  const inputs = exampleOf(model);
-  if (inputs === undefined) return;
-  try {
-    dispose(run(model, inputs));
-  } finally {
-    dispose(inputs);
-  }
-}
+/** What `zeros` can make. */
+const DTYPES: readonly (string | undefined)[] = ['float32', 'int32', 'bool', 'complex64', undefined];
 
 /** Zeros of the shapes that a model says its inputs have, with one image; `undefined` if it does not say. */
 function exampleOf({inputs}: KnownModel): Tensor[] | undefined {
   const shapes = inputs.map(({shape}) => (shape === undefined ? [-1, -1] : oneOf(shape)));
   if (shapes.length === 0 || shapes.flat().some((size) => size < 0)) return undefined;
+  if (!inputs.every(({dtype}) => DTYPES.includes(dtype))) return undefined;
   return shapes.map((shape, i) => zeros(shape, (inputs[i].dtype ?? 'float32') as DataType));
 }
 
@@ -129,25 +157,21 @@ function oneOf(shape: readonly (number | null)[]): number[] {
 
 /** @throws Error if they differ by more than rounding. */
 function compare(expected: readonly Tensor[], outputs: readonly Tensor[]): void {
-  try {
-    expected.forEach((tensor, i) => {
-      const values = tensor.dataSync();
-      const others = outputs[i].dataSync();
-      let largest = 0;
-      let difference = 0;
-      values.forEach((value, j) => {
-        largest = Math.max(largest, Math.abs(value));
-        const own = Object.is(value, others[j]) ? 0 : Math.abs(value - others[j]);
-        difference = own > difference || Number.isNaN(own) ? own : difference;
-      });
-      if (!(difference <= TOLERANCE * largest)) {
-        throw new Error(
-          `optimizeModel: output ${i} differs by ${difference} where its largest value is ${largest}; ` +
-            `allowed: ${TOLERANCE} of it. The model is as it was loaded.`,
-        );
-      }
+  expected.forEach((tensor, i) => {
+    const values = tensor.dataSync();
+    const others = outputs[i].dataSync();
+    let largest = 0;
+    let difference = 0;
+    values.forEach((value, j) => {
+      largest = Math.max(largest, Math.abs(value));
+      const own = Object.is(value, others[j]) ? 0 : Math.abs(value - others[j]);
+      difference = own > difference || Number.isNaN(own) ? own : difference;
     });
-  } finally {
-    dispose(outputs as Tensor[]);
-  }
+    if (!(difference <= TOLERANCE * largest)) {
+      throw new Error(
+        `optimizeModel: output ${i} differs by ${difference} where its largest value is ${largest}; ` +
+          `allowed: ${TOLERANCE} of it. The model is as it was loaded.`,
+      );
+    }
+  });
 }

@@ -7,7 +7,15 @@ export interface KnownModel {
   /** The methods that run it, with the inputs as their first argument. */
   readonly methods: readonly ModelMethod[];
   /** Of its inputs; null or -1 is a size that may be any. */
-  readonly inputs: readonly {readonly shape?: readonly (number | null)[]; readonly dtype?: string}[];
+  readonly inputs: readonly {
+    readonly name?: string;
+    readonly shape?: readonly (number | null)[];
+    readonly dtype?: string;
+  }[];
+  /** What its methods return if they are not told. */
+  readonly outputs?: readonly string[];
+  /** Whether a run changes what the next one computes. */
+  readonly hasState: boolean;
   nameOf(weight: Tensor): string | undefined;
 }
 
@@ -19,11 +27,13 @@ export interface ModelMethod {
 
 interface GraphModelParts {
   readonly inputs: KnownModel['inputs'];
+  readonly outputNodes?: readonly string[];
   readonly weights: Readonly<Record<string, readonly Tensor[]>>;
 }
 
 interface LayersModelParts {
   readonly inputs?: KnownModel['inputs'];
+  readonly stateful?: boolean;
   readonly weights: readonly {readonly name: string; read(): Tensor}[];
 }
 
@@ -54,6 +64,8 @@ function graphModel(model: GraphModelParts): KnownModel {
     // predict calls execute, and predictAsync executeAsync.
     methods: [{name: 'execute', promises: 'executeAsync'}],
     inputs: model.inputs,
+    outputs: model.outputNodes,
+    hasState: false,
     nameOf: ({dataId}) => names.get(dataId),
   };
 }
@@ -64,6 +76,7 @@ function layersModel(model: LayersModelParts): KnownModel {
     object: model,
     methods: [{name: 'predict'}, {name: 'predictOnBatch'}],
     inputs: model.inputs ?? [],
+    hasState: model.stateful === true,
     nameOf({dataId}) {
       // A sequential model has its weights once it is built.
       if (names.size === 0) {

@@ -6,7 +6,7 @@ import type {KnownModel} from './models.ts';
 import {PATTERNS} from './patterns/index.ts';
 import {Program} from './program.ts';
 import {type ModelChange, rewrite} from './rewrite.ts';
-import {type Trace, trace} from './trace.ts';
+import {isRecording, type Trace, tensorsOfNow, trace} from './trace.ts';
 
 export type ModelInputs = Tensor | Tensor[] | NamedTensorMap;
 type Method = (...args: readonly unknown[]) => unknown;
@@ -75,11 +75,17 @@ export class Optimizer {
   }
 
   private forget(): void {
-    for (const plan of this.plans.values()) {
-      if (typeof plan !== 'string') for (const tensor of plan.made) tensor.dispose();
-    }
+    for (const plan of this.plans.values()) release(plan);
     this.plans.clear();
     this.constants.release();
+  }
+
+  /** Such calls run as the model was loaded from now on. */
+  private leave(key: string, reason: string): void {
+    const plan = this.plans.get(key);
+    if (plan === undefined && this.plans.size >= MOST_PLANS) return;
+    release(plan);
+    this.plans.set(key, reason);
   }
 
   private replace(name: string, by: (original: Method) => Method): void {
@@ -100,25 +106,26 @@ export class Optimizer {
     args: readonly unknown[],
   ): Promise<unknown> {
     const tensors = tensorsOf(args[0]);
-    const key = tensors && keyOf(method, args, tensors);
+    const key = tensors && keyOf(this.model, method, args, tensors);
     if (key === undefined || typeof this.plans.get(key) === 'string') return original(...args);
     try {
       return this.call(method, run, args);
     } catch {
-      // tfjs runs control flow and dynamic shapes so alone.
-      this.plans.set(key, `its ${method} throws`);
-      return original(...args);
+      // tfjs runs control flow and dynamic shapes so alone. If it does not either, the call is wrong.
+      const result = await original(...args);
+      this.leave(key, `its ${method} throws`);
+      return result;
     }
   }
 
   private call(method: string, original: Run, args: readonly unknown[]): Tensor | Tensor[] {
     const tensors = tensorsOf(args[0]);
     const isKept = engine().state.gradientDepth > 0 || env().getFlags().KEEP_INTERMEDIATE_TENSORS === true;
-    if (tensors === undefined || isKept) return original(...args);
+    if (tensors === undefined || isKept || isRecording()) return original(...args);
     const {backend} = engine();
     if (backend !== this.backend) this.forget();
     this.backend = backend;
-    const key = keyOf(method, args, tensors);
+    const key = keyOf(this.model, method, args, tensors);
     let plan = this.plans.get(key);
     if (typeof plan === 'object' && !isCurrent(plan)) {
       // Weights were changed, or kernels registered: nothing that was made of them holds any more.
@@ -131,8 +138,10 @@ export class Optimizer {
       const outputs = plan.program.run(tensors);
       return plan.isList ? outputs : outputs[0];
     } catch (error) {
-      this.plans.set(key, `its kernels failed: ${error}`);
-      return original(...args);
+      // A wrong call fails by the model itself, too, with tfjs's own error.
+      const result = original(...args);
+      this.leave(key, `its kernels failed: ${error}`);
+      return result;
     }
   }
 
@@ -148,6 +157,7 @@ export class Optimizer {
       result = original();
       return Array.isArray(result) ? result : [result];
     };
+    const isOlder = tensorsOfNow();
     const traced = trace(tensors, run, (weight) => this.model.nameOf(weight));
     const plan = this.planOf(traced, Array.isArray(result), () => {
       const again = trace(
@@ -155,7 +165,7 @@ export class Optimizer {
         () => [original()].flat(),
         () => undefined,
       );
-      for (const output of again.outputs) output.dispose();
+      for (const output of again.outputs) if (!isOlder(output)) output.dispose();
       return again;
     });
     if (typeof plan === 'string') for (const tensor of traced.made) tensor.dispose();
@@ -206,15 +216,25 @@ function tensorsOf(inputs: unknown): Tensor[] | undefined {
   return list.length > 0 && list.every((one) => one instanceof Tensor) ? list : undefined;
 }
 
-/** All that a call depends on beside the values of its tensors. */
-function keyOf(method: string, [inputs, ...rest]: readonly unknown[], tensors: readonly Tensor[]): string {
-  const names = inputs instanceof Tensor ? '' : Object.keys(inputs as object).join();
-  const kind = Array.isArray(inputs) ? 'list' : names;
+/** All that a call depends on beside the values of its tensors. Ways of writing the same call have one key. */
+function keyOf(
+  {inputs: [first, second], outputs}: KnownModel,
+  method: string,
+  [inputs, ...rest]: readonly unknown[],
+  tensors: readonly Tensor[],
+): string {
+  const isList = inputs instanceof Tensor || Array.isArray(inputs);
+  const names = isList ? [] : Object.keys(inputs as object);
+  const isOnly = names.length === 1 && second === undefined && names[0] === first?.name;
   // Of one tensor given twice a record cannot tell which input is meant.
-  const specs = tensors
-    .map((tensor) => `${tensor.dtype}${tensor.shape}@${tensors.indexOf(tensor)}`)
-    .join(';');
-  return `${method}|${kind}|${specs}|${rest.length === 0 ? '' : JSON.stringify(rest)}`;
+  const specs = tensors.map((tensor) => `${tensor.dtype}${tensor.shape}@${tensors.indexOf(tensor)}`);
+  const [given] = rest;
+  const isUsual = rest.length < 2 && (given === undefined || [given].flat().join() === outputs?.join());
+  return JSON.stringify([method, isOnly ? [] : names, specs, isUsual ? [] : rest]);
+}
+
+function release(plan: Plan | string | undefined): void {
+  if (typeof plan === 'object') for (const tensor of plan.made) tensor.dispose();
 }
 
 function isCurrent({weights, program}: Plan): boolean {

@@ -14,19 +14,29 @@ export interface ModelChange {
   readonly where: string;
 }
 
-export function rewrite(graph: Graph, patterns: readonly Pattern[], context: PatternContext): ModelChange[] {
+/** @param lists Of patterns, one list after the other. */
+export function rewrite(
+  graph: Graph,
+  lists: readonly (readonly Pattern[])[],
+  context: PatternContext,
+): ModelChange[] {
   const changes: ModelChange[] = [];
-  for (let changed = true; changed; ) {
-    changed = false;
-    for (const node of [...graph.nodes]) {
-      if (!graph.has(node)) continue;
-      for (const pattern of patterns) {
+  // No node is changed so often: a pattern that undid another one would go on for ever.
+  const most = 100 * graph.nodes.length;
+  for (const patterns of lists) {
+    for (let changed = true; changed; ) {
+      changed = false;
+      if (changes.length > most) throw new Error('patterns undo each other');
+      for (const node of [...graph.nodes]) {
+        if (!graph.has(node)) continue;
         const {output} = node;
-        const applied = pattern.apply(node, context);
-        if (applied === undefined) continue;
-        changes.push(changeOf(pattern, applied, applied.node ?? node, output.shape));
-        changed = true;
-        break;
+        for (const pattern of patterns) {
+          const applied = pattern.apply(node, context);
+          if (applied === undefined) continue;
+          changes.push(changeOf(pattern, applied, applied.node ?? node, output.shape));
+          changed = true;
+          break;
+        }
       }
     }
   }

@@ -45,6 +45,15 @@ export function trace(
   }
 }
 
+/** Tells tensors that are there now from those that are made later: ids grow. */
+export function tensorsOfNow(): (tensor: Tensor) => boolean {
+  const next = tidy(() => scalar(0).id);
+  return ({id}) => id < next;
+}
+
+/** Whether a run is recorded now. Every kernel that it calls must pass tfjs's engine. */
+export const isRecording = () => Object.hasOwn(engine(), 'runKernel');
+
 /** Kernels whose output's shape depends on values. */
 const DYNAMIC: ReadonlySet<string> = new Set([
   'NonMaxSuppressionV3',
@@ -80,8 +89,7 @@ class Recorder {
   private readonly varying = new Set<DataId>();
   private readonly weights = new Set<Tensor>();
   private readonly made: Tensor[] = [];
-  /** The first tensor of the run has a larger id. */
-  private readonly before: number;
+  private readonly isOlder: (tensor: Tensor) => boolean;
   /** Inside a kernel others may be called, which are its own business. */
   private depth = 0;
   private reason: string | undefined;
@@ -95,7 +103,7 @@ class Recorder {
       this.varying.add(tensor.dataId);
       return value;
     });
-    this.before = tidy(() => scalar(0).id);
+    this.isOlder = tensorsOfNow();
   }
 
   record<T>(run: () => T): T {
@@ -150,9 +158,10 @@ class Recorder {
     const results = Array.isArray(result) ? result : [result];
     // What depends on no input is the same in each run: a constant of it.
     if (given.every(([, {id}]) => !this.values.has(id) || this.values.get(id)?.constant !== undefined)) {
-      for (const [, tensor] of given) if (tensor.id < this.before) this.weights.add(tensor);
+      for (const [, tensor] of given) if (this.isOlder(tensor)) this.weights.add(tensor);
       return;
     }
+    if (kernel === 'Multinomial') this.reason ??= 'it draws random numbers';
     if (DYNAMIC.has(kernel)) this.reason ??= `the shape of ${kernel}'s output depends on values`;
     if (this.nodes.length >= MOST_NODES) this.reason ??= `it calls more than ${MOST_NODES} kernels`;
     if (this.reason !== undefined) return;
@@ -171,8 +180,9 @@ class Recorder {
   private valueOf(tensor: Tensor): Value {
     const known = this.values.get(tensor.id);
     if (known !== undefined) return known;
+    if (this.varying.has(tensor.dataId)) this.reason ??= 'it makes a tensor of another one by itself';
     let constant = tensor;
-    if (tensor.id < this.before) {
+    if (this.isOlder(tensor)) {
       this.weights.add(tensor);
     } else {
       constant = claim(tensor);

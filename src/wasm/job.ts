@@ -26,6 +26,8 @@ export const ACTIVATIONS: Record<Activation, number> = {
   silu: 5,
   hardsigmoid: 6,
   hardswish: 7,
+  gelu: 8,
+  gelu_new: 9,
   clip: 0,
 };
 

@@ -14,7 +14,7 @@ const text = (value: string) => Buffer.from(value).toString('base64');
 const dimensions = (shape: readonly number[]) => ({dim: shape.map((one) => ({size: String(one)}))});
 
 function attribute(value: Attribute) {
-  if (typeof value === 'string') return {s: text(value)};
+  if (typeof value === 'string') return value.startsWith('DT_') ? {type: value} : {s: text(value)};
   if (typeof value === 'boolean') return {b: value};
   return typeof value === 'number' ? {f: value} : {list: {i: value.map(String)}};
 }

@@ -12,6 +12,7 @@ import {optimizeModel} from '../../src/optimize/index.ts';
 import {floats, freshWasm, tf} from '../tf.ts';
 import {graphModel} from './graphModel.ts';
 import {random} from './rewriting.ts';
+import {expectSame, images, memory, valuesOf} from './values.ts';
 
 let registration: Im2winRegistration;
 beforeEach(async () => {
@@ -70,22 +71,6 @@ const MODELS: readonly [string, () => LayersModel][] = [
   ['nested, with a shared layer', nested],
 ];
 
-const images = (count = 1, seed = 1) => random([count, 8, 9, 4], seed);
-
-function valuesOf(outputs: tf.Tensor | tf.Tensor[]): number[] {
-  const list = [outputs].flat();
-  const values = list.flatMap((tensor) => [...tensor.dataSync()]);
-  tf.dispose(list);
-  return values;
-}
-
-function expectSame(values: readonly number[], expected: readonly number[]): void {
-  expect(values).toHaveLength(expected.length);
-  const largest = Math.max(...expected.map(Math.abs));
-  const difference = Math.max(...values.map((value, i) => Math.abs(value - expected[i])));
-  expect(difference).toBeLessThanOrEqual(1e-5 * largest);
-}
-
 /** Weights as after some training. */
 function train(model: LayersModel, seed = 1): void {
   for (const [i, weight] of model.weights.entries()) {
@@ -108,8 +93,6 @@ function trained(make: () => LayersModel): LayersModel {
   train(model);
   return model;
 }
-
-const memory = () => ({numTensors: tf.memory().numTensors, dataIds: tf.engine().backend.numDataIds()});
 
 describe.each(MODELS)('a %s model', (_, make) => {
   test.each([1, 3, 33])('of %d images computes the same, with nothing kept', async (count) => {

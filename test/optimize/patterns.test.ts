@@ -135,6 +135,25 @@ const FOLDED: readonly Case[] = [
   ['relu6 as a clip', SHAPE, (x) => tf.clipByValue(conv(x), 0, 6), ['FusedConv2D relu6']],
   ['a second activation stays', SHAPE, (x) => tf.sigmoid(tf.relu(conv(x))), ['FusedConv2D relu', 'Sigmoid']],
   [
+    'constants of more dimensions stay',
+    SHAPE,
+    (x) => {
+      const three = tf.fill([1, 1, 1, 1, 1], 3);
+      return [tf.maximum(conv(x), three), tf.mul(conv(x), three)];
+    },
+    ['Conv2D', 'Maximum', 'Conv2D', 'Multiply'],
+  ],
+  [
+    'what no output needs is left out',
+    SHAPE,
+    (x) => {
+      const y = conv(x);
+      tf.neg(tf.abs(y));
+      return tf.relu(y);
+    },
+    ['FusedConv2D relu'],
+  ],
+  [
     'a convolution that is used elsewhere stays',
     SHAPE,
     (x) => {
@@ -259,6 +278,120 @@ const FOLDED: readonly Case[] = [
   ['a constant as an output', SHAPE, (x) => [tf.relu(x), WEIGHTS.scale[4].clone()], ['Relu']],
 ];
 
+const toPlanes = (x: tf.Tensor) => tf.transpose(x, [0, 3, 1, 2]);
+const toPixels = (x: tf.Tensor) => tf.transpose(x, [0, 2, 3, 1]);
+const perChannel = (values: tf.Tensor) => tf.reshape(values, [1, -1, 1, 1]);
+
+/** A convolution as a network of channels first has it once it is converted. */
+const planarConv = (x: tf.Tensor, weights: tf.Tensor = WEIGHTS.filter, pad: 'same' | 'valid' = 'same') =>
+  toPlanes(tf.conv2d(toPixels(x) as tf.Tensor4D, weights as tf.Tensor4D, 1, pad));
+
+/** Of channels first. */
+const PLANES = [2, 4, 9, 8];
+const ONE: [number, number] = [1, 1];
+const NONE: [number, number] = [0, 0];
+
+/** Transposes that move. */
+const PLANAR: readonly Case[] = [
+  [
+    'channels first: constants of a channel, and an activation',
+    PLANES,
+    (x) => {
+      const y = tf.add(tf.mul(planarConv(x), perChannel(WEIGHTS.scale[6])), perChannel(WEIGHTS.offset[6]));
+      return toPixels(tf.clipByValue(y, 0, 6));
+    },
+    ['Transpose', 'FusedConv2D relu6'],
+  ],
+  [
+    'channels first: padding of the input and of an inner image, whose numbers have two axes',
+    PLANES,
+    (x) => {
+      const padded = tf.pad(tf.mul(x, 1 / 255), [NONE, NONE, ONE, [2, 1]]);
+      const y = tf.relu(planarConv(padded, WEIGHTS.filter, 'valid'));
+      return planarConv(tf.pad(y, [NONE, NONE, [0, 1], ONE]), random([3, 3, 6, 5], 21), 'valid');
+    },
+    ['Transpose', 'FusedConv2D relu', 'Conv2D', 'Transpose'],
+  ],
+  [
+    'channels first: concatenation, split and a mean',
+    PLANES,
+    (x) => {
+      const both = tf.concat([planarConv(x), tf.neg(planarConv(x, WEIGHTS.point))], 1);
+      const [a, b] = tf.split(both, [5, 7], -3);
+      return toPixels(tf.mul(tf.mean(a, [2, -1], true), tf.slice(b, [0, 0, 0, 0], [2, 5, 9, 8])));
+    },
+    [
+      ...['Transpose', 'Conv2D', 'Transpose', 'Conv2D', 'Neg', 'Concat', 'SplitV'],
+      ...['Mean', 'Slice', 'Multiply'],
+    ],
+  ],
+  [
+    'channels first: means over one image, and over channels',
+    [2, 9, 8, 4],
+    (x) => [
+      tf.mean(toPlanes(conv(x)), [2, 3]),
+      tf.mean(toPlanes(conv(x)), 1),
+      tf.sum(toPlanes(conv(x)), [0, 3]),
+    ],
+    ['Conv2D', 'Mean', 'Conv2D', 'Mean', 'Conv2D', 'Transpose', 'Sum'],
+  ],
+  [
+    'a product of two orders stays',
+    [2, 6, 6, 6],
+    (x) => tf.mul(toPlanes(tf.abs(x)), tf.transpose(tf.neg(x), [0, 3, 2, 1])),
+    ['Transpose', 'Abs', 'Transpose', 'Neg', 'Multiply'],
+  ],
+  [
+    'a transpose that cannot move to the input stays',
+    PLANES,
+    (x) => toPixels(tf.mul(tf.add(x, random([9, 8])), 3)),
+    ['Add', 'Multiply', 'Transpose'],
+  ],
+  [
+    'a transpose that is an output, or that others need, stays',
+    [2, 9, 8, 4],
+    (x) => {
+      const y = toPlanes(conv(x));
+      return [tf.relu(y), y, tf.relu(tf.softmax(toPlanes(conv(x))))];
+    },
+    ['Conv2D', 'Transpose', 'Relu', 'Conv2D', 'Transpose', 'Softmax', 'Relu'],
+  ],
+  [
+    'constants of several axes stay',
+    [2, 9, 8, 4],
+    (x) => tf.add(toPlanes(conv(x)), random([6, 9, 1])),
+    ['Conv2D', 'Transpose', 'Add'],
+  ],
+];
+
+/** A residual block of channels first with squeeze-and-excite. */
+const PLANAR_BLOCK: Case = [
+  'channels first: a residual block with squeeze-and-excite',
+  PLANES,
+  (x) => {
+    const first = tf.relu(tf.add(planarConv(x), perChannel(WEIGHTS.offset[6])));
+    const y = tf.add(planarConv(first, random([3, 3, 6, 6], 9)), perChannel(WEIGHTS.offset[6]));
+    const squeezed = tf.relu(planarConv(tf.mean(y, [2, 3], true), random([1, 1, 6, 2], 10)));
+    const gate = tf.sigmoid(planarConv(squeezed, random([1, 1, 2, 6], 11)));
+    const sum = tf.relu(tf.add(first, tf.mul(y, gate)));
+    const next = planarConv(sum, random([3, 3, 6, 6], 12));
+    return tf.mean(toPixels(tf.relu(tf.add(next, sum))), [1, 2]);
+  },
+  [
+    'Transpose',
+    'FusedConv2D relu',
+    'FusedConv2D',
+    'Mean',
+    'FusedConv2D relu',
+    'FusedConv2D sigmoid',
+    'Multiply',
+    'Add',
+    'Relu',
+    'Im2winConv2D relu',
+    'Mean',
+  ],
+];
+
 /** What needs our own kernels. */
 const OWN: readonly Case[] = [
   [
@@ -309,6 +442,54 @@ const OWN: readonly Case[] = [
     ['Im2winDepthwiseConv2D hardswish'],
   ],
   [
+    'GELU by erf, as Keras writes it',
+    SHAPE,
+    (x) => {
+      const y = batchNorm(conv(x));
+      return tf.mul(y, tf.mul(0.5, tf.add(1, tf.erf(tf.div(y, Math.SQRT2)))));
+    },
+    ['Im2winConv2D gelu'],
+  ],
+  [
+    'GELU by erf, as the converter writes it',
+    SHAPE,
+    (x) => {
+      const y = tf.depthwiseConv2d(x, WEIGHTS.depthwise, 1, 'same');
+      return tf.mul(tf.mul(0.5, y), tf.add(tf.erf(tf.mul(y, Math.SQRT1_2)), 1));
+    },
+    ['Im2winDepthwiseConv2D gelu'],
+  ],
+  ...[(y: tf.Tensor) => tf.pow(y, 3), (y: tf.Tensor) => tf.mul(tf.mul(y, y), y)].map(
+    (cube, i): Case => [
+      `GELU by tanh, with a cube of kind ${i}`,
+      SHAPE,
+      (x) => {
+        const y = conv(x);
+        const inner = tf.mul(Math.sqrt(2 / Math.PI), tf.add(y, tf.mul(cube(y), 0.044715)));
+        return tf.mul(0.5, tf.mul(y, tf.add(1, tf.tanh(inner))));
+      },
+      ['Im2winConv2D gelu_new'],
+    ],
+  ),
+  [
+    'what is nearly GELU stays',
+    SHAPE,
+    (x) => {
+      const y = conv(x);
+      const gate = tf.erf(tf.mul(y, Math.SQRT1_2));
+      const z = conv(x);
+      return [
+        gate,
+        tf.mul(tf.mul(0.5, y), tf.add(gate, 1)),
+        tf.mul(tf.mul(0.5, z), tf.add(tf.erf(tf.mul(z, 0.75)), 1)),
+      ];
+    },
+    [
+      ...['Conv2D', 'Multiply', 'Erf', 'Conv2D', 'Multiply', 'Add', 'Multiply'],
+      ...['Multiply', 'Multiply', 'Erf', 'Add', 'Multiply'],
+    ],
+  ],
+  [
     'another factor than a sixth stays',
     SHAPE,
     (x) => {
@@ -356,6 +537,42 @@ const OWN: readonly Case[] = [
   ],
 ];
 
+/** Factors of channels in the filter behind, where the image is larger by enough. */
+const EXCITED: readonly Case[] = [
+  [
+    'factors of channels go into the filter, and what is behind still into the convolution',
+    [1, 16, 17, 4],
+    (x) => {
+      const gate = tf.sigmoid(
+        tf.conv2d(tf.mean(x, [1, 2], true) as tf.Tensor4D, random([1, 1, 4, 4], 5) as tf.Tensor4D, 1, 'same'),
+      );
+      const y = tf.conv2d(tf.mul(gate, x) as tf.Tensor4D, WEIGHTS.point, 1, 'valid');
+      return tf.relu(batchNorm(y));
+    },
+    ['Mean', 'FusedConv2D sigmoid', 'Reshape', 'Multiply', 'FusedConv2D relu'],
+  ],
+  [
+    'factors of two images stay',
+    [2, 16, 17, 4],
+    (x) => tf.conv2d(tf.mul(x, tf.mean(x, [1, 2], true)) as tf.Tensor4D, WEIGHTS.point, 1, 'valid'),
+    ['Mean', 'Multiply', 'Conv2D'],
+  ],
+  [
+    'factors of pixels stay, and those of a small image, and those for a filter of more pixels',
+    [1, 16, 17, 4],
+    (x) => {
+      const small = tf.slice(x as tf.Tensor4D, [0, 0, 0, 0], [1, 6, 7, 4]);
+      const gate = tf.mean(x, [1, 2], true);
+      return [
+        tf.conv2d(tf.mul(x, tf.mean(x, 3, true)) as tf.Tensor4D, WEIGHTS.point, 1, 'valid'),
+        tf.conv2d(tf.mul(small, gate) as tf.Tensor4D, WEIGHTS.point, 1, 'valid'),
+        tf.conv2d(tf.mul(x, gate) as tf.Tensor4D, WEIGHTS.filter, 1, 'valid'),
+      ];
+    },
+    ['Slice', 'Mean', 'Mean', 'Multiply', 'Conv2D', 'Multiply', 'Conv2D', 'Multiply', 'Conv2D'],
+  ],
+];
+
 /** Roundings of weights, of sums of 40 products, and of the batch norm: a hundred of them. */
 const TOLERANCE = 100 * 2 ** -24;
 
@@ -364,18 +581,21 @@ describe.each(['wasm', 'cpu'] as const)('%s', (backend) => {
   beforeEach(() => freshBackend(backend));
   afterEach(() => registration?.unregister());
 
-  test.each(FOLDED)('%s', (_, shape, model, kernels) => {
+  test.each([...FOLDED, ...PLANAR])('%s', (_, shape, model, kernels) => {
     makeWeights();
     const {after, difference} = rewritten([random(shape)], model as never);
     expect(after).toEqual(kernels);
     expect(difference).toBeLessThan(TOLERANCE);
   });
 
-  test.each([...FOLDED, ...OWN])('%s, registered', async (_, shape, model, kernels) => {
-    registration = await registerIm2win({numThreads: 1});
-    makeWeights();
-    const {after, difference} = rewritten([random(shape)], model as never);
-    expect(after).toEqual(kernels);
-    expect(difference).toBeLessThan(TOLERANCE);
-  });
+  test.each([...FOLDED, ...PLANAR, ...OWN, PLANAR_BLOCK, ...EXCITED])(
+    '%s, registered',
+    async (_, shape, model, kernels) => {
+      registration = await registerIm2win({numThreads: 1});
+      makeWeights();
+      const {after, difference} = rewritten([random(shape)], model as never);
+      expect(after).toEqual(kernels);
+      expect(difference).toBeLessThan(TOLERANCE);
+    },
+  );
 });

@@ -33,11 +33,11 @@ export const affineAfter: Pattern = {
 
 /** A filter times a factor for each output channel. */
 function scaled(convolution: Convolution, affine: Affine, {constants}: PatternContext): Value {
-  const {filter, channelAxes, outChannels} = convolution;
+  const {filter, kind, channelAxes, outChannels} = convolution;
   const [first] = channelAxes;
   const inner = filter.shape.slice(first + channelAxes.length).reduce((a, b) => a * b, 1);
   return constants.get(
-    `filter × ${affine.name} along ${first}`,
+    `${kind} filter × ${affine.name}`,
     [filter, ...affine.constants],
     filter.shape,
     (values, ...rest) => {
