@@ -70,6 +70,10 @@ struct ConvCall {
   // What the tiles do of it, and whether that is all.
   Final final;
   int32_t finishesInRegisters;
+  // What the sums of a panel's channels begin with, and their slopes where they
+  // are sloped.
+  float firstSums[kNR];
+  float slopes[kNR];
   // A tile's own, where it is not whole.
   const float* scratchWindows[kMR > kNarrowMR ? kMR : kNarrowMR];
   float scratchSums[kMR * kNR > kNarrowMR * 4 ? kMR * kNR : kNarrowMR * 4];

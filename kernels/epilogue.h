@@ -90,14 +90,14 @@ IM2WIN_INLINE f32x4 finished(f32x4 y, Final final, f32x4 slopeOrLow,
 
 // The bounds of a clamp. Sums that are stored as they are get infinite ones.
 struct Bounds {
-  f32x4 low;
-  f32x4 high;
+  float low;
+  float high;
 };
 
 IM2WIN_INLINE Bounds boundsOf(const ConvCall* call, Final final) {
   return {
-      final == kClamped ? splat(call->low) : splat(-__builtin_inff()),
-      final == kClamped ? highOf(call) : splat(__builtin_inff()),
+      final == kClamped ? call->low : -__builtin_inff(),
+      final == kClamped ? call->high : __builtin_inff(),
   };
 }
 

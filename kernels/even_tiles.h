@@ -56,6 +56,8 @@ IM2WIN_NOINLINE void evenTiles(const ConvCall* call, Panels panels,
   const uint32_t reach = reachOf(share, coming.step);
   const uint32_t windowStride = call->windowStride;
   const uint32_t pixelStride = call->outPixelStride;
+  const f32x4 low = splat(bounds.low);
+  const f32x4 high = splat(bounds.high);
   for (; panels.count != 0; --panels.count) {
     const auto firstOf = [&](int v) __attribute__((always_inline)) {
       return panels.bias ? load(panels.bias + 4 * v) : splat(0.0f);
@@ -120,8 +122,8 @@ IM2WIN_NOINLINE void evenTiles(const ConvCall* call, Panels panels,
       }
       float* to = c;
       IM2WIN_UNROLL for (int i = 0; i < MR; ++i) {
-        IM2WIN_UNROLL for (uint32_t v = 0; v < kNV; ++v) {
-          store(to + 4 * v, clamp(sum[i][v], bounds.low, bounds.high));
+        IM2WIN_UNROLL for (int v = kNV - 1; v >= 0; --v) {
+          store(to + 4 * v, clamp(sum[i][v], low, high));
         }
         to += pixelStride;
       }

@@ -44,13 +44,11 @@ struct Sides {
 
 template <int NV>
 IM2WIN_INLINE void tileOf(uint32_t height, const ConvCall* call,
-                          const float* panel, Sides sides,
-                          Epilogue<NV> epilogue, Ahead ahead) {
+                          const float* panel, Sides sides, Ahead ahead) {
 #define IM2WIN_TILE(MR)                                                       \
   if constexpr (MR <= (NV == 1 ? kNarrowMR : kMR)) {                          \
     if (height == MR) {                                                       \
-      return tile<MR, NV>(call, panel, sides.windows, sides.pixels, epilogue, \
-                          ahead);                                             \
+      return tile<MR, NV>(call, panel, sides.windows, sides.pixels, ahead); \
     }                                                                         \
   }
   IM2WIN_TILE(1)
@@ -88,14 +86,13 @@ struct Panel {
 // sums that count are copied to the output from there.
 template <int NV>
 IM2WIN_NOINLINE void tileRest(const ConvCall* call, uint32_t height,
-                              Panel panel, Cursor from, Epilogue<NV> epilogue,
-                              Ahead ahead) {
+                              Panel panel, Cursor from, Ahead ahead) {
   const float** list = const_cast<ConvCall*>(call)->scratchWindows;
   float* sums = const_cast<ConvCall*>(call)->scratchSums;
   Cursor at = from;
   for (uint32_t i = 0; i < height; ++i, at = next(call, at)) list[i] = at.a;
   tileOf<NV>(height, call, panel.values, {{from.a, list}, {sums, 4 * NV}},
-             epilogue, ahead);
+             ahead);
   const uint32_t width = panel.channels.count;
   at = from;
   for (uint32_t i = 0; i < height; ++i, at = next(call, at)) {
@@ -169,14 +166,11 @@ IM2WIN_NOINLINE void walkVectors(const ConvCall* call, Panel panel, Cursor at,
     if (!inRegisters) finishWindows(call, at, panel.channels, windows);
     return;
   }
-  Epilogue<NV> epilogue;
-  epilogue.final = final;
-  IM2WIN_UNROLL for (uint32_t v = 0; v < NV; ++v) {
-    epilogue.first[v] = firstSum(call, n + 4 * v, width - 4 * v);
-  }
-  IM2WIN_UNROLL for (uint32_t v = 0; v < NV; ++v) {
-    epilogue.slopeOrLow[v] =
-        slopeOrLowOf(call, final, n + 4 * v, width - 4 * v);
+  float* firstSums = const_cast<ConvCall*>(call)->firstSums;
+  float* slopes = const_cast<ConvCall*>(call)->slopes;
+  IM2WIN_UNROLL for (uint32_t v = 0; v < 4 * NV; v += 4) {
+    store(firstSums + v, firstSum(call, n + v, width - v));
+    if (final == kSloped) store(slopes + v, slopeOf(call, n + v, width - v));
   }
   for (uint32_t t = 0; t < shares.tiles; ++t) {
     const uint32_t height = shares.height + (t < taller ? 1 : 0);
@@ -188,9 +182,9 @@ IM2WIN_NOINLINE void walkVectors(const ConvCall* call, Panel panel, Cursor at,
     if (width == 4 * NV && at.pixel.j + height <= uint32_t(call->rowLength)) {
       tileOf<NV>(height, call, panel.values,
                  {{at.a, nullptr}, {at.pixel.c + n, call->outPixelStride}},
-                 epilogue, ahead);
+                 ahead);
     } else {
-      tileRest<NV>(call, height, panel, at, epilogue, ahead);
+      tileRest<NV>(call, height, panel, at, ahead);
     }
     if (!inRegisters) finishWindows(call, at, panel.channels, height);
     at = advance(call, at, height);
