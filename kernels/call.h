@@ -2,7 +2,7 @@
 // scratch: the kernels keep nothing of their own.
 #pragma once
 
-#include "activation.h"
+#include "pair.h"
 #include "panel.h"
 
 // A bias, a prelu slope or a residual that is added or applied to the output by

@@ -81,8 +81,35 @@ IM2WIN_INLINE f32x4 highOf(const ConvCall* call) {
   return loadSplat(&call->high);
 }
 
-IM2WIN_INLINE f32x4 finished(f32x4 y, Final final, f32x4 slopeOrLow,
-                             f32x4 high) {
+// The same for a whole vector, or a pair of them.
+template <typename Vector>
+IM2WIN_INLINE Vector slopeAs(const ConvCall* call, uint32_t n) {
+  const Operand& slope = call->slope;
+  if (slope.channelStride == 0) return both<Vector>(loadSplat(slope.data));
+  if (slope.channelStride == 1) return loadAs<Vector>(slope.data + n);
+  float* slopes = const_cast<ConvCall*>(call)->slopes;
+  for (int32_t v = 0; v < lanesOf<Vector>; v += 4) {
+    store(slopes + v, slopeOf(call, n + v, 4));
+  }
+  return loadAs<Vector>(slopes);
+}
+
+template <typename Vector>
+IM2WIN_INLINE Vector firstSumAs(const ConvCall* call, uint32_t n) {
+  const float* bias = firstBias(call, n);
+  return bias ? loadAs<Vector>(bias) : both<Vector>(splat(0.0f));
+}
+
+template <typename Vector>
+IM2WIN_INLINE Vector slopeOrLowAs(const ConvCall* call, Final final,
+                                  uint32_t n) {
+  return final == kSloped ? slopeAs<Vector>(call, n)
+                          : both<Vector>(loadSplat(&call->low));
+}
+
+template <typename Vector>
+IM2WIN_INLINE Vector finished(Vector y, Final final, Vector slopeOrLow,
+                              Vector high) {
   if (final == kSloped) return prelu(y, slopeOrLow);
   if (final == kClamped) return clamp(y, slopeOrLow, high);
   return y;

@@ -59,7 +59,8 @@ IM2WIN_NOINLINE void singleTile(const ConvCall* call, Channels channels,
     IM2WIN_UNROLL for (uint32_t v = 0; v < kNV; ++v) {
       const uint32_t n = p * kNR + 4 * v;
       if (n >= count) return;
-      storeLanes(c + first + n, clamp(sum[p][v], splat(bounds.low), splat(bounds.high)),
+      storeLanes(c + first + n,
+                 clamp(sum[p][v], splat(bounds.low), splat(bounds.high)),
                  count - n);
     }
   }

@@ -45,11 +45,11 @@ struct Sides {
 template <int NV>
 IM2WIN_INLINE void tileOf(uint32_t height, const ConvCall* call,
                           const float* panel, Sides sides, Ahead ahead) {
-#define IM2WIN_TILE(MR)                                                       \
-  if constexpr (MR <= (NV == 1 ? kNarrowMR : kMR)) {                          \
-    if (height == MR) {                                                       \
+#define IM2WIN_TILE(MR)                                                     \
+  if constexpr (MR <= (NV == 1 ? kNarrowMR : kMR)) {                        \
+    if (height == MR) {                                                     \
       return tile<MR, NV>(call, panel, sides.windows, sides.pixels, ahead); \
-    }                                                                         \
+    }                                                                       \
   }
   IM2WIN_TILE(1)
   IM2WIN_TILE(2)
