@@ -42,6 +42,13 @@ enum Final : uint32_t {
   kSloped = 2,  // prelu with a slope for each channel, or one for all
 };
 
+// What sums of eight channels begin with, and what the epilogue has for each of
+// them: slopes where they are sloped, else the lower bound.
+struct Terms {
+  float first[8];
+  float slopeOrLow[8];
+};
+
 struct ConvCall {
   // The matrices: `rowLength` windows for each output row. A window is
   // `segments` runs of `segmentLength` floats, each starting `segmentStride`
@@ -70,13 +77,15 @@ struct ConvCall {
   // What the tiles do of it, and whether that is all.
   Final final;
   int32_t finishesInRegisters;
-  // What the sums of a panel's channels begin with, and their slopes where they
-  // are sloped.
-  float firstSums[kNR];
-  float slopes[kNR];
-  // A tile's own, where it is not whole.
-  const float* scratchWindows[kMR > kNarrowMR ? kMR : kNarrowMR];
-  float scratchSums[kMR * kNR > kNarrowMR * 4 ? kMR * kNR : kNarrowMR * 4];
+  // Of a panel's channels, or of more; and a tile's own, where it is not whole.
+  union {
+    Terms terms[kMostTerms];
+    struct {
+      Terms ofPanel[kNR / 8];
+      const float* windows[kMR > kNarrowMR ? kMR : kNarrowMR];
+      float sums[kMR * kNR > kNarrowMR * 4 ? kMR * kNR : kNarrowMR * 4];
+    } scratch;
+  };
 };
 
 // The floats of a window, and the rows of a panel.

@@ -8,6 +8,15 @@
 #include "epilogue.h"
 #include "image_rows.h"
 
+template <typename Vector>
+IM2WIN_INLINE Vector slopeAs(const ConvCall* call, uint32_t n) {
+  if constexpr (lanesOf<Vector> == 4) {
+    return slopeOf(call, n, 4);
+  } else {
+    return {slopeOf(call, n, 4), slopeOf(call, n + 4, 4)};
+  }
+}
+
 // Filter rows, and the input rows that they meet: the first window's first
 // value, and its first tap. Input rows are `rowStride` floats apart, pixels and
 // taps `channels`.

@@ -70,41 +70,21 @@ IM2WIN_INLINE f32x4 slopeOf(const ConvCall* call, uint32_t n, uint32_t lanes) {
   return operandAt(call->slope, 0, 0, n, lanes);
 }
 
-// Sums that are sloped have no lower bound, and others no slopes: one register
-// holds either.
-IM2WIN_INLINE f32x4 slopeOrLowOf(const ConvCall* call, Final final, uint32_t n,
-                                 uint32_t lanes) {
-  return final == kSloped ? slopeOf(call, n, lanes) : loadSplat(&call->low);
+// Writes the terms of `count` channels from n on, whole vectors of them.
+IM2WIN_SMALL void writeTerms(const ConvCall* call, uint32_t n, uint32_t count) {
+  Terms* terms = const_cast<ConvCall*>(call)->terms;
+  const bool sloped = finalOf(call) == kSloped;
+  for (uint32_t v = 0; v < count; v += 4) {
+    const uint32_t lanes = count - v;
+    Terms* own = terms + v / 8;
+    store(own->first + v % 8, firstSum(call, n + v, lanes));
+    store(own->slopeOrLow + v % 8,
+          sloped ? slopeOf(call, n + v, lanes) : loadSplat(&call->low));
+  }
 }
 
 IM2WIN_INLINE f32x4 highOf(const ConvCall* call) {
   return loadSplat(&call->high);
-}
-
-// The same for a whole vector, or a pair of them.
-template <typename Vector>
-IM2WIN_INLINE Vector slopeAs(const ConvCall* call, uint32_t n) {
-  const Operand& slope = call->slope;
-  if (slope.channelStride == 0) return both<Vector>(loadSplat(slope.data));
-  if (slope.channelStride == 1) return loadAs<Vector>(slope.data + n);
-  float* slopes = const_cast<ConvCall*>(call)->slopes;
-  for (int32_t v = 0; v < lanesOf<Vector>; v += 4) {
-    store(slopes + v, slopeOf(call, n + v, 4));
-  }
-  return loadAs<Vector>(slopes);
-}
-
-template <typename Vector>
-IM2WIN_INLINE Vector firstSumAs(const ConvCall* call, uint32_t n) {
-  const float* bias = firstBias(call, n);
-  return bias ? loadAs<Vector>(bias) : both<Vector>(splat(0.0f));
-}
-
-template <typename Vector>
-IM2WIN_INLINE Vector slopeOrLowAs(const ConvCall* call, Final final,
-                                  uint32_t n) {
-  return final == kSloped ? slopeAs<Vector>(call, n)
-                          : both<Vector>(loadSplat(&call->low));
 }
 
 template <typename Vector>

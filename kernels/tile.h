@@ -44,7 +44,7 @@ IM2WIN_NOINLINE void tile(const ConvCall* call, const float* panel,
   constexpr int kTurns = kSums <= kFourTurns ? 4 : kSums <= kTwoTurns ? 2 : 1;
   f32x4 sum[kTurns][MR][NV];
   IM2WIN_UNROLL for (int v = 0; v < NV; ++v) {
-    const f32x4 first = load(call->firstSums + 4 * v);
+    const f32x4 first = load(call->terms[v / 2].first + v % 2 * 4);
     IM2WIN_UNROLL for (int i = 0; i < MR; ++i) {
       sum[0][i][v] = first;
       IM2WIN_UNROLL for (int t = 1; t < kTurns; ++t) {
@@ -131,7 +131,7 @@ IM2WIN_NOINLINE void tile(const ConvCall* call, const float* panel,
   } else {
     f32x4 slope[NV];
     IM2WIN_UNROLL for (int v = 0; v < NV; ++v) {
-      slope[v] = load(call->slopes + 4 * v);
+      slope[v] = load(call->terms[v / 2].slopeOrLow + v % 2 * 4);
     }
     storeAll([&](f32x4 y, int v) { return prelu(y, slope[v]); });
   }

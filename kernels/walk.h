@@ -87,8 +87,8 @@ struct Panel {
 template <int NV>
 IM2WIN_NOINLINE void tileRest(const ConvCall* call, uint32_t height,
                               Panel panel, Cursor from, Ahead ahead) {
-  const float** list = const_cast<ConvCall*>(call)->scratchWindows;
-  float* sums = const_cast<ConvCall*>(call)->scratchSums;
+  const float** list = const_cast<ConvCall*>(call)->scratch.windows;
+  float* sums = const_cast<ConvCall*>(call)->scratch.sums;
   Cursor at = from;
   for (uint32_t i = 0; i < height; ++i, at = next(call, at)) list[i] = at.a;
   tileOf<NV>(height, call, panel.values, {{from.a, list}, {sums, 4 * NV}},
@@ -166,12 +166,7 @@ IM2WIN_NOINLINE void walkVectors(const ConvCall* call, Panel panel, Cursor at,
     if (!inRegisters) finishWindows(call, at, panel.channels, windows);
     return;
   }
-  float* firstSums = const_cast<ConvCall*>(call)->firstSums;
-  float* slopes = const_cast<ConvCall*>(call)->slopes;
-  IM2WIN_UNROLL for (uint32_t v = 0; v < 4 * NV; v += 4) {
-    store(firstSums + v, firstSum(call, n + v, width - v));
-    if (final == kSloped) store(slopes + v, slopeOf(call, n + v, width - v));
-  }
+  writeTerms(call, n, width);
   for (uint32_t t = 0; t < shares.tiles; ++t) {
     const uint32_t height = shares.height + (t < taller ? 1 : 0);
     const uint32_t from = t * share;

@@ -125,21 +125,22 @@ struct ProductTile {
 };
 
 // Transforms a tile back and finishes it: the first `count` of its `outputs`
-// pixels, `pairs` times eight channels of each, from channel n on.
+// pixels, `pairs` times eight channels of each, whose terms the call has from
+// `terms` on. The pixels may be written over the products.
 template <int POINTS>
 IM2WIN_NOINLINE void outputTile(const ConvCall* call, ProductTile products,
-                                float* to, uint32_t n, uint32_t outputs,
-                                uint32_t count, uint32_t pairs) {
+                                Pixels pixels, const Terms* terms,
+                                uint32_t outputs, uint32_t count,
+                                uint32_t pairs) {
   const Final final = finalOf(call);
-  const uint32_t outPixelStride = call->outPixelStride;
   const f32x8 high = both<f32x8>(highOf(call));
-  for (uint32_t v = 0; v < pairs; ++v, n += 8) {
-    const f32x8 first = firstSumAs<f32x8>(call, n);
-    const f32x8 own = slopeOrLowAs<f32x8>(call, final, n);
+  for (uint32_t v = 0; v < pairs; ++v) {
+    const auto first = loadAs<f32x8>(terms[v].first);
+    const auto own = loadAs<f32x8>(terms[v].slopeOrLow);
     const auto p =
         Products<POINTS, f32x8>::read(products.at, products.pointStride);
     products.at += (8 * v + 8) % kNR ? 8 : products.panelStride - (kNR - 8);
-    float* pixel = to + 8 * v;
+    float* pixel = pixels.to + 8 * v;
 #define IM2WIN_OUTPUT(J)                                         \
   if constexpr (J + 1 < POINTS) {                                \
     if (J >= count) continue;                                    \
@@ -149,37 +150,11 @@ IM2WIN_NOINLINE void outputTile(const ConvCall* call, ProductTile products,
       pin(y);                                                    \
     }                                                            \
     storeAs(pixel, finished(add(y, first), final, own, high));   \
-    pixel += outPixelStride;                                     \
+    pixel += pixels.stride;                                      \
   }
     IM2WIN_EACH(IM2WIN_OUTPUT)
 #undef IM2WIN_OUTPUT
   }
-}
-
-// The same for at most four channels.
-template <int POINTS>
-IM2WIN_NOINLINE void outputLanes(const ConvCall* call, ProductTile products,
-                                 float* to, Channels channels, uint32_t outputs,
-                                 uint32_t count) {
-  const uint32_t n = channels.first;
-  const uint32_t lanes = channels.count;
-  const Final final = finalOf(call);
-  const f32x4 own = slopeOrLowOf(call, final, n, lanes);
-  const f32x4 high = highOf(call);
-  const f32x4 first = firstSum(call, n, lanes);
-  const auto p =
-      Products<POINTS, f32x4>::read(products.at, products.pointStride);
-#define IM2WIN_OUTPUT(J)                                         \
-  if constexpr (J + 1 < POINTS) {                                \
-    if (J >= count) return;                                      \
-    f32x4 y = outputTransform<POINTS, J>(p.zero, p.even, p.odd); \
-    if (J + 1 == outputs) y = wasm_f32x4_add(y, p.infinity);     \
-    y = wasm_f32x4_add(y, first);                                \
-    storeLanes(to, finished(y, final, own, high), lanes);        \
-    to += call->outPixelStride;                                  \
-  }
-  IM2WIN_EACH(IM2WIN_OUTPUT)
-#undef IM2WIN_OUTPUT
 }
 
 // Transforms products back along the height, in place. The POINTS rows of
@@ -220,6 +195,8 @@ IM2WIN_NOINLINE void outputRows(const ConvCall* call, Transforms transforms,
   const bool inRegisters = finishesInRegisters(call);
   const uint32_t outWidth = call->rowLength;
   const uint32_t tiles = (outWidth + outputs - 1) / outputs;
+  const uint32_t pairs = width / 8;
+  writeTerms(call, n, width);
   for (uint32_t r = 0; r < rows.count; ++r) {
     ProductTile tile = products;
     tile.at += r / rowOutputs * tiles * kNR + r % rowOutputs * rowStride;
@@ -228,16 +205,23 @@ IM2WIN_NOINLINE void outputRows(const ConvCall* call, Transforms transforms,
           rows.c + r * call->outRowStride + j * call->outPixelStride + n;
       const uint32_t left = outWidth - j;
       const uint32_t count = left < outputs ? left : outputs;
-      const uint32_t pairs = width / 8;
-      if (pairs != 0) {
-        outputTile<POINTS>(call, tile, to, n, outputs, count, pairs);
-      }
-      for (uint32_t v = 8 * pairs; v < width; v += 4) {
+      outputTile<POINTS>(call, tile, {to, call->outPixelStride}, call->terms,
+                         outputs, count, pairs);
+      if (8 * pairs < width) {
+        // The rest of the channels, by way of their products' place.
         ProductTile own = tile;
-        own.at += v / kNR * tile.panelStride + v % kNR;
-        outputLanes<POINTS>(call, own, to + v,
-                            {int32_t(n + v), int32_t(width - v)}, outputs,
-                            count);
+        own.at += 8 * pairs / kNR * tile.panelStride + 8 * pairs % kNR;
+        float* from = const_cast<float*>(own.at);
+        outputTile<POINTS>(call, own, {from, int32_t(own.pointStride)},
+                           call->terms + pairs, outputs, count, 1);
+        float* pixel = to + 8 * pairs;
+        for (uint32_t i = 0; i < count; ++i) {
+          for (uint32_t v = 0; 8 * pairs + v < width; v += 4) {
+            storeLanes(pixel + v, load(from + v), width - 8 * pairs - v);
+          }
+          pixel += call->outPixelStride;
+          from += own.pointStride;
+        }
       }
       if (!inRegisters) finishPixels(call, {to, r, j}, channels, count);
     }
