@@ -49,6 +49,8 @@ struct Stretch {
 template <int MR>
 IM2WIN_NOINLINE void evenTiles(const ConvCall* call, Panels panels,
                                Coming coming, Stretch stretch, Bounds bounds) {
+  // Steps that are written out.
+  constexpr uint32_t kSteps = MR > kMR ? 4 : 8;
   const uint32_t length = call->segmentLength;
   const uint32_t segments = call->segments;
   const uint32_t gap = call->segmentStride - length;
@@ -103,8 +105,8 @@ IM2WIN_NOINLINE void evenTiles(const ConvCall* call, Panels panels,
                                };
       for (uint32_t segment = segments; segment != 0; --segment) {
         uint32_t k = length;
-        for (; k >= 8; k -= 8) {
-          IM2WIN_UNROLL for (int s = 0; s < 8; ++s) {
+        for (; k >= kSteps; k -= kSteps) {
+          IM2WIN_UNROLL for (int s = 0; s < int(kSteps); ++s) {
             step(s);
             if (s % 4 == 3) {
               touch(ahead);
@@ -112,7 +114,7 @@ IM2WIN_NOINLINE void evenTiles(const ConvCall* call, Panels panels,
               pin(ahead);
             }
           }
-          forward(8, 8);
+          forward(kSteps, kSteps);
         }
         for (; k != 0; --k) {
           step(0);
@@ -141,7 +143,7 @@ IM2WIN_INLINE void evenTilesOf(uint32_t height, const ConvCall* call,
                                Panels panels, Coming coming, Stretch stretch,
                                Bounds bounds) {
 #define IM2WIN_EVEN(MR)                                            \
-  if constexpr (MR >= kLeastEven && MR <= kMR) {                   \
+  if constexpr (MR >= kLeastEven && MR <= kTallMR) {               \
     if (height == MR) {                                            \
       return evenTiles<MR>(call, panels, coming, stretch, bounds); \
     }                                                              \

@@ -139,15 +139,20 @@ IM2WIN_NOINLINE void walkVectors(const ConvCall* call, Panel panel, Cursor at,
                                  Shares shares, const float* following) {
   const uint32_t n = panel.channels.first;
   const uint32_t width = panel.channels.count;
+  const bool inRegisters = finishesInRegisters(call);
+  const Final final = finalOf(call);
+  const uint32_t windows = shares.tiles * shares.height + shares.taller;
+  const bool even = NV == kNV && width == kNR && final != kSloped &&
+                    shares.height >= kLeastEven &&
+                    goesOnEvenly(call, at.pixel.j, windows);
+  if (even && tileRows(call, windows) != kMR) {
+    shares = sharesOf(windows, kTallMR, depthOf(call));
+  }
   const uint32_t taller = shares.taller;
   const uint32_t panelFloats = depthOf(call) * kNR;
   const uint32_t share = depthOf(call) / 4 * shares.aheadStep;
   const uint32_t reach = reachOf(share, shares.aheadStep);
-  const bool inRegisters = finishesInRegisters(call);
-  const Final final = finalOf(call);
-  const uint32_t windows = shares.tiles * shares.height + taller;
-  if (NV == kNV && width == kNR && final != kSloped &&
-      shares.height >= kLeastEven && goesOnEvenly(call, at.pixel.j, windows)) {
+  if (even) {
     const Panels one = {panel.values, 1, firstBias(call, n)};
     const Bounds bounds = boundsOf(call, final);
     const uint32_t higher = (shares.height + 1) * taller;

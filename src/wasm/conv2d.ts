@@ -26,6 +26,7 @@ export interface ConvTensors {
  */
 export function runConv2d(state: WasmState, job: ConvJob, tensors: ConvTensors): TensorInfo {
   const {geometry, plan, tasks} = job;
+  state.tall.look(state);
   // Everything that allocates comes first: the heap may grow, and its views with it.
   const x = dataOffset(state, 'x', tensors.x);
   const bias = job.hasBias && tensors.bias ? dataOffset(state, 'bias', tensors.bias) : 0;
@@ -55,6 +56,7 @@ export function runConv2d(state: WasmState, job: ConvJob, tensors: ConvTensors):
     words[word + JOB.panels] = kept ?? panels;
     words[word + JOB.output] = output;
     words[word + JOB.gathered] = gathered;
+    words[word + JOB.tall] = state.tall.chosen;
     words[word + JOB.bias] = bias;
     words[word + JOB.residual] = residual;
     if (slope !== undefined) words[word + JOB.slope] = integers === undefined ? slopeData : panels + repacked;

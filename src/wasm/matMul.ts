@@ -62,6 +62,7 @@ function compute(state: WasmState, {inputs, attrs}: MatMulCall, route: OwnMatMul
       output,
       gathered: plan.gathers ? gathered : 0,
       panels: kept ?? panels,
+      tall: state.tall.chosen,
     });
     if (plan.activation === 'leakyrelu') job.setFloat('alpha', attrs?.leakyreluAlpha ?? 0.2);
     for (const slice of slices) {
