@@ -26,7 +26,6 @@ export interface ConvTensors {
  */
 export function runConv2d(state: WasmState, job: ConvJob, tensors: ConvTensors): TensorInfo {
   const {geometry, plan, tasks} = job;
-  state.tall.look(state);
   // Everything that allocates comes first: the heap may grow, and its views with it.
   const x = dataOffset(state, 'x', tensors.x);
   const bias = job.hasBias && tensors.bias ? dataOffset(state, 'bias', tensors.bias) : 0;
@@ -46,7 +45,7 @@ export function runConv2d(state: WasmState, job: ConvJob, tensors: ConvTensors):
   const gathered = workspace + scratches;
   const panels = gathered + sharedBytes;
 
-  return makeOutput(state, geometry.outShape, (output) => {
+  const made = makeOutput(state, geometry.outShape, (output) => {
     if (integers !== undefined) writeFloats(state.heap, integers, slopeData, panels + repacked);
     if (kept === undefined && repacked > 0) pack(state, job, panels, filter);
     const {word} = job;
@@ -63,6 +62,8 @@ export function runConv2d(state: WasmState, job: ConvJob, tensors: ConvTensors):
     if (job.activation === 'leakyrelu') job.setFloat('alpha', tensors.alpha);
     runConvTasks(state, job, threads, workspace);
   });
+  state.tall.look(state);
+  return made;
 }
 
 /** Computes all tasks of a job that is shared out to so many threads, stage by stage. */

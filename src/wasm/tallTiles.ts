@@ -8,6 +8,8 @@ import type {Workspace} from './workspace.ts';
 // A product that stays in the first-level cache, of whole tiles of either height: some microseconds.
 const ROWS = 48;
 const DEPTH = 128;
+/** A scratch, the record, and the three matrices. */
+const BYTES = CALL_BYTES + 4 * (MATMUL_WORDS + (ROWS + 8) * DEPTH + 8 * ROWS);
 
 /** Looks before the first that counts: by then the engine has compiled both tiles with its optimizing compiler. */
 const WARM_UP = 64;
@@ -36,9 +38,15 @@ export class TallTiles {
     this.looking = tile.tallMR > tile.mr;
   }
 
-  /** Before the call takes what is in the workspace. */
+  /** Behind a call: what the workspace holds is overwritten. */
   look(instance: Instance): void {
     if (!this.looking) return;
+    try {
+      instance.workspace.reserve(BYTES);
+    } catch {
+      // There is no room now.
+      return;
+    }
     for (const tall of [0, 1]) {
       const time = timeOf(instance, tall);
       if (this.taken >= WARM_UP) this.fastest[tall] = Math.min(this.fastest[tall], time);
@@ -58,21 +66,19 @@ interface Instance {
 
 /** @returns Milliseconds of the product. */
 function timeOf({workspace, heap, kernels}: Instance, tall: number): number {
-  const floats = ROWS * DEPTH;
-  const bytes = CALL_BYTES + 4 * (MATMUL_WORDS + floats + 8 * DEPTH + 8 * ROWS);
-  const scratch = workspace.reserve(bytes);
+  const scratch = workspace.reserve(BYTES);
   const job = scratch + CALL_BYTES;
   const a = job + 4 * MATMUL_WORDS;
   const word = job >>> 2;
   const words = heap.int32();
-  words.fill(0, word, (scratch + bytes) >>> 2);
+  words.fill(0, word, (scratch + BYTES) >>> 2);
   words[word + MATMUL.rows] = words[word + MATMUL.rowsPerTask] = ROWS;
   words[word + MATMUL.depth] = DEPTH;
   words[word + MATMUL.columns] = words[word + MATMUL.columnsPerTask] = 8;
   words[word + MATMUL.rowTasks] = words[word + MATMUL.columnTasks] = 1;
   words[word + MATMUL.a] = a;
-  words[word + MATMUL.panels] = a + 4 * floats;
-  words[word + MATMUL.output] = a + 4 * (floats + 8 * DEPTH);
+  words[word + MATMUL.panels] = a + 4 * ROWS * DEPTH;
+  words[word + MATMUL.output] = a + 4 * (ROWS + 8) * DEPTH;
   words[word + MATMUL.tall] = tall;
   const start = performance.now();
   kernels.im2win_gemm(job, 0, 1, scratch);
