@@ -2,7 +2,7 @@
 // scratch: the kernels keep nothing of their own.
 #pragma once
 
-#include "activation.h"
+#include "pair.h"
 #include "panel.h"
 
 // A bias, a prelu slope or a residual that is added or applied to the output by
@@ -42,6 +42,13 @@ enum Final : uint32_t {
   kSloped = 2,  // prelu with a slope for each channel, or one for all
 };
 
+// What sums of eight channels begin with, and what the epilogue has for each of
+// them: slopes where they are sloped, else the lower bound.
+struct Terms {
+  float first[8];
+  float slopeOrLow[8];
+};
+
 struct ConvCall {
   // The matrices: `rowLength` windows for each output row. A window is
   // `segments` runs of `segmentLength` floats, each starting `segmentStride`
@@ -70,9 +77,19 @@ struct ConvCall {
   // What the tiles do of it, and whether that is all.
   Final final;
   int32_t finishesInRegisters;
-  // A tile's own, where it is not whole.
-  const float* scratchWindows[kMR > kNarrowMR ? kMR : kNarrowMR];
-  float scratchSums[kMR * kNR > kNarrowMR * 4 ? kMR * kNR : kNarrowMR * 4];
+  // Of a panel's channels, or of more; and a tile's own, where it is not whole:
+  // its windows, and then, when these were read, its sums.
+  union {
+    Terms terms[kMostTerms];
+    struct {
+      Terms ofPanel[kNR / 8];
+      union {
+        const float* windows[8];
+        float
+            sums[kMR * kNR > kNarrowMR * 4 ? kMR * kNR : kNarrowMR * 4];
+      };
+    } scratch;
+  };
 };
 
 // The floats of a window, and the rows of a panel.

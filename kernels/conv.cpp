@@ -261,7 +261,7 @@ IM2WIN_INLINE void transformBlock(const ConvJob* job, const Scratch& scratch,
         g.columns = (some * job->outputs + job->taps - 1) * job->strideWidth;
         g.groups = 1;
         g.strips = job->rowPoints;
-        g.stripStride = (g.columns * job->inChannels + 3) & ~3;
+        g.stripStride = (g.columns * job->inChannels + 7) & ~7;
         g.stripStep = t.phases;
         gather(job, columns, imageOf(job, block.image), g);
         InputTiles tiles;

@@ -8,62 +8,12 @@
 #include "epilogue.h"
 #include "image_rows.h"
 
-// Eight channels. The two vectors of a column share one address.
-struct f32x8 {
-  f32x4 low, high;
-};
-
-template <typename Vector>
-constexpr int lanesOf = sizeof(Vector) / sizeof(float);
-
-template <typename Vector>
-IM2WIN_INLINE Vector loadAs(const float* p) {
-  if constexpr (lanesOf<Vector> == 4) {
-    return load(p);
-  } else {
-    return {load(p), load(p + 4)};
-  }
-}
-
-IM2WIN_INLINE void storeAs(float* p, f32x4 v) { store(p, v); }
-
-IM2WIN_INLINE void storeAs(float* p, f32x8 v) {
-  store(p, v.low);
-  store(p + 4, v.high);
-}
-
-template <typename Vector>
-IM2WIN_INLINE Vector both(f32x4 v) {
-  if constexpr (lanesOf<Vector> == 4) {
-    return v;
-  } else {
-    return {v, v};
-  }
-}
-
-IM2WIN_INLINE f32x8 clamp(f32x8 y, f32x8 low, f32x4 high) {
-  return {clamp(y.low, low.low, high), clamp(y.high, low.high, high)};
-}
-
-IM2WIN_INLINE f32x8 prelu(f32x8 y, f32x8 slope) {
-  return {prelu(y.low, slope.low), prelu(y.high, slope.high)};
-}
-
-IM2WIN_INLINE f32x8 mulAdd(f32x8 a, f32x8 b, f32x8 c) {
-  return {mulAdd(a.low, b.low, c.low), mulAdd(a.high, b.high, c.high)};
-}
-
-IM2WIN_INLINE void pin(f32x8& value) {
-  pin(value.low);
-  pin(value.high);
-}
-
 template <typename Vector>
 IM2WIN_INLINE Vector slopeAs(const ConvCall* call, uint32_t n) {
   if constexpr (lanesOf<Vector> == 4) {
     return slopeOf(call, n, 4);
   } else {
-    return {slopeAs<f32x4>(call, n), slopeAs<f32x4>(call, n + 4)};
+    return {slopeOf(call, n, 4), slopeOf(call, n + 4, 4)};
   }
 }
 
@@ -132,7 +82,7 @@ IM2WIN_NOINLINE void depthwiseTile(const ConvCall* call, TapRows rows,
   const Final final = finalOf(call);
   const float* bias = firstBias(call, 0);
   const Vector low = both<Vector>(loadSplat(&call->low));
-  const f32x4 high = highOf(call);
+  const Vector high = both<Vector>(highOf(call));
   const uint32_t outPixelStride = call->outPixelStride;
   for (uint32_t n = channels.first; n < uint32_t(channels.last); n += LANES) {
     if (!EDGE) {

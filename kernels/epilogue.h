@@ -70,19 +70,26 @@ IM2WIN_INLINE f32x4 slopeOf(const ConvCall* call, uint32_t n, uint32_t lanes) {
   return operandAt(call->slope, 0, 0, n, lanes);
 }
 
-// Sums that are sloped have no lower bound, and others no slopes: one register
-// holds either.
-IM2WIN_INLINE f32x4 slopeOrLowOf(const ConvCall* call, Final final, uint32_t n,
-                                 uint32_t lanes) {
-  return final == kSloped ? slopeOf(call, n, lanes) : loadSplat(&call->low);
+// Writes the terms of `count` channels from n on, whole vectors of them.
+IM2WIN_SMALL void writeTerms(const ConvCall* call, uint32_t n, uint32_t count) {
+  Terms* terms = const_cast<ConvCall*>(call)->terms;
+  const bool sloped = finalOf(call) == kSloped;
+  for (uint32_t v = 0; v < count; v += 4) {
+    const uint32_t lanes = count - v;
+    Terms* own = terms + v / 8;
+    store(own->first + v % 8, firstSum(call, n + v, lanes));
+    store(own->slopeOrLow + v % 8,
+          sloped ? slopeOf(call, n + v, lanes) : loadSplat(&call->low));
+  }
 }
 
 IM2WIN_INLINE f32x4 highOf(const ConvCall* call) {
   return loadSplat(&call->high);
 }
 
-IM2WIN_INLINE f32x4 finished(f32x4 y, Final final, f32x4 slopeOrLow,
-                             f32x4 high) {
+template <typename Vector>
+IM2WIN_INLINE Vector finished(Vector y, Final final, Vector slopeOrLow,
+                              Vector high) {
   if (final == kSloped) return prelu(y, slopeOrLow);
   if (final == kClamped) return clamp(y, slopeOrLow, high);
   return y;
@@ -90,14 +97,14 @@ IM2WIN_INLINE f32x4 finished(f32x4 y, Final final, f32x4 slopeOrLow,
 
 // The bounds of a clamp. Sums that are stored as they are get infinite ones.
 struct Bounds {
-  f32x4 low;
-  f32x4 high;
+  float low;
+  float high;
 };
 
 IM2WIN_INLINE Bounds boundsOf(const ConvCall* call, Final final) {
   return {
-      final == kClamped ? splat(call->low) : splat(-__builtin_inff()),
-      final == kClamped ? highOf(call) : splat(__builtin_inff()),
+      final == kClamped ? call->low : -__builtin_inff(),
+      final == kClamped ? call->high : __builtin_inff(),
   };
 }
 

@@ -49,6 +49,8 @@ struct Stretch {
 template <int MR>
 IM2WIN_NOINLINE void evenTiles(const ConvCall* call, Panels panels,
                                Coming coming, Stretch stretch, Bounds bounds) {
+  // Steps that are written out.
+  constexpr uint32_t kSteps = MR > kMR ? 4 : 8;
   const uint32_t length = call->segmentLength;
   const uint32_t segments = call->segments;
   const uint32_t gap = call->segmentStride - length;
@@ -56,6 +58,8 @@ IM2WIN_NOINLINE void evenTiles(const ConvCall* call, Panels panels,
   const uint32_t reach = reachOf(share, coming.step);
   const uint32_t windowStride = call->windowStride;
   const uint32_t pixelStride = call->outPixelStride;
+  const f32x4 low = splat(bounds.low);
+  const f32x4 high = splat(bounds.high);
   for (; panels.count != 0; --panels.count) {
     const auto firstOf = [&](int v) __attribute__((always_inline)) {
       return panels.bias ? load(panels.bias + 4 * v) : splat(0.0f);
@@ -101,8 +105,8 @@ IM2WIN_NOINLINE void evenTiles(const ConvCall* call, Panels panels,
                                };
       for (uint32_t segment = segments; segment != 0; --segment) {
         uint32_t k = length;
-        for (; k >= 8; k -= 8) {
-          IM2WIN_UNROLL for (int s = 0; s < 8; ++s) {
+        for (; k >= kSteps; k -= kSteps) {
+          IM2WIN_UNROLL for (int s = 0; s < int(kSteps); ++s) {
             step(s);
             if (s % 4 == 3) {
               touch(ahead);
@@ -110,7 +114,7 @@ IM2WIN_NOINLINE void evenTiles(const ConvCall* call, Panels panels,
               pin(ahead);
             }
           }
-          forward(8, 8);
+          forward(kSteps, kSteps);
         }
         for (; k != 0; --k) {
           step(0);
@@ -120,8 +124,8 @@ IM2WIN_NOINLINE void evenTiles(const ConvCall* call, Panels panels,
       }
       float* to = c;
       IM2WIN_UNROLL for (int i = 0; i < MR; ++i) {
-        IM2WIN_UNROLL for (uint32_t v = 0; v < kNV; ++v) {
-          store(to + 4 * v, clamp(sum[i][v], bounds.low, bounds.high));
+        IM2WIN_UNROLL for (int v = kNV - 1; v >= 0; --v) {
+          store(to + 4 * v, clamp(sum[i][v], low, high));
         }
         to += pixelStride;
       }

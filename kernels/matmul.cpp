@@ -287,7 +287,7 @@ void im2win_gemv(const MatMulJob* job, uint32_t first, uint32_t last,
     few.rows = job->rows;
     few.depth = job->depth;
     few.columns = part.columns.last - part.columns.first;
-    few.values = call->scratchSums;
+    few.values = call->scratch.sums;
     gemv(call, few, byColumns);
   }
 }

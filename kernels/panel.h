@@ -8,6 +8,11 @@
 // Vectors of a panel's row.
 constexpr uint32_t kNV = kNR / 4;
 
-static_assert(kNR % 4 == 0 && kNV >= 2 && kNV <= 4,
-              "tiles are made for panels of two to four vectors: walk.h");
-static_assert(kMR <= 8 && kNarrowMR <= 8, "and for up to eight windows");
+// Times eight channels that are multiplied by a single window, or transformed
+// back, side by side.
+constexpr uint32_t kMostTerms = kProductGroup * kNR / 8;
+
+static_assert(kNR % 8 == 0 && kNV >= 2 && kNV <= 4,
+              "tiles are made for panels of two or four vectors: walk.h");
+static_assert(kMR <= 8 && kNarrowMR <= 8,
+              "and for up to eight windows");

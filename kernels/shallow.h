@@ -52,6 +52,8 @@ IM2WIN_NOINLINE void shallowTiles(const ConvCall* call, const ConvCall* product,
   const uint32_t turn = once ? 0 : further ^ kShallowRun;
   const uint32_t runs = product->segments * (once ? 1 : 2);
   const Bounds bounds = boundsOf(call, finalOf(call));
+  const f32x4 low = splat(bounds.low);
+  const f32x4 high = splat(bounds.high);
   f32x4 first[kNV];
   IM2WIN_UNROLL for (uint32_t v = 0; v < kNV; ++v) {
     first[v] = firstSum(call, n + 4 * v, 4);
@@ -107,7 +109,7 @@ IM2WIN_NOINLINE void shallowTiles(const ConvCall* call, const ConvCall* product,
       };
       float* to = c + 4 * v;
       IM2WIN_UNROLL for (int j = 0; j < kShallowOutputs; ++j) {
-        store(to, clamp(y[j], bounds.low, bounds.high));
+        store(to, clamp(y[j], low, high));
         to += pixelStride;
       }
     }
@@ -137,7 +139,7 @@ IM2WIN_NOINLINE void shallowProducts(const ConvCall* call,
   const uint32_t outChannels = call->outChannels;
   const uint32_t pixelStride = call->outPixelStride;
   const uint32_t panelFloats = kShallowPoints * depthOf(product) * kNR;
-  float* sums = const_cast<ConvCall*>(call)->scratchSums;
+  float* sums = const_cast<ConvCall*>(call)->scratch.sums;
   for (uint32_t r = 0; r < rows.count; ++r) {
     const float* from = a + r * product->windowRowStride;
     float* to = rows.c + r * call->outRowStride;

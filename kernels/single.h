@@ -55,12 +55,13 @@ IM2WIN_NOINLINE void singleTile(const ConvCall* call, Channels channels,
     }
     a += gap;
   }
+  const f32x4 low = splat(bounds.low);
+  const f32x4 high = splat(bounds.high);
   IM2WIN_UNROLL for (uint32_t p = 0; p < PANELS; ++p) {
     IM2WIN_UNROLL for (uint32_t v = 0; v < kNV; ++v) {
       const uint32_t n = p * kNR + 4 * v;
       if (n >= count) return;
-      storeLanes(c + first + n, clamp(sum[p][v], bounds.low, bounds.high),
-                 count - n);
+      storeLanes(c + first + n, clamp(sum[p][v], low, high), count - n);
     }
   }
 }

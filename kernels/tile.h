@@ -21,22 +21,13 @@ struct Pixels {
   int32_t stride;
 };
 
-// What the sums of NV vectors of channels begin with, and what becomes of them.
-template <int NV>
-struct Epilogue {
-  f32x4 first[NV];
-  Final final;
-  f32x4 slopeOrLow[NV];
-};
-
 // Multiplies MR windows by the first NV vectors of a panel's rows, and writes 4
 // * NV channels of each pixel. The function reads depth * NR floats of the
 // panel. It does nothing else, because anything more would take registers, and
 // V8 would spill sums.
 template <int MR, int NV>
 IM2WIN_NOINLINE void tile(const ConvCall* call, const float* panel,
-                          Windows windows, Pixels pixels, Epilogue<NV> epilogue,
-                          Ahead ahead) {
+                          Windows windows, Pixels pixels, Ahead ahead) {
   const float* window[MR];
   if (windows.list == nullptr) {
     IM2WIN_UNROLL for (int i = 0; i < MR; ++i) {
@@ -53,8 +44,9 @@ IM2WIN_NOINLINE void tile(const ConvCall* call, const float* panel,
   constexpr int kTurns = kSums <= kFourTurns ? 4 : kSums <= kTwoTurns ? 2 : 1;
   f32x4 sum[kTurns][MR][NV];
   IM2WIN_UNROLL for (int v = 0; v < NV; ++v) {
+    const f32x4 first = load(call->terms[v / 2].first + v % 2 * 4);
     IM2WIN_UNROLL for (int i = 0; i < MR; ++i) {
-      sum[0][i][v] = epilogue.first[v];
+      sum[0][i][v] = first;
       IM2WIN_UNROLL for (int t = 1; t < kTurns; ++t) {
         sum[t][i][v] = splat(0.0f);
       }
@@ -121,20 +113,26 @@ IM2WIN_NOINLINE void tile(const ConvCall* call, const float* panel,
   float* to = pixels.to;
   const auto storeAll = [&](auto finish) __attribute__((always_inline)) {
     IM2WIN_UNROLL for (int i = 0; i < MR; ++i) {
-      IM2WIN_UNROLL for (int v = 0; v < NV; ++v) {
-        store(to + 4 * v, finish(sum[0][i][v], epilogue.slopeOrLow[v]));
+      IM2WIN_UNROLL for (int v = NV - 1; v >= 0; --v) {
+        store(to + 4 * v, finish(sum[0][i][v], v));
       }
       to += pixels.stride;
     }
   };
   // Sums without bounds are not clamped: that would cost a tile of few steps
   // several per cent.
-  if (epilogue.final == kAsTheyAre) {
-    storeAll([](f32x4 y, f32x4) { return y; });
-  } else if (epilogue.final == kClamped) {
+  const Final final = finalOf(call);
+  if (final == kAsTheyAre) {
+    storeAll([](f32x4 y, int) { return y; });
+  } else if (final == kClamped) {
+    const f32x4 low = loadSplat(&call->low);
     const f32x4 high = highOf(call);
-    storeAll([&](f32x4 y, f32x4 low) { return clamp(y, low, high); });
+    storeAll([&](f32x4 y, int) { return clamp(y, low, high); });
   } else {
-    storeAll([](f32x4 y, f32x4 slope) { return prelu(y, slope); });
+    f32x4 slope[NV];
+    IM2WIN_UNROLL for (int v = 0; v < NV; ++v) {
+      slope[v] = load(call->terms[v / 2].slopeOrLow + v % 2 * 4);
+    }
+    storeAll([&](f32x4 y, int v) { return prelu(y, slope[v]); });
   }
 }

@@ -44,14 +44,12 @@ struct Sides {
 
 template <int NV>
 IM2WIN_INLINE void tileOf(uint32_t height, const ConvCall* call,
-                          const float* panel, Sides sides,
-                          Epilogue<NV> epilogue, Ahead ahead) {
-#define IM2WIN_TILE(MR)                                                       \
-  if constexpr (MR <= (NV == 1 ? kNarrowMR : kMR)) {                          \
-    if (height == MR) {                                                       \
-      return tile<MR, NV>(call, panel, sides.windows, sides.pixels, epilogue, \
-                          ahead);                                             \
-    }                                                                         \
+                          const float* panel, Sides sides, Ahead ahead) {
+#define IM2WIN_TILE(MR)                                                     \
+  if constexpr (MR <= (NV == 1 ? kNarrowMR : kMR)) {                        \
+    if (height == MR) {                                                     \
+      return tile<MR, NV>(call, panel, sides.windows, sides.pixels, ahead); \
+    }                                                                       \
   }
   IM2WIN_TILE(1)
   IM2WIN_TILE(2)
@@ -88,14 +86,13 @@ struct Panel {
 // sums that count are copied to the output from there.
 template <int NV>
 IM2WIN_NOINLINE void tileRest(const ConvCall* call, uint32_t height,
-                              Panel panel, Cursor from, Epilogue<NV> epilogue,
-                              Ahead ahead) {
-  const float** list = const_cast<ConvCall*>(call)->scratchWindows;
-  float* sums = const_cast<ConvCall*>(call)->scratchSums;
+                              Panel panel, Cursor from, Ahead ahead) {
+  const float** list = const_cast<ConvCall*>(call)->scratch.windows;
+  float* sums = const_cast<ConvCall*>(call)->scratch.sums;
   Cursor at = from;
   for (uint32_t i = 0; i < height; ++i, at = next(call, at)) list[i] = at.a;
   tileOf<NV>(height, call, panel.values, {{from.a, list}, {sums, 4 * NV}},
-             epilogue, ahead);
+             ahead);
   const uint32_t width = panel.channels.count;
   at = from;
   for (uint32_t i = 0; i < height; ++i, at = next(call, at)) {
@@ -142,15 +139,17 @@ IM2WIN_NOINLINE void walkVectors(const ConvCall* call, Panel panel, Cursor at,
                                  Shares shares, const float* following) {
   const uint32_t n = panel.channels.first;
   const uint32_t width = panel.channels.count;
+  const bool inRegisters = finishesInRegisters(call);
+  const Final final = finalOf(call);
+  const uint32_t windows = shares.tiles * shares.height + shares.taller;
+  const bool even = NV == kNV && width == kNR && final != kSloped &&
+                    shares.height >= kLeastEven &&
+                    goesOnEvenly(call, at.pixel.j, windows);
   const uint32_t taller = shares.taller;
   const uint32_t panelFloats = depthOf(call) * kNR;
   const uint32_t share = depthOf(call) / 4 * shares.aheadStep;
   const uint32_t reach = reachOf(share, shares.aheadStep);
-  const bool inRegisters = finishesInRegisters(call);
-  const Final final = finalOf(call);
-  const uint32_t windows = shares.tiles * shares.height + taller;
-  if (NV == kNV && width == kNR && final != kSloped &&
-      shares.height >= kLeastEven && goesOnEvenly(call, at.pixel.j, windows)) {
+  if (even) {
     const Panels one = {panel.values, 1, firstBias(call, n)};
     const Bounds bounds = boundsOf(call, final);
     const uint32_t higher = (shares.height + 1) * taller;
@@ -169,15 +168,7 @@ IM2WIN_NOINLINE void walkVectors(const ConvCall* call, Panel panel, Cursor at,
     if (!inRegisters) finishWindows(call, at, panel.channels, windows);
     return;
   }
-  Epilogue<NV> epilogue;
-  epilogue.final = final;
-  IM2WIN_UNROLL for (uint32_t v = 0; v < NV; ++v) {
-    epilogue.first[v] = firstSum(call, n + 4 * v, width - 4 * v);
-  }
-  IM2WIN_UNROLL for (uint32_t v = 0; v < NV; ++v) {
-    epilogue.slopeOrLow[v] =
-        slopeOrLowOf(call, final, n + 4 * v, width - 4 * v);
-  }
+  writeTerms(call, n, width);
   for (uint32_t t = 0; t < shares.tiles; ++t) {
     const uint32_t height = shares.height + (t < taller ? 1 : 0);
     const uint32_t from = t * share;
@@ -188,9 +179,9 @@ IM2WIN_NOINLINE void walkVectors(const ConvCall* call, Panel panel, Cursor at,
     if (width == 4 * NV && at.pixel.j + height <= uint32_t(call->rowLength)) {
       tileOf<NV>(height, call, panel.values,
                  {{at.a, nullptr}, {at.pixel.c + n, call->outPixelStride}},
-                 epilogue, ahead);
+                 ahead);
     } else {
-      tileRest<NV>(call, height, panel, at, epilogue, ahead);
+      tileRest<NV>(call, height, panel, at, ahead);
     }
     if (!inRegisters) finishWindows(call, at, panel.channels, height);
     at = advance(call, at, height);

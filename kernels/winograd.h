@@ -10,7 +10,7 @@
 // 2, six points along both height and width would have three times the error.
 #pragma once
 
-#include "simd.h"
+#include "pair.h"
 
 // The positive point of a pair, of which there are points / 2 - 1: each has its
 // negative among the points. Every power of it that occurs is exact in float.
@@ -38,91 +38,83 @@ constexpr float filterScale(int points, int pair) {
 
 // The input's transform: v[i] is the sum of d, weighted by the coefficients of
 // prod(x - q) over the finite points q other than point i.
-template <int POINTS>
-IM2WIN_INLINE void inputTransform(const f32x4* d, f32x4* v);
-
-template <>
-inline void inputTransform<4>(const f32x4* d, f32x4* v) {
-  v[0] = wasm_f32x4_sub(d[2], d[0]);
-  v[1] = wasm_f32x4_add(d[2], d[1]);
-  v[2] = wasm_f32x4_sub(d[2], d[1]);
-  v[3] = wasm_f32x4_sub(d[3], d[1]);
-}
-
-// The values at a point and at its negative, from the halves of even and odd
-// powers.
-IM2WIN_INLINE void plusMinus(f32x4 even, f32x4 odd, f32x4* v) {
-  v[0] = wasm_f32x4_add(even, odd);
-  v[1] = wasm_f32x4_sub(even, odd);
-}
-
-template <>
-inline void inputTransform<6>(const f32x4* d, f32x4* v) {
-  const f32x4 squares = splat(-2.8125f);  // -(a^2 + b^2), a = 3/4, b = 3/2
-  const f32x4 product = splat(1.265625f);
-  const f32x4 minusA2 = splat(-0.5625f);
-  const f32x4 minusB2 = splat(-2.25f);
-  const f32x4 a = splat(0.75f);
-  const f32x4 b = splat(1.5f);
-  v[0] = mulAdd(d[0], product, mulAdd(d[2], squares, d[4]));
-  plusMinus(mulAdd(d[2], minusB2, d[4]),
-            wasm_f32x4_mul(a, mulAdd(d[1], minusB2, d[3])), v + 1);
-  plusMinus(mulAdd(d[2], minusA2, d[4]),
-            wasm_f32x4_mul(b, mulAdd(d[1], minusA2, d[3])), v + 3);
-  v[5] = mulAdd(d[1], product, mulAdd(d[3], squares, d[5]));
-}
-
-template <>
-inline void inputTransform<8>(const f32x4* d, f32x4* v) {
-  const f32x4 c525 = splat(5.25f);
-  const f32x4 c425 = splat(-4.25f);
-  const f32x4 c125 = splat(-1.25f);
-  const f32x4 c25 = splat(-2.5f);
-  const f32x4 c5 = splat(-5.0f);
-  const f32x4 four = splat(4.0f);
-  const f32x4 two = splat(2.0f);
-  const f32x4 half = splat(0.5f);
-  const f32x4 quarter = splat(0.25f);
-  v[0] = mulAdd(wasm_f32x4_sub(d[2], d[4]), c525, wasm_f32x4_sub(d[6], d[0]));
-  plusMinus(mulAdd(d[4], c425, wasm_f32x4_add(d[2], d[6])),
-            mulAdd(d[3], c425, wasm_f32x4_add(d[1], d[5])), v + 1);
-  plusMinus(mulAdd(d[2], quarter, mulAdd(d[4], c125, d[6])),
-            mulAdd(d[1], half, mulAdd(d[3], c25, wasm_f32x4_mul(d[5], two))),
-            v + 3);
-  plusMinus(mulAdd(d[2], four, mulAdd(d[4], c5, d[6])),
-            mulAdd(d[1], two, mulAdd(d[3], c25, wasm_f32x4_mul(d[5], half))),
-            v + 5);
-  v[7] = mulAdd(wasm_f32x4_sub(d[3], d[5]), c525, wasm_f32x4_sub(d[7], d[1]));
+template <int POINTS, typename Vector>
+IM2WIN_INLINE void inputTransform(const Vector* d, Vector* v) {
+  const auto all = constant<Vector>;
+  // The values at a point and at its negative, from the halves of even and odd
+  // powers.
+  const auto plusMinus = [](Vector even, Vector odd, Vector* to)
+                             __attribute__((always_inline)) {
+                               to[0] = add(even, odd);
+                               to[1] = sub(even, odd);
+                             };
+  if constexpr (POINTS == 4) {
+    v[0] = sub(d[2], d[0]);
+    v[1] = add(d[2], d[1]);
+    v[2] = sub(d[2], d[1]);
+    v[3] = sub(d[3], d[1]);
+  } else if constexpr (POINTS == 6) {
+    const Vector squares = all(-2.8125f);  // -(a^2 + b^2), a = 3/4, b = 3/2
+    const Vector product = all(1.265625f);
+    const Vector minusA2 = all(-0.5625f);
+    const Vector minusB2 = all(-2.25f);
+    const Vector a = all(0.75f);
+    const Vector b = all(1.5f);
+    v[0] = mulAdd(d[0], product, mulAdd(d[2], squares, d[4]));
+    plusMinus(mulAdd(d[2], minusB2, d[4]), mul(a, mulAdd(d[1], minusB2, d[3])),
+              v + 1);
+    plusMinus(mulAdd(d[2], minusA2, d[4]), mul(b, mulAdd(d[1], minusA2, d[3])),
+              v + 3);
+    v[5] = mulAdd(d[1], product, mulAdd(d[3], squares, d[5]));
+  } else {
+    const Vector c525 = all(5.25f);
+    const Vector c425 = all(-4.25f);
+    const Vector c125 = all(-1.25f);
+    const Vector c25 = all(-2.5f);
+    const Vector c5 = all(-5.0f);
+    const Vector four = all(4.0f);
+    const Vector two = all(2.0f);
+    const Vector half = all(0.5f);
+    const Vector quarter = all(0.25f);
+    v[0] = mulAdd(sub(d[2], d[4]), c525, sub(d[6], d[0]));
+    plusMinus(mulAdd(d[4], c425, add(d[2], d[6])),
+              mulAdd(d[3], c425, add(d[1], d[5])), v + 1);
+    plusMinus(mulAdd(d[2], quarter, mulAdd(d[4], c125, d[6])),
+              mulAdd(d[1], half, mulAdd(d[3], c25, mul(d[5], two))), v + 3);
+    plusMinus(mulAdd(d[2], four, mulAdd(d[4], c5, d[6])),
+              mulAdd(d[1], two, mulAdd(d[3], c25, mul(d[5], half))), v + 5);
+    v[7] = mulAdd(sub(d[3], d[5]), c525, sub(d[7], d[1]));
+  }
 }
 
 // Output J of a tile: the sum of p^J * product(p) over the finite points p. The
 // product at infinity belongs to the last output alone, and is not added here.
 // `even` and `odd` hold product(p) + product(-p) and product(p) - product(-p)
 // of each pair.
-template <int POINTS, int J>
-IM2WIN_INLINE f32x4 outputTransform(f32x4 zero, const f32x4* even,
-                                    const f32x4* odd) {
-  const f32x4* sums = J % 2 == 0 ? even : odd;
+template <int POINTS, int J, typename Vector>
+IM2WIN_INLINE Vector outputTransform(Vector zero, const Vector* even,
+                                     const Vector* odd) {
+  const Vector* sums = J % 2 == 0 ? even : odd;
   if constexpr (J == 0) {
-    f32x4 y = wasm_f32x4_add(zero, sums[0]);
-    if constexpr (POINTS >= 6) y = wasm_f32x4_add(sums[1], y);
-    if constexpr (POINTS >= 8) y = wasm_f32x4_add(sums[2], y);
+    Vector y = add(zero, sums[0]);
+    if constexpr (POINTS >= 6) y = add(sums[1], y);
+    if constexpr (POINTS >= 8) y = add(sums[2], y);
     return y;
   } else {
     // Scales have names, because a call of power() in an expression is not
     // always folded.
-    f32x4 y = sums[0];
+    Vector y = sums[0];
     if constexpr (POINTS == 6) {
       constexpr float scale = power(pairPoint(POINTS, 0), J);
-      y = wasm_f32x4_mul(y, splat(scale));
+      y = mul(y, constant<Vector>(scale));
     }
     if constexpr (POINTS >= 6) {
       constexpr float scale = power(pairPoint(POINTS, 1), J);
-      y = mulAdd(sums[1], splat(scale), y);
+      y = mulAdd(sums[1], constant<Vector>(scale), y);
     }
     if constexpr (POINTS >= 8) {
       constexpr float scale = power(pairPoint(POINTS, 2), J);
-      y = mulAdd(sums[2], splat(scale), y);
+      y = mulAdd(sums[2], constant<Vector>(scale), y);
     }
     return y;
   }

@@ -23,7 +23,7 @@ struct Transforms {
   uint32_t rowPoints, rowOutputs;
 };
 
-// Gathered rows of columns. Rows are padded to whole vectors.
+// Gathered rows of columns. Rows are padded to whole pairs of vectors.
 struct GatheredRows {
   float* rows;
   uint32_t rowStride;
@@ -49,21 +49,21 @@ IM2WIN_INLINE void inputRow(InputTiles tiles, GatheredRows gathered,
   for (uint32_t t = 0; t < tiles.count; ++t) {
     const float* from = gathered.rows + t * outputs * columnFloats;
     float* at = tiles.to + t * tiles.stride;
-    uint32_t left = columnFloats;
-    for (; left >= 4; left -= 4) {
-      f32x4 d[POINTS], v[POINTS];
+    int32_t left = columnFloats;
+    for (; left >= 8; left -= 8) {
+      f32x8 d[POINTS], v[POINTS];
       IM2WIN_UNROLL for (int i = 0; i < POINTS; ++i) {
-        d[i] = load(from + i * columnFloats);
+        d[i] = loadAs<f32x8>(from + i * columnFloats);
       }
       inputTransform<POINTS>(d, v);
       IM2WIN_UNROLL for (int i = 0; i < POINTS; ++i) {
-        store(at + i * pointStride, v[i]);
+        storeAs(at + i * pointStride, v[i]);
       }
-      from += 4;
-      at += 4;
+      from += 8;
+      at += 8;
     }
-    if (left != 0) {
-      // Reads up to three floats behind a column, and stores none of them.
+    // Reads up to three floats behind a column, and stores none of them.
+    for (; left > 0; left -= 4) {
       f32x4 d[POINTS], v[POINTS];
       IM2WIN_UNROLL for (int i = 0; i < POINTS; ++i) {
         d[i] = load(from + i * columnFloats);
@@ -72,6 +72,8 @@ IM2WIN_INLINE void inputRow(InputTiles tiles, GatheredRows gathered,
       IM2WIN_UNROLL for (int i = 0; i < POINTS; ++i) {
         storeLanes(at + i * pointStride, v[i], left);
       }
+      from += 4;
+      at += 4;
     }
   }
 }
@@ -79,35 +81,35 @@ IM2WIN_INLINE void inputRow(InputTiles tiles, GatheredRows gathered,
 // Transforms POINTS rows of `rowStride` floats along the height, in place.
 template <int POINTS>
 IM2WIN_INLINE void inputColumns(float* rows, uint32_t rowStride) {
-  for (uint32_t i = 0; i < rowStride; i += 4) {
-    f32x4 d[POINTS], v[POINTS];
+  for (uint32_t i = 0; i < rowStride; i += 8) {
+    f32x8 d[POINTS], v[POINTS];
     IM2WIN_UNROLL for (int u = 0; u < POINTS; ++u) {
-      d[u] = load(rows + u * rowStride + i);
+      d[u] = loadAs<f32x8>(rows + u * rowStride + i);
     }
     inputTransform<POINTS>(d, v);
     IM2WIN_UNROLL for (int u = 0; u < POINTS; ++u) {
-      store(rows + u * rowStride + i, v[u]);
+      storeAs(rows + u * rowStride + i, v[u]);
     }
   }
 }
 
 // The products at all points of one place. `even` and `odd` are the sums and
 // differences of each pair of points.
-template <int POINTS>
+template <int POINTS, typename Vector>
 struct Products {
-  f32x4 zero, infinity;
-  f32x4 even[POINTS / 2 - 1], odd[POINTS / 2 - 1];
+  Vector zero, infinity;
+  Vector even[POINTS / 2 - 1], odd[POINTS / 2 - 1];
 
   IM2WIN_INLINE Products read(const float* product, uint32_t pointStride) {
     Products p;
-    p.zero = load(product);
+    p.zero = loadAs<Vector>(product);
     IM2WIN_UNROLL for (int k = 0; k < POINTS / 2 - 1; ++k) {
-      const f32x4 plus = load(product + (2 * k + 1) * pointStride);
-      const f32x4 minus = load(product + (2 * k + 2) * pointStride);
-      p.even[k] = wasm_f32x4_add(plus, minus);
-      p.odd[k] = wasm_f32x4_sub(plus, minus);
+      const Vector plus = loadAs<Vector>(product + (2 * k + 1) * pointStride);
+      const Vector minus = loadAs<Vector>(product + (2 * k + 2) * pointStride);
+      p.even[k] = add(plus, minus);
+      p.odd[k] = sub(plus, minus);
     }
-    p.infinity = load(product + (POINTS - 1) * pointStride);
+    p.infinity = loadAs<Vector>(product + (POINTS - 1) * pointStride);
     return p;
   }
 };
@@ -123,74 +125,37 @@ struct ProductTile {
   uint32_t panelStride;
 };
 
-// Transforms a whole tile back and finishes it: OUTPUTS pixels of `vectors`
-// times four channels, from channel n on.
-template <int POINTS, int OUTPUTS>
+// Transforms a tile back and finishes it: the first `count` of its `outputs`
+// pixels, `pairs` times eight channels of each, whose terms the call has from
+// `terms` on. The pixels may be written over the products.
+template <int POINTS>
 IM2WIN_NOINLINE void outputTile(const ConvCall* call, ProductTile products,
-                                float* to, uint32_t n, uint32_t vectors) {
+                                Pixels pixels, const Terms* terms,
+                                uint32_t outputs, uint32_t count,
+                                uint32_t pairs) {
   const Final final = finalOf(call);
-  const f32x4 high = highOf(call);
-  for (uint32_t v = 0; v < vectors; ++v) {
-    const f32x4 first = firstSum(call, n + 4 * v, 4);
-    const f32x4 own = slopeOrLowOf(call, final, n + 4 * v, 4);
-    const auto p = Products<POINTS>::read(products.at, products.pointStride);
-    products.at += (v + 1) % kNV ? 4 : products.panelStride - 4 * (kNV - 1);
-    float* pixel = to + 4 * v;
-#define IM2WIN_OUTPUT(J)                                               \
-  if constexpr (J < OUTPUTS) {                                         \
-    f32x4 y = outputTransform<POINTS, J>(p.zero, p.even, p.odd);       \
-    if constexpr (J + 1 == OUTPUTS) y = wasm_f32x4_add(y, p.infinity); \
-    y = wasm_f32x4_add(y, first);                                      \
-    store(pixel, finished(y, final, own, high));                       \
-    pixel += call->outPixelStride;                                     \
+  const f32x8 high = both<f32x8>(highOf(call));
+  for (uint32_t v = 0; v < pairs; ++v) {
+    const auto first = loadAs<f32x8>(terms[v].first);
+    const auto own = loadAs<f32x8>(terms[v].slopeOrLow);
+    const auto p =
+        Products<POINTS, f32x8>::read(products.at, products.pointStride);
+    products.at += (8 * v + 8) % kNR ? 8 : products.panelStride - (kNR - 8);
+    float* pixel = pixels.to + 8 * v;
+#define IM2WIN_OUTPUT(J)                                         \
+  if constexpr (J + 1 < POINTS) {                                \
+    if (J >= count) continue;                                    \
+    f32x8 y = outputTransform<POINTS, J>(p.zero, p.even, p.odd); \
+    if (J + 1 == outputs) {                                      \
+      y = add(y, p.infinity);                                    \
+      pin(y);                                                    \
+    }                                                            \
+    storeAs(pixel, finished(add(y, first), final, own, high));   \
+    pixel += pixels.stride;                                      \
   }
     IM2WIN_EACH(IM2WIN_OUTPUT)
 #undef IM2WIN_OUTPUT
   }
-}
-
-template <int POINTS>
-IM2WIN_INLINE void outputTileOf(uint32_t outputs, const ConvCall* call,
-                                ProductTile products, float* to, uint32_t n,
-                                uint32_t vectors) {
-#define IM2WIN_TILE(OUTPUTS)                                              \
-  if constexpr (OUTPUTS + 2 <= POINTS) {                                  \
-    if (outputs == OUTPUTS)                                               \
-      return outputTile<POINTS, OUTPUTS>(call, products, to, n, vectors); \
-  }
-  IM2WIN_TILE(2)
-  IM2WIN_TILE(3)
-  IM2WIN_TILE(4)
-  IM2WIN_TILE(5)
-  IM2WIN_TILE(6)
-#undef IM2WIN_TILE
-  outputTile<POINTS, POINTS - 1>(call, products, to, n, vectors);
-}
-
-// The same for a tile that is not whole: the first `count` of its `outputs`
-// pixels, and of the channels at most four.
-template <int POINTS>
-IM2WIN_NOINLINE void outputLanes(const ConvCall* call, ProductTile products,
-                                 float* to, Channels channels, uint32_t outputs,
-                                 uint32_t count) {
-  const uint32_t n = channels.first;
-  const uint32_t lanes = channels.count;
-  const Final final = finalOf(call);
-  const f32x4 own = slopeOrLowOf(call, final, n, lanes);
-  const f32x4 high = highOf(call);
-  const f32x4 first = firstSum(call, n, lanes);
-  const auto p = Products<POINTS>::read(products.at, products.pointStride);
-#define IM2WIN_OUTPUT(J)                                         \
-  if constexpr (J + 1 < POINTS) {                                \
-    if (J >= count) return;                                      \
-    f32x4 y = outputTransform<POINTS, J>(p.zero, p.even, p.odd); \
-    if (J + 1 == outputs) y = wasm_f32x4_add(y, p.infinity);     \
-    y = wasm_f32x4_add(y, first);                                \
-    storeLanes(to, finished(y, final, own, high), lanes);        \
-    to += call->outPixelStride;                                  \
-  }
-  IM2WIN_EACH(IM2WIN_OUTPUT)
-#undef IM2WIN_OUTPUT
 }
 
 // Transforms products back along the height, in place. The POINTS rows of
@@ -198,15 +163,18 @@ IM2WIN_NOINLINE void outputLanes(const ConvCall* call, ProductTile products,
 template <int POINTS>
 IM2WIN_NOINLINE void outputColumns(float* products, uint32_t count,
                                    uint32_t outputs) {
-  for (uint32_t i = 0; i < count; i += 4) {
+  for (uint32_t i = 0; i < count; i += 8) {
     float* to = products + i;
-    const auto p = Products<POINTS>::read(to, count);
+    const auto p = Products<POINTS, f32x8>::read(to, count);
 #define IM2WIN_OUTPUT(J)                                         \
   if constexpr (J + 1 < POINTS) {                                \
     if (J >= outputs) continue;                                  \
-    f32x4 y = outputTransform<POINTS, J>(p.zero, p.even, p.odd); \
-    if (J + 1 == outputs) y = wasm_f32x4_add(y, p.infinity);     \
-    store(to, y);                                                \
+    f32x8 y = outputTransform<POINTS, J>(p.zero, p.even, p.odd); \
+    if (J + 1 == outputs) {                                      \
+      y = add(y, p.infinity);                                    \
+      pin(y);                                                    \
+    }                                                            \
+    storeAs(to, y);                                              \
     to += count;                                                 \
   }
     IM2WIN_EACH(IM2WIN_OUTPUT)
@@ -228,6 +196,8 @@ IM2WIN_NOINLINE void outputRows(const ConvCall* call, Transforms transforms,
   const bool inRegisters = finishesInRegisters(call);
   const uint32_t outWidth = call->rowLength;
   const uint32_t tiles = (outWidth + outputs - 1) / outputs;
+  const uint32_t pairs = width / 8;
+  writeTerms(call, n, width);
   for (uint32_t r = 0; r < rows.count; ++r) {
     ProductTile tile = products;
     tile.at += r / rowOutputs * tiles * kNR + r % rowOutputs * rowStride;
@@ -236,16 +206,23 @@ IM2WIN_NOINLINE void outputRows(const ConvCall* call, Transforms transforms,
           rows.c + r * call->outRowStride + j * call->outPixelStride + n;
       const uint32_t left = outWidth - j;
       const uint32_t count = left < outputs ? left : outputs;
-      const uint32_t vectors = count < outputs ? 0 : width / 4;
-      if (vectors != 0) {
-        outputTileOf<POINTS>(outputs, call, tile, to, n, vectors);
-      }
-      for (uint32_t v = 4 * vectors; v < width; v += 4) {
+      outputTile<POINTS>(call, tile, {to, call->outPixelStride}, call->terms,
+                         outputs, count, pairs);
+      if (8 * pairs < width) {
+        // The rest of the channels, by way of their products' place.
         ProductTile own = tile;
-        own.at += v / kNR * tile.panelStride + v % kNR;
-        outputLanes<POINTS>(call, own, to + v,
-                            {int32_t(n + v), int32_t(width - v)}, outputs,
-                            count);
+        own.at += 8 * pairs / kNR * tile.panelStride + 8 * pairs % kNR;
+        float* from = const_cast<float*>(own.at);
+        outputTile<POINTS>(call, own, {from, int32_t(own.pointStride)},
+                           call->terms + pairs, outputs, count, 1);
+        float* pixel = to + 8 * pairs;
+        for (uint32_t i = 0; i < count; ++i) {
+          for (uint32_t v = 0; 8 * pairs + v < width; v += 4) {
+            storeLanes(pixel + v, load(from + v), width - 8 * pairs - v);
+          }
+          pixel += call->outPixelStride;
+          from += own.pointStride;
+        }
       }
       if (!inRegisters) finishPixels(call, {to, r, j}, channels, count);
     }

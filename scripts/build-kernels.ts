@@ -124,11 +124,22 @@ async function clang(
   }
 }
 
-/** Drops the stack pointer and the table that wasm-ld emits for nobody. */
-function removeUnused(bytes: Uint8Array): Uint8Array {
+/**
+ * Drops the stack pointer and the table that wasm-ld emits for nobody; and, for the sake of size, locals and blocks
+ * that are not needed. What is computed stays in the order in which the compiler wrote it.
+ */
+function tidy(bytes: Uint8Array): Uint8Array {
   const module = binaryen.readBinary(bytes);
   try {
-    module.runPasses(['remove-unused-module-elements']);
+    module.setFeatures(binaryen.Features.All);
+    module.runPasses([
+      'remove-unused-module-elements',
+      'rse',
+      'coalesce-locals',
+      'coalesce-locals',
+      'merge-blocks',
+      'vacuum',
+    ]);
     return module.emitBinary();
   } finally {
     module.dispose();
@@ -148,7 +159,7 @@ async function buildUnpacker(): Promise<void> {
   const sources = {'unpack.cpp': readFileSync(UNPACKER.source, 'utf8')};
   const stamp = stampOf(sources, FLAGS, LINK_FLAGS, FAST_UNITS, FAST, SMALL, UNPACKER.flags);
   if (existsSync(UNPACKER.output) && readFileSync(UNPACKER.output, 'utf8').includes(stamp)) return;
-  const bytes = removeUnused(await compile(sources, UNPACKER.flags));
+  const bytes = tidy(await compile(sources, UNPACKER.flags));
   assertStateless(bytes, 'unpacker');
   console.log(`${'unpacker'.padEnd(21)}${bytes.length.toLocaleString('en').padStart(7)} bytes`);
   const text = Buffer.from(bytes).toString('base64').replace(/=+$/, '');
@@ -180,7 +191,7 @@ async function buildUnit(unit: Unit): Promise<void> {
   for (const flavour of ['strict', 'relaxed'] as const) {
     const target = TARGETS[flavour];
     const own = {...sources, 'target.h': TABLE.header(target)};
-    const stateless = removeUnused(await compile(own, FLAVOURS[flavour]));
+    const stateless = tidy(await compile(own, FLAVOURS[flavour]));
     assertStateless(stateless, target);
     const bytes = Buffer.concat([stateless, identitySection({target, build})]);
     console.log(

@@ -62,25 +62,27 @@ const MANY = 2 ** 17;
 
 const isFloat = (tensor: {readonly dtype: string} | undefined) => tensor?.dtype === 'float32';
 
-const preluOfFloats = /* @__PURE__ */ binary(Prelu, 'tf.prelu', 'prelu', 'float32', ['x', 'alpha']);
-
-const prelu: AroundKernel = {
-  ...preluOfFloats,
-  /** tfjs is as fast as memory where alpha's values lie as those of x's last axes do, and wrong elsewhere. */
-  leaves: (call, isShared) =>
-    isOfLastAxes(call) && (isSmall(inputOf(call.inputs, 'x')?.shape, MANY) || !isShared(call.backend)),
-  /** @throws InvalidArgument where tfjs would read whole numbers as floats, or write beyond its output. */
-  plan(operands, attrs) {
-    const [x, alpha] = operands as readonly TensorSpec[];
-    if (!isFloat(alpha)) throw new InvalidArgument(`alpha has dtype ${alpha.dtype}; allowed: float32.`);
-    if (!isFloat(x) && broadcastShape(x.shape, alpha.shape)?.join() !== x.shape.join()) {
-      throw new InvalidArgument(
-        `alpha has shape [${alpha.shape}]; allowed: what is broadcast to that of x, [${x.shape}], if x is not float32.`,
-      );
-    }
-    return preluOfFloats.plan(operands, attrs);
-  },
-};
+/* @__NO_SIDE_EFFECTS__ */
+function preluKernel(): AroundKernel {
+  const ofFloats = binary(Prelu, 'tf.prelu', 'prelu', 'float32', ['x', 'alpha']);
+  return {
+    ...ofFloats,
+    /** tfjs is as fast as memory where alpha's values lie as those of x's last axes do, and wrong elsewhere. */
+    leaves: (call, isShared) =>
+      isOfLastAxes(call) && (isSmall(inputOf(call.inputs, 'x')?.shape, MANY) || !isShared(call.backend)),
+    /** @throws InvalidArgument where tfjs would read whole numbers as floats, or write beyond its output. */
+    plan(operands, attrs) {
+      const [x, alpha] = operands as readonly TensorSpec[];
+      if (!isFloat(alpha)) throw new InvalidArgument(`alpha has dtype ${alpha.dtype}; allowed: float32.`);
+      if (!isFloat(x) && broadcastShape(x.shape, alpha.shape)?.join() !== x.shape.join()) {
+        throw new InvalidArgument(
+          `alpha has shape [${alpha.shape}]; allowed: what is broadcast to that of x, [${x.shape}], if x is not float32.`,
+        );
+      }
+      return ofFloats.plan(operands, attrs);
+    },
+  };
+}
 
 function isOfLastAxes({inputs}: AroundCall): boolean {
   const alpha = inputOf(inputs, 'alpha');
@@ -105,7 +107,7 @@ export const BINARY_KERNELS: readonly AroundKernel[] = [
   /* @__PURE__ */ binary(Maximum, 'tf.maximum', 'max'),
   /* @__PURE__ */ binary(Minimum, 'tf.minimum', 'min'),
   /* @__PURE__ */ binary(SquaredDifference, 'tf.squaredDifference', 'squaredDifference'),
-  prelu,
+  /* @__PURE__ */ preluKernel(),
   /* @__PURE__ */ binary(Equal, 'tf.equal', 'equal', 'bool'),
   /* @__PURE__ */ binary(NotEqual, 'tf.notEqual', 'notEqual', 'bool'),
   /* @__PURE__ */ binary(Less, 'tf.less', 'less', 'bool'),

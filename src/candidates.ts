@@ -134,7 +134,7 @@ function planWinograd(
   const productWindowBytes = shallow ? 0 : valueBytes * rowPoints * points * tile.nr;
   const columnsOf = (count: number) => (count * outputs + taps - 1) * strideWidth;
   const columnBytesOf = (count: number) =>
-    rowPoints * vectorBytes(valueBytes * columnsOf(count) * inChannels) + OVERHANG_BYTES;
+    rowPoints * pairBytes(valueBytes * columnsOf(count) * inChannels) + OVERHANG_BYTES;
   const inputRowsOf = (groups: number) => (nested ? groups : inputRowsUnder(geometry, groups));
   const outRows = (groups: number) => Math.min(groups * rowOutputs, outHeight);
 
@@ -187,8 +187,9 @@ function planWinograd(
   };
 }
 
-function vectorBytes(bytes: number): number {
-  return Math.ceil(bytes / 16) * 16;
+/** What pairs of vectors take: see kernels/pair.h. */
+function pairBytes(bytes: number): number {
+  return Math.ceil(bytes / 32) * 32;
 }
 
 /** The plan for plain im2win. */

@@ -42,6 +42,8 @@ export function convolutionOf(node: Node | undefined): Convolution | undefined {
     if (attrs.transposeA || attrs.transposeB || filter.shape.slice(0, -2).some((size) => size !== 1)) {
       return undefined;
     }
+    // tfjs's fused kernel reads them so, and writes beyond its output otherwise.
+    if (rank !== 3 || inputs.a.shape.length !== 3) return undefined;
   } else if (rank !== 4) {
     return undefined;
   }

@@ -73,7 +73,8 @@ export async function optimizeModel(model: object, options: OptimizeOptions = {}
   optimized.set(model, optimizer);
   const revert = () => {
     optimizer.revert();
-    optimized.delete(model);
+    // Of a model that was optimised anew this is over.
+    if (optimized.get(model) === optimizer) optimized.delete(model);
   };
   try {
     const input = verify ?? exampleOf(known);

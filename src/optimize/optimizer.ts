@@ -30,6 +30,7 @@ export class Optimizer {
   private readonly restore: (() => void)[] = [];
   private readonly model: KnownModel;
   private backend: object | undefined;
+  private isFull = false;
 
   constructor(model: KnownModel) {
     this.model = model;
@@ -66,7 +67,9 @@ export class Optimizer {
 
   /** Why calls run as the model was loaded, as far as some do. */
   get reasons(): string[] {
-    return [...new Set([...this.plans.values()].filter((plan) => typeof plan === 'string'))];
+    const reasons = [...this.plans.values()].filter((plan) => typeof plan === 'string');
+    if (this.isFull) reasons.push(`it was called with inputs of more than ${MOST_PLANS} kinds`);
+    return [...new Set(reasons)];
   }
 
   revert(): void {
@@ -77,6 +80,7 @@ export class Optimizer {
   private forget(): void {
     for (const plan of this.plans.values()) release(plan);
     this.plans.clear();
+    this.isFull = false;
     this.constants.release();
   }
 
@@ -151,7 +155,10 @@ export class Optimizer {
     tensors: readonly Tensor[],
     original: () => Tensor | Tensor[],
   ): Tensor | Tensor[] {
-    if (this.plans.size >= MOST_PLANS) return original();
+    if (this.plans.size >= MOST_PLANS) {
+      this.isFull = true;
+      return original();
+    }
     let result: Tensor | Tensor[] | undefined;
     const run = () => {
       result = original();

@@ -194,7 +194,12 @@ class Recorder {
   }
 
   private checkRead(dataId: DataId): void {
-    if (this.depth === 0 && this.varying.has(dataId)) {
+    if (this.depth > 0) return;
+    // What a layer reads of a variable holds until the variable is assigned.
+    for (const variable of Object.values(engine().state.registeredVariables)) {
+      if (variable.dataId === dataId) this.weights.add(variable);
+    }
+    if (this.varying.has(dataId)) {
       this.reason ??= 'it reads a tensor while it runs, so that what it computes may depend on values';
     }
   }

@@ -1,6 +1,7 @@
 // optimizeModel where a model is unusual, or its callers are.
 import {
   model as functional,
+  initializers,
   input,
   type LayersModel,
   layers,
@@ -267,4 +268,79 @@ test('images of whole numbers', async () => {
       expectSame(valuesOf(model.predict(one) as tf.Tensor), expected[i]);
     });
   }
+});
+
+test('a product of matrices is not fused into what tfjs would misread', async () => {
+  const make = () =>
+    graphModel({x: [64, 50]}, {w: [50, 96], b: [96]}, [
+      ['product', 'MatMul', ['x', 'w'], {transpose_a: false, transpose_b: false}],
+      ['sum', 'BiasAdd', ['product', 'b'], {data_format: 'NHWC'}],
+      ['relu', 'Relu', ['sum'], {}],
+    ]);
+  const x = random([64, 50]);
+  const expected = valuesOf((await make()).predict(x) as tf.Tensor);
+  registration.unregister();
+  for (const kernels of ['convolutions', 'all'] as const) {
+    registration = await registerIm2win({numThreads: 1, kernels});
+    const model = await make();
+    const done = await optimizeModel(model);
+    for (const algorithm of ['auto', 'stock'] as const) {
+      registration.setAlgorithm(algorithm);
+      const others = Array.from({length: 30}, (_, i) => tf.fill([100 * i + 1], i));
+      expectSame(valuesOf(model.predict(x) as tf.Tensor), expected);
+      others.forEach((other, i) => {
+        expect(other.dataSync().every((value) => value === i)).toBe(true);
+        other.dispose();
+      });
+    }
+    expect(done.reasons).toEqual([]);
+    model.dispose();
+    registration.unregister();
+  }
+  registration = await registerIm2win({numThreads: 1});
+});
+
+/** Multiplies by a weight whose value it reads. */
+class Reading extends layers.Layer {
+  static className = 'Reading';
+  override build(): void {
+    this.addWeight('factor', [1], 'float32', initializers.ones());
+  }
+  override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
+    const [factor] = this.getWeights()[0].dataSync();
+    return tf.mul([inputs].flat()[0], factor);
+  }
+}
+
+test('a layer that reads a weight sees the one that is set', async () => {
+  const x = input({shape: [8, 9, 4]});
+  const layer = new Reading({});
+  const model = functional({inputs: x, outputs: layers.reLU().apply(layer.apply(x)) as SymbolicTensor});
+  const given = images();
+  await optimizeModel(model);
+  for (const factor of [1, 5, 3]) {
+    layer.setWeights([tf.tensor1d([factor])]);
+    const expected = valuesOf(tf.relu(tf.mul(given, factor)));
+    for (let pass = 0; pass < 3; ++pass) {
+      expectSame(valuesOf(model.predict(given) as tf.Tensor), expected);
+    }
+  }
+});
+
+test('what was reverted before does not touch what was optimised since', async () => {
+  const model = small();
+  const first = await optimizeModel(model);
+  first.revert();
+  const second = await optimizeModel(model);
+  first.revert();
+  await expect(optimizeModel(model)).rejects.toThrow('optimised already');
+  second.revert();
+  (await optimizeModel(model)).revert();
+});
+
+test('reasons name more kinds of inputs than are recorded', async () => {
+  const model = small();
+  const done = await optimizeModel(model);
+  for (let batch = 1; batch <= 18; ++batch) valuesOf(model.predict(images(batch)) as tf.Tensor);
+  expect(done.reasons).toEqual([expect.stringContaining('more than 16')]);
 });
