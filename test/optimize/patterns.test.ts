@@ -403,6 +403,15 @@ const OWN: readonly Case[] = [
     },
     ['Im2winConv2D silu'],
   ],
+  [
+    'SiLU, as tfjs-layers computes it',
+    SHAPE,
+    (x) => {
+      const y = batchNorm(conv(x));
+      return tf.mul(tf.sigmoid(tf.mul(y, 1)), y);
+    },
+    ['Im2winConv2D silu'],
+  ],
   ['tanh', SHAPE, (x) => tf.tanh(conv(x)), ['Im2winConv2D tanh']],
   ['a clip', SHAPE, (x) => tf.clipByValue(conv(x), -0.5, 0.75), ['Im2winConv2D clip']],
   [

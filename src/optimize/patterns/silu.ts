@@ -1,7 +1,8 @@
 import {convolutionOf, fuse} from '../convolution.ts';
+import {strip} from '../factors.ts';
 import type {Pattern} from '../pattern.ts';
 
-/** The product of a convolution and its sigmoid, which the converter writes for SiLU. */
+/** The product of a convolution and its sigmoid, as the converter and tfjs-layers write SiLU. */
 export const silu: Pattern = {
   name: 'SiLU into the convolution',
   apply(node, context) {
@@ -12,7 +13,10 @@ export const silu: Pattern = {
       [b, a],
     ]) {
       const sigmoid = gate.producer;
-      if (sigmoid?.kernel !== 'Sigmoid' || sigmoid.inputs.x !== x) continue;
+      if (sigmoid?.kernel !== 'Sigmoid') continue;
+      // tfjs-layers multiplies by 1 first.
+      const argument = strip(sigmoid.inputs.x, sigmoid, context.graph);
+      if (argument.x !== x || argument.factor !== 1) continue;
       const convolution = convolutionOf(x.producer);
       if (convolution?.activation !== 'linear') continue;
       const isOwn = x.consumers.size === 2 && !context.graph.outputs.includes(x);
