@@ -39,7 +39,7 @@ function binary(
       const [a, b] = operands as readonly TensorSpec[];
       const shape = broadcastShape(a.shape, b.shape);
       if (shape === undefined) return INVALID;
-      checkBytes({'an output': shape}, bytesOf(a.dtype));
+      checkBytes({'an output': shape}, bytesOf(dtype === 'bool' ? dtype : a.dtype));
       const other = [a, b].find((one) => one.dtype !== 'float32');
       if (other !== undefined) return `a tensor has dtype ${other.dtype}`;
       if (shape.includes(0)) return EMPTY;
