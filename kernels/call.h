@@ -85,8 +85,7 @@ struct ConvCall {
       Terms ofPanel[kNR / 8];
       union {
         const float* windows[8];
-        float
-            sums[kMR * kNR > kNarrowMR * 4 ? kMR * kNR : kNarrowMR * 4];
+        float sums[kMR * kNR > kNarrowMR * 4 ? kMR * kNR : kNarrowMR * 4];
       };
     } scratch;
   };

@@ -20,8 +20,8 @@ IM2WIN_INLINE Share insideOf(int32_t output, int32_t stride, int32_t pad,
   return {uint32_t(most(first, 0)), uint32_t(last)};
 }
 
-// Up to four channels of one window. The values of `x` and `output` are those of
-// the image's first pixel.
+// Up to four channels of one window. The values of `x` and `output` are those
+// of the image's first pixel.
 IM2WIN_INLINE void backOf(const PoolGradientJob* job, const float* x, f32x4 dy,
                           float* output, Share rows, Share columns,
                           uint32_t lanes) {
@@ -87,10 +87,9 @@ void im2win_pool_gradient(const PoolGradientJob* job, uint32_t first,
     for (uint32_t i = share.first; i < share.last; ++i) {
       const uint32_t image = i / groups;
       const uint32_t c = (i - image * groups) * kGroup;
-      backOfImage(job, job->x + image * inValues + c,
-                  job->dy + image * outValues + c,
-                  job->output + image * inValues + c,
-                  least(channels - c, kGroup));
+      backOfImage(
+          job, job->x + image * inValues + c, job->dy + image * outValues + c,
+          job->output + image * inValues + c, least(channels - c, kGroup));
     }
   }
 }
