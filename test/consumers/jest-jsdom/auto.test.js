@@ -5,4 +5,4 @@ const {compare} = require('./check.js');
 
 test('im2win against stock', async () => {
   process.stdout.write(JSON.stringify(await compare(tf, () => ready)));
-});
+}, 60_000);
