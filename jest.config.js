@@ -23,8 +23,10 @@ const SWEEPS = [
 const common = {
   testEnvironment: 'node',
   roots: ['<rootDir>/test'],
+  // lzma1 has ES modules alone.
+  transformIgnorePatterns: ['/node_modules/(?!lzma1/)'],
   transform: {
-    '^.+\\.ts$': [
+    '(\\.ts|/lzma1/.+\\.js)$': [
       '@swc/jest',
       {jsc: {parser: {syntax: 'typescript'}, target: 'es2022'}, module: {type: 'commonjs'}},
     ],

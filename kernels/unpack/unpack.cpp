@@ -1,224 +1,237 @@
-// Inflates the kernels that the JavaScript holds: DEFLATE, RFC 1951, with six
-// bits of it in each character. JavaScript would do it in the interpreter, as
-// it is done once, and takes eight times as long.
+// Unpacks the kernels that the JavaScript holds: LZMA with lc = 3, lp = 0 and
+// pb = 2, without its header, in base64. The format is that of Igor Pavlov's
+// LZMA specification (LZMA SDK, lzma-specification.txt), and so are the names.
+// JavaScript would do it in the interpreter, as it is done once, and takes
+// several times as long.
 #include <stdint.h>
 
-// What the caller gives room for. A table has a symbol, times 16, plus the
-// length of its code, for each value of the next bits, as many as the longest
-// code has.
-struct Scratch {
-  uint16_t symbols[1 << 15];
-  uint16_t distances[1 << 15];
-  uint8_t lengths[320];
-  uint8_t digits[128];
-  // By length: the next code.
-  uint32_t next[16];
+// How likely a bit is 0, times 2048.
+using Prob = uint16_t;
+
+constexpr uint32_t STATES = 12;
+constexpr uint32_t POS_STATES = 4;
+// Up to three bits take a byte's tree and two that know the byte at the last
+// distance.
+constexpr uint32_t LITERAL_PROBS = 0x300;
+
+// A tree of n bits has its nodes at 1 to 2ⁿ - 1.
+struct LengthProbs {
+  // At 1.
+  Prob choice[2], choice2[2];
+  Prob low[POS_STATES][8], mid[POS_STATES][8], high[256];
 };
 
-// Characters are base64's digits. The first bits of the stream are the lowest
-// of the first character, as DEFLATE has it for bytes.
-struct Bits {
-  const uint8_t* text;
-  const uint8_t* digits;
-  uint64_t held;
-  uint32_t count;
+// Single bits are trees of one bit.
+struct Probs {
+  Prob isMatch[STATES][POS_STATES][2], isRep0Long[STATES][POS_STATES][2];
+  Prob isRep[STATES][2], isRepG0[STATES][2], isRepG1[STATES][2],
+      isRepG2[STATES][2];
+  // By the length, 2 to 5 and more.
+  Prob posSlot[4][64];
+  // By the slot, 4 to 13: trees of one to five bits.
+  Prob pos[10][32];
+  Prob align[16];
+  LengthProbs match, rep;
+  // By the three highest bits of the byte before.
+  Prob literal[8][LITERAL_PROBS];
+};
+
+struct Range {
+  uint32_t range;
+  uint32_t code;
+  const uint8_t* from;
+};
+
+// What the caller gives room for.
+struct Scratch {
+  Range range;
+  Probs probs;
+  uint8_t digits[128];
 };
 
 #define UNPACK_INLINE static inline __attribute__((always_inline))
+#define UNPACK_NOINLINE static __attribute__((noinline))
 
-UNPACK_INLINE void fillDigits(uint8_t* digits) {
+UNPACK_INLINE void normalize(Range& r) {
+  if (r.range >= 1u << 24) return;
+  r.range <<= 8;
+  r.code = r.code << 8 | *r.from++;
+}
+
+UNPACK_INLINE uint32_t bit(Range& r, Prob* prob) {
+  normalize(r);
+  const uint32_t p = *prob;
+  const uint32_t bound = (r.range >> 11) * p;
+  if (r.code < bound) {
+    r.range = bound;
+    *prob = Prob(p + ((2048 - p) >> 5));
+    return 0;
+  }
+  r.range -= bound;
+  r.code -= bound;
+  *prob = Prob(p - (p >> 5));
+  return 1;
+}
+
+// Goes from a node of a tree down to one that is at least `end`. It is called
+// often, so that V8 soon has it optimized.
+UNPACK_NOINLINE uint32_t walk(Range* range, Prob* probs, uint32_t node,
+                              uint32_t end) {
+  Range r = *range;
+  while (node < end) node = node << 1 | bit(r, probs + node);
+  *range = r;
+  return node;
+}
+
+UNPACK_INLINE uint32_t tree(Range* range, Prob* probs, uint32_t bits) {
+  return walk(range, probs, 1, 1u << bits) - (1u << bits);
+}
+
+// The lowest bit comes first.
+UNPACK_INLINE uint32_t reverseTree(Range* range, Prob* probs, uint32_t bits) {
+  uint32_t left = tree(range, probs, bits);
+  uint32_t value = 0;
+  for (; bits != 0; --bits, left >>= 1) value = value << 1 | (left & 1);
+  return value;
+}
+
+UNPACK_INLINE uint32_t flag(Range* range, Prob* probs) {
+  return tree(range, probs, 1);
+}
+
+UNPACK_INLINE uint32_t directBits(Range* range, uint32_t bits) {
+  Range r = *range;
+  uint32_t value = 0;
+  for (; bits != 0; --bits) {
+    normalize(r);
+    r.range >>= 1;
+    const uint32_t one = r.code >= r.range;
+    if (one) r.code -= r.range;
+    value = value << 1 | one;
+  }
+  *range = r;
+  return value;
+}
+
+// `match` is the byte at the last distance: as long as they agree, its bits
+// choose the tree.
+UNPACK_NOINLINE uint32_t matchedLiteral(Range* range, Prob* probs,
+                                        uint32_t match) {
+  Range r = *range;
+  uint32_t node = 1;
+  while (node < 0x100) {
+    const uint32_t expected = match >> 7 & 1;
+    match <<= 1;
+    const uint32_t b = bit(r, probs + ((1 + expected) << 8) + node);
+    node = node << 1 | b;
+    if (b != expected) break;
+  }
+  *range = r;
+  return walk(range, probs, node, 0x100);
+}
+
+UNPACK_NOINLINE uint32_t length(Range* range, LengthProbs* probs,
+                                uint32_t posState) {
+  if (!flag(range, probs->choice))
+    return 2 + tree(range, probs->low[posState], 3);
+  if (!flag(range, probs->choice2)) {
+    return 10 + tree(range, probs->mid[posState], 3);
+  }
+  return 18 + tree(range, probs->high, 8);
+}
+
+UNPACK_INLINE uint32_t distance(Range* range, Probs& probs, uint32_t length) {
+  const uint32_t slot =
+      tree(range, probs.posSlot[length < 5 ? length - 2 : 3], 6);
+  if (slot < 4) return slot + 1;
+  const uint32_t bits = (slot >> 1) - 1;
+  const uint32_t high = (2 | (slot & 1)) << bits;
+  if (slot < 14)
+    return high + reverseTree(range, probs.pos[slot - 4], bits) + 1;
+  const uint32_t middle = directBits(range, bits - 4) << 4;
+  return high + middle + reverseTree(range, probs.align, 4) + 1;
+}
+
+// Digits become bytes, in place: three of four.
+UNPACK_INLINE void fromBase64(uint8_t* digits, uint8_t* text,
+                              uint32_t characters) {
   for (uint32_t i = 0; i < 26; ++i) digits['A' + i] = uint8_t(i);
   for (uint32_t i = 0; i < 26; ++i) digits['a' + i] = uint8_t(26 + i);
   for (uint32_t i = 0; i < 10; ++i) digits['0' + i] = uint8_t(52 + i);
   digits['+'] = 62;
   digits['/'] = 63;
-}
-
-// From here on 58 bits may be taken; those behind the end are anything.
-UNPACK_INLINE void refill(Bits& bits) {
-  while (bits.count <= 58) {
-    bits.held |= uint64_t(bits.digits[*bits.text++ & 127]) << bits.count;
-    bits.count += 6;
+  uint8_t* to = text;
+  for (uint32_t i = 0; i < characters; i += 4) {
+    uint32_t held = 0;
+    for (uint32_t j = 0; j < 4; ++j)
+      held = held << 6 | digits[text[i + j] & 127];
+    *to++ = uint8_t(held >> 16);
+    *to++ = uint8_t(held >> 8);
+    *to++ = uint8_t(held);
   }
 }
 
-UNPACK_INLINE uint32_t take(Bits& bits, uint32_t count) {
-  const uint32_t value = uint32_t(bits.held) & ((1u << count) - 1);
-  bits.held >>= count;
-  bits.count -= count;
-  return value;
-}
-
-UNPACK_INLINE uint32_t symbol(Bits& bits, const uint16_t* table,
-                              uint32_t mask) {
-  const uint32_t entry = table[bits.held & mask];
-  take(bits, entry & 15);
-  return entry >> 4;
-}
-
-// Section 3.2.2: codes of a length follow each other in the order of their
-// symbols. The stream has a code's first bit first. Returns the table's last
-// place.
-static __attribute__((noinline)) uint32_t fill(uint16_t* table,
-                                               const uint8_t* lengths,
-                                               uint32_t count, uint32_t* next) {
-  for (uint32_t length = 0; length < 16; ++length) next[length] = 0;
-  for (uint32_t s = 0; s < count; ++s) ++next[lengths[s]];
-  uint32_t longest = 1;
-  uint32_t code = 0;
-  for (uint32_t length = 1; length < 16; ++length) {
-    const uint32_t own = next[length];
-    next[length] = code;
-    if (own != 0) longest = length;
-    code = (code + own) << 1;
-  }
-  const uint32_t size = 1u << longest;
-  for (uint32_t s = 0; s < count; ++s) {
-    const uint32_t length = lengths[s];
-    if (length == 0) continue;
-    uint32_t left = next[length]++;
-    uint32_t first = 0;
-    for (uint32_t bit = 0; bit < length; ++bit) {
-      first = first << 1 | (left & 1);
-      left >>= 1;
-    }
-    for (uint32_t at = first; at < size; at += 1u << length) {
-      table[at] = uint16_t(s << 4 | length);
-    }
-  }
-  return size - 1;
-}
-
-// The tables' last places.
-struct Masks {
-  uint32_t symbols;
-  uint32_t distances;
-};
-
-// Section 3.2.6.
-UNPACK_INLINE Masks fixedCodes(Scratch* scratch) {
-  uint8_t* lengths = scratch->lengths;
-  for (uint32_t s = 0; s < 288; ++s) {
-    lengths[s] = s < 144 ? 8 : s < 256 ? 9 : s < 280 ? 7 : 8;
-  }
-  const uint32_t symbols = fill(scratch->symbols, lengths, 288, scratch->next);
-  for (uint32_t s = 0; s < 30; ++s) lengths[s] = 5;
-  return {symbols, fill(scratch->distances, lengths, 30, scratch->next)};
-}
-
-// Section 3.2.7: lengths of codes, in codes of their own.
-UNPACK_INLINE Masks ownCodes(Scratch* scratch, Bits& bits) {
-  uint8_t* lengths = scratch->lengths;
-  refill(bits);
-  const uint32_t literals = 257 + take(bits, 5);
-  const uint32_t all = literals + 1 + take(bits, 5);
-  const uint32_t own = 4 + take(bits, 4);
-  for (uint32_t i = 0; i < 19; ++i) {
-    // 16, 17, 18, 0, 8, 7, 9, 6, 10, …, 1, 15.
-    const uint32_t s = i < 3        ? 16 + i
-                       : i == 3     ? 0
-                       : i % 2 == 0 ? 6 + i / 2
-                                    : 9 - i / 2;
-    refill(bits);
-    lengths[s] = i < own ? uint8_t(take(bits, 3)) : 0;
-  }
-  const uint32_t mask = fill(scratch->symbols, lengths, 19, scratch->next);
-  for (uint32_t i = 0; i < all;) {
-    refill(bits);
-    const uint32_t s = symbol(bits, scratch->symbols, mask);
-    if (s < 16) {
-      lengths[i++] = uint8_t(s);
-      continue;
-    }
-    const uint8_t value = s == 16 ? lengths[i - 1] : 0;
-    const uint32_t times = s == 16   ? 3 + take(bits, 2)
-                           : s == 17 ? 3 + take(bits, 3)
-                                     : 11 + take(bits, 7);
-    for (uint32_t last = i + times; i < last; ++i) lengths[i] = value;
-  }
-  return {fill(scratch->symbols, lengths, literals, scratch->next),
-          fill(scratch->distances, lengths + literals, all - literals,
-               scratch->next)};
-}
-
-// Eight bytes, wherever they lie.
-struct __attribute__((packed)) Eight {
-  uint64_t bytes;
-};
-
-// A copy may overlap what it copies. From eight bytes back on it goes eight by
-// eight, and writes up to seven behind its end: it runs once, in code that is
-// hardly optimized, and V8 would compile a function anew that runs for long.
-UNPACK_INLINE void copy(uint8_t* to, uint32_t distance, uint32_t length) {
-  const uint8_t* from = to - distance;
-  uint8_t* const end = to + length;
-  if (distance >= 8) {
-    for (; to < end; to += 8, from += 8) {
-      *reinterpret_cast<Eight*>(to) = *reinterpret_cast<const Eight*>(from);
-    }
-    return;
-  }
-  while (to < end) *to++ = *from++;
-}
-
-// Section 3.2.5.
-UNPACK_INLINE uint8_t* codedBlock(const Scratch* scratch, Masks masks,
-                                  Bits& bits, uint8_t* to) {
-  for (;;) {
-    refill(bits);
-    const uint32_t s = symbol(bits, scratch->symbols, masks.symbols);
-    if (s == 256) return to;
-    if (s < 256) {
-      *to++ = uint8_t(s);
-      continue;
-    }
-    const uint32_t l = s - 257;
-    const uint32_t lengthBits = l < 8 || l == 28 ? 0 : l / 4 - 1;
-    uint32_t length = l < 8     ? 3 + l
-                      : l == 28 ? 258
-                                : 3 + ((4 + l % 4) << lengthBits);
-    length += take(bits, lengthBits);
-    const uint32_t d = symbol(bits, scratch->distances, masks.distances);
-    const uint32_t distanceBits = d < 4 ? 0 : d / 2 - 1;
-    const uint32_t distance = 1 + take(bits, distanceBits) +
-                              (d < 4 ? d : (2 + d % 2) << distanceBits);
-    copy(to, distance, length);
-    to += length;
-  }
-}
-
-// Section 3.2.4: bytes as they are, behind their number and its complement.
-UNPACK_INLINE uint8_t* storedBlock(const uint8_t* text, Bits& bits,
-                                   uint8_t* to) {
-  const uint32_t taken = uint32_t(bits.text - text) * 6 - bits.count;
-  take(bits, -taken & 7);
-  refill(bits);
-  uint32_t bytes = take(bits, 16);
-  take(bits, 16);
-  for (; bytes != 0; --bytes) {
-    refill(bits);
-    *to++ = uint8_t(take(bits, 8));
-  }
-  return to;
-}
-
-// Writes to `to` what a text comes to, and up to seven bytes behind that. Reads
-// some characters beyond the text.
+// Writes the first `bytes` of what a text comes to, and those of a copy that
+// goes on behind them, which are up to 272. The text is of `characters`, a
+// multiple of four, and is overwritten.
 extern "C" __attribute__((export_name("unpack"))) void unpack(
-    Scratch* scratch, const uint8_t* text, uint8_t* to) {
-  fillDigits(scratch->digits);
-  Bits bits = {text, scratch->digits, 0, 0};
-  bool last = false;
-  while (!last) {
-    refill(bits);
-    last = take(bits, 1);
-    const uint32_t kind = take(bits, 2);
-    if (kind == 0) {
-      to = storedBlock(text, bits, to);
+    Scratch* scratch, uint8_t* text, uint32_t characters, uint8_t* to,
+    uint32_t bytes) {
+  fromBase64(scratch->digits, text, characters);
+  Range* range = &scratch->range;
+  Probs& probs = scratch->probs;
+  for (Prob* p = reinterpret_cast<Prob*>(&probs);
+       p < reinterpret_cast<Prob*>(&probs + 1); ++p) {
+    *p = 1024;
+  }
+  *range = {~0u, 0, text + 1};
+  for (uint32_t i = 0; i < 4; ++i) {
+    range->code = range->code << 8 | *range->from++;
+  }
+  uint32_t state = 0;
+  // The last distances, the latest first.
+  uint32_t rep0 = 1, rep1 = 1, rep2 = 1, rep3 = 1;
+  uint32_t before = 0;
+  for (uint32_t at = 0; at < bytes;) {
+    const uint32_t posState = at % POS_STATES;
+    if (!flag(range, probs.isMatch[state][posState])) {
+      Prob* literal = probs.literal[before >> 5];
+      before = state < 7 ? walk(range, literal, 1, 0x100)
+                         : matchedLiteral(range, literal, to[at - rep0]);
+      before &= 0xff;
+      to[at++] = uint8_t(before);
+      state = state < 4 ? 0 : state < 10 ? state - 3 : state - 6;
       continue;
     }
-    const Masks masks =
-        kind == 1 ? fixedCodes(scratch) : ownCodes(scratch, bits);
-    to = codedBlock(scratch, masks, bits, to);
+    uint32_t count;
+    if (!flag(range, probs.isRep[state])) {
+      rep3 = rep2;
+      rep2 = rep1;
+      rep1 = rep0;
+      count = length(range, &probs.match, posState);
+      rep0 = distance(range, probs, count);
+      state = state < 7 ? 7 : 10;
+    } else {
+      bool one = false;
+      if (!flag(range, probs.isRepG0[state])) {
+        one = !flag(range, probs.isRep0Long[state][posState]);
+      } else {
+        uint32_t rep = rep1;
+        if (flag(range, probs.isRepG1[state])) {
+          rep = rep2;
+          if (flag(range, probs.isRepG2[state])) {
+            rep = rep3;
+            rep3 = rep2;
+          }
+          rep2 = rep1;
+        }
+        rep1 = rep0;
+        rep0 = rep;
+      }
+      count = one ? 1 : length(range, &probs.rep, posState);
+      state = state >= 7 ? 11 : one ? 9 : 8;
+    }
+    for (; count != 0; --count, ++at) to[at] = to[at - rep0];
+    before = to[at - 1];
   }
 }

@@ -1,48 +1,40 @@
 import type {Flavour} from '../plan.ts';
-import {readUnsigned} from './binary.ts';
 import {UNPACKER} from './unpacker.generated.ts';
 
-/** Bytes that are deflated, six bits a character. */
-export interface Packed {
-  /** How many they are. */
-  readonly bytes: number;
+/**
+ * The kernels of both flavours as they are in the JavaScript: one stream of LZMA, the relaxed ones first. Most of
+ * the strict ones are copies of these, and take a fifth of their room.
+ */
+export interface PackedKernels {
+  /** How many bytes the relaxed kernels are. */
+  readonly relaxed: number;
+  /** How many the strict ones are. */
+  readonly strict: number;
+  /** The stream, in base64 without padding. */
   readonly text: string;
 }
 
-/**
- * The kernels of both flavours as they are in the JavaScript. Most of a flavour is in the other, too: the
- * strict one is a patch, which is a quarter of it.
- */
-export interface PackedKernels {
-  readonly relaxed: Packed;
-  /** What makes the strict kernels of the relaxed ones. */
-  readonly strict: Packed;
-}
+const PAGE = 65536;
+// Of kernels/unpack/unpack.cpp: its tables, at offset 0, and what a copy may write behind the bytes asked for.
+const SCRATCH = PAGE;
+const BEHIND = 272;
 
 /** @throws Error if the host forbids WebAssembly to be compiled. */
-export function unpackKernels(packed: PackedKernels, flavour: Flavour): Uint8Array<ArrayBuffer> {
-  const unpacker = new WebAssembly.Module(fromBase64(UNPACKER));
-  const relaxed = unpack(unpacker, packed.relaxed);
-  return flavour === 'relaxed' ? relaxed : applyPatch(relaxed, unpack(unpacker, packed.strict));
-}
-
-const PAGE = 65536;
-// What kernels/unpack/unpack.cpp has its tables in, at offset 0.
-const SCRATCH = 3 * PAGE;
-
-function unpack(unpacker: WebAssembly.Module, {bytes, text}: Packed): Uint8Array<ArrayBuffer> {
-  const end = SCRATCH + text.length + bytes;
-  // It reads a few characters beyond the text, and writes a few bytes beyond the others.
-  const memory = new WebAssembly.Memory({initial: Math.ceil((end + 16) / PAGE)});
-  const {exports} = new WebAssembly.Instance(unpacker, {env: {memory}});
-  writeText(new Uint8Array(memory.buffer, SCRATCH, text.length), text);
+export function unpackKernels(
+  {relaxed, strict, text}: PackedKernels,
+  flavour: Flavour,
+): Uint8Array<ArrayBuffer> {
   const to = SCRATCH + text.length;
-  (exports as unknown as Unpacker).unpack(0, SCRATCH, to);
-  return new Uint8Array(memory.buffer, to, bytes);
+  const end = to + relaxed + (flavour === 'strict' ? strict : 0);
+  const memory = new WebAssembly.Memory({initial: Math.ceil((end + BEHIND) / PAGE)});
+  const {exports} = new WebAssembly.Instance(new WebAssembly.Module(fromBase64(UNPACKER)), {env: {memory}});
+  writeText(new Uint8Array(memory.buffer, SCRATCH, text.length), text);
+  (exports as unknown as Unpacker).unpack(0, SCRATCH, text.length, to, end - to);
+  return new Uint8Array(memory.buffer).slice(flavour === 'strict' ? to + relaxed : to, end);
 }
 
 interface Unpacker {
-  unpack(scratch: number, text: number, to: number): void;
+  unpack(scratch: number, text: number, characters: number, to: number, bytes: number): void;
 }
 
 function writeText(to: Uint8Array<ArrayBuffer>, text: string): void {
@@ -52,34 +44,6 @@ function writeText(to: Uint8Array<ArrayBuffer>, text: string): void {
   } else {
     new TextEncoder().encodeInto(text, to);
   }
-}
-
-/**
- * A patch is the size of what it makes, and then, until that is made, turns of: how many bytes follow here;
- * these; how many are then copied from the base; and how far they are from where the last copy ended. Numbers are
- * LEB128, and the distance is doubled, plus one where it is back.
- */
-export function applyPatch(base: Uint8Array, patch: Uint8Array): Uint8Array<ArrayBuffer> {
-  let at = 0;
-  const next = () => {
-    const [value, end] = readUnsigned(patch, at);
-    at = end;
-    return value;
-  };
-  const bytes = new Uint8Array(next());
-  for (let to = 0, from = 0; to < bytes.length; ) {
-    const own = next();
-    bytes.set(patch.subarray(at, at + own), to);
-    at += own;
-    to += own;
-    const copied = next();
-    const distance = next();
-    from += distance % 2 === 0 ? distance / 2 : -(distance - 1) / 2;
-    bytes.set(base.subarray(from, from + copied), to);
-    from += copied;
-    to += copied;
-  }
-  return bytes;
 }
 
 const DIGITS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
