@@ -77,6 +77,8 @@ struct ConvCall {
   // What the tiles do of it, and whether that is all.
   Final final;
   int32_t finishesInRegisters;
+  // Whether even tiles may be tall.
+  int32_t tall;
   // Of a panel's channels, or of more; and a tile's own, where it is not whole:
   // its windows, and then, when these were read, its sums.
   union {
@@ -85,11 +87,19 @@ struct ConvCall {
       Terms ofPanel[kNR / 8];
       union {
         const float* windows[8];
-        float sums[kMR * kNR > kNarrowMR * 4 ? kMR * kNR : kNarrowMR * 4];
+        float
+            sums[kTallMR * kNR > kNarrowMR * 4 ? kTallMR * kNR : kNarrowMR * 4];
       };
     } scratch;
   };
 };
+
+// Windows of a whole even tile, where there are so many windows. With eight or
+// more there are at least four in each tile of either height, and these are
+// summed alike: no sum depends on it.
+IM2WIN_INLINE uint32_t tileRows(const ConvCall* call, uint32_t windows) {
+  return kTallMR > kMR && call->tall && windows >= 8 ? kTallMR : kMR;
+}
 
 // The floats of a window, and the rows of a panel.
 IM2WIN_INLINE uint32_t depthOf(const ConvCall* call) {

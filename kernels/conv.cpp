@@ -181,6 +181,7 @@ IM2WIN_INLINE void multiplyStrip(const ConvJob* job, const Scratch& scratch,
   call->windowRowStride = byStrips ? rowFloats : job->strideHeight * rowFloats;
   call->outPixelStride = job->phases * place.pixel;
   call->outRowStride = place.row;
+  call->tall = job->tall;
   writeEpilogue(call, job, block, strip.firstPixel, job->phases, channels);
   const float* windows = job->source == kFromInput
                              ? imageOf(job, block.image) +
@@ -305,6 +306,7 @@ IM2WIN_INLINE void multiplyPart(const ConvJob* job, const Scratch& scratch,
   product->windowRowStride = nested ? 0 : job->strideHeight * t.rowFloats;
   product->outPixelStride = kNR;
   product->outRowStride = rowLength * kNR;
+  product->tall = job->tall;
   product->activation = kClamp;
   product->low = -__builtin_inff();
   product->high = __builtin_inff();

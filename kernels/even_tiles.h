@@ -143,7 +143,7 @@ IM2WIN_INLINE void evenTilesOf(uint32_t height, const ConvCall* call,
                                Panels panels, Coming coming, Stretch stretch,
                                Bounds bounds) {
 #define IM2WIN_EVEN(MR)                                            \
-  if constexpr (MR >= kLeastEven && MR <= kMR) {                   \
+  if constexpr (MR >= kLeastEven && MR <= kTallMR) {               \
     if (height == MR) {                                            \
       return evenTiles<MR>(call, panels, coming, stretch, bounds); \
     }                                                              \

@@ -23,7 +23,8 @@ IM2WIN_NOINLINE bool fewWindows(const ConvCall* call, const float* a, float* c,
   const uint32_t rowLength = call->rowLength;
   const bool together = goesOnEvenly(call, 0, rows * rowLength);
   const uint32_t length = together ? rows * rowLength : rowLength;
-  const uint32_t tiles = (length + kMR - 1) / kMR;
+  const uint32_t mr = tileRows(call, length);
+  const uint32_t tiles = (length + mr - 1) / mr;
   const uint32_t panels = call->outChannels / kNR;
   const Final final = finalOf(call);
   if (panels == 0 || final == kSloped || length < kLeastEven * tiles) {

@@ -61,6 +61,7 @@ IM2WIN_INLINE void describe(ConvCall* call, const MatMulJob* job,
   call->windowRowStride = 0;
   call->outPixelStride = job->columns;
   call->outRowStride = 0;
+  call->tall = job->tall;
   call->activation = job->activation;
   call->low = job->low;
   call->high = job->high;

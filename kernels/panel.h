@@ -14,4 +14,5 @@ constexpr uint32_t kMostTerms = kProductGroup * kNR / 8;
 
 static_assert(kNR % 8 == 0 && kNV >= 2 && kNV <= 4,
               "tiles are made for panels of two or four vectors: walk.h");
-static_assert(kMR <= 8 && kNarrowMR <= 8, "and for up to eight windows");
+static_assert(kTallMR <= 8 && kTallMR >= kMR && kNarrowMR <= 8,
+              "and for up to eight windows");

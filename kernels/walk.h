@@ -145,6 +145,9 @@ IM2WIN_NOINLINE void walkVectors(const ConvCall* call, Panel panel, Cursor at,
   const bool even = NV == kNV && width == kNR && final != kSloped &&
                     shares.height >= kLeastEven &&
                     goesOnEvenly(call, at.pixel.j, windows);
+  if (even && tileRows(call, windows) != kMR) {
+    shares = sharesOf(windows, kTallMR, depthOf(call));
+  }
   const uint32_t taller = shares.taller;
   const uint32_t panelFloats = depthOf(call) * kNR;
   const uint32_t share = depthOf(call) / 4 * shares.aheadStep;

@@ -34,6 +34,7 @@ void describe(ConvCall* to, const float* panels, const float* bias, float low,
   to->windowRowStride = windowRowStride;
   to->outPixelStride = outChannels;
   to->outRowStride = outChannels * rowLength;
+  to->tall = 0;
   to->activation = kClamp;
   to->low = low;
   to->high = high;

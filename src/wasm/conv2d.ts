@@ -45,7 +45,7 @@ export function runConv2d(state: WasmState, job: ConvJob, tensors: ConvTensors):
   const gathered = workspace + scratches;
   const panels = gathered + sharedBytes;
 
-  return makeOutput(state, geometry.outShape, (output) => {
+  const made = makeOutput(state, geometry.outShape, (output) => {
     if (integers !== undefined) writeFloats(state.heap, integers, slopeData, panels + repacked);
     if (kept === undefined && repacked > 0) pack(state, job, panels, filter);
     const {word} = job;
@@ -55,12 +55,15 @@ export function runConv2d(state: WasmState, job: ConvJob, tensors: ConvTensors):
     words[word + JOB.panels] = kept ?? panels;
     words[word + JOB.output] = output;
     words[word + JOB.gathered] = gathered;
+    words[word + JOB.tall] = state.tall.chosen;
     words[word + JOB.bias] = bias;
     words[word + JOB.residual] = residual;
     if (slope !== undefined) words[word + JOB.slope] = integers === undefined ? slopeData : panels + repacked;
     if (job.activation === 'leakyrelu') job.setFloat('alpha', tensors.alpha);
     runConvTasks(state, job, threads, workspace);
   });
+  state.tall.look(state);
+  return made;
 }
 
 /** Computes all tasks of a job that is shared out to so many threads, stage by stage. */

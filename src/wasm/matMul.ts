@@ -56,7 +56,7 @@ function compute(state: WasmState, {inputs, attrs}: MatMulCall, route: OwnMatMul
   return makeOutput(state, outShape, (output) => {
     if (integers !== undefined) writeFloats(state.heap, integers, slopeData, floats);
     const slopes = integers === undefined ? slopeData : floats;
-    job.setPlaces({
+    job.setCall({
       a,
       b,
       bias,
@@ -64,6 +64,7 @@ function compute(state: WasmState, {inputs, attrs}: MatMulCall, route: OwnMatMul
       output,
       gathered: plan.gathers ? gathered : 0,
       panels: kept ?? panels,
+      tall: state.tall.chosen,
     });
     if (plan.activation === 'leakyrelu') job.setFloat('alpha', attrs?.leakyreluAlpha ?? 0.2);
     for (const slice of slices) {

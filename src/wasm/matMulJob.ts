@@ -18,7 +18,10 @@ export interface Slice {
   readonly columnTasks: number;
 }
 
-type Places = Readonly<Record<'a' | 'b' | 'bias' | 'slope' | 'output' | 'gathered' | 'panels', number>>;
+/** Where a call's tensors lie, and what is gathered and packed of them; and whether tiles are tall. */
+type OfCall = Readonly<
+  Record<'a' | 'b' | 'bias' | 'slope' | 'output' | 'gathered' | 'panels' | 'tall', number>
+>;
 
 /** A record in the heap, as kernels/matmul.def has it: written once, patched at each call. */
 export class MatMulJob {
@@ -64,17 +67,17 @@ export class MatMulJob {
     for (const name in fields) words[this.word + MATMUL[name as Field]] = fields[name as Field] ?? 0;
   }
 
-  /** Where a call's tensors lie, and what is gathered and packed of them. */
-  setPlaces(places: Places): void {
+  setCall(call: OfCall): void {
     const words = this.heap.int32();
     const {word} = this;
-    words[word + MATMUL.a] = places.a;
-    words[word + MATMUL.b] = places.b;
-    words[word + MATMUL.bias] = places.bias;
-    words[word + MATMUL.slope] = places.slope;
-    words[word + MATMUL.output] = places.output;
-    words[word + MATMUL.gathered] = places.gathered;
-    words[word + MATMUL.panels] = places.panels;
+    words[word + MATMUL.a] = call.a;
+    words[word + MATMUL.b] = call.b;
+    words[word + MATMUL.bias] = call.bias;
+    words[word + MATMUL.slope] = call.slope;
+    words[word + MATMUL.output] = call.output;
+    words[word + MATMUL.gathered] = call.gathered;
+    words[word + MATMUL.panels] = call.panels;
+    words[word + MATMUL.tall] = call.tall;
   }
 
   setFloat(field: Field, value: number): void {

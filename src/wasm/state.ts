@@ -1,9 +1,10 @@
 import type {Kernel} from '../family.ts';
-import {TARGETS} from '../targets.generated.ts';
+import {TARGETS, type Target} from '../targets.generated.ts';
 import {FilterCache} from './filterCache.ts';
 import {findMemory, Heap} from './heap.ts';
 import {JobCache} from './job.ts';
 import {instantiateKernels, type KernelExports, type KernelModules} from './module.ts';
+import {TallTiles} from './tallTiles.ts';
 import type {TfjsWasmBackend} from './tfjs.ts';
 import {Pool, type PoolOptions, type Stage} from './threads/pool.ts';
 import {Workspace} from './workspace.ts';
@@ -21,14 +22,22 @@ export class WasmState {
   readonly kernels: KernelExports;
   /** Missing where the calling thread is the only one. */
   readonly pool: Pool | undefined;
+  readonly tall: TallTiles;
 
-  private constructor(backend: TfjsWasmBackend, heap: Heap, kernels: KernelExports, threads?: PoolOptions) {
+  private constructor(
+    backend: TfjsWasmBackend,
+    heap: Heap,
+    kernels: KernelExports,
+    target: Target,
+    threads?: PoolOptions,
+  ) {
     this.backend = backend;
     this.heap = heap;
     this.kernels = kernels;
     this.workspace = new Workspace(heap);
     this.filters = new FilterCache(heap, backend);
     this.jobs = new JobCache(heap);
+    this.tall = new TallTiles(target);
     const {memory} = heap;
     const onLost = () => this.abandon();
     this.pool = threads && new Pool({kernels, memory, onLost, onEnded: () => heap.resume()}, threads);
@@ -48,8 +57,15 @@ export class WasmState {
     if (typeof kernels === 'string') return kernels;
     const {flavour, shared: module} = modules;
     const threaded = wishes.numThreads > 1 && heap.shared && typeof module !== 'string';
-    const {dispatch} = TARGETS[flavour];
-    return new WasmState(backend, heap, kernels, threaded ? {module, dispatch, ...wishes} : undefined);
+    const target = TARGETS[flavour];
+    const {dispatch} = target;
+    return new WasmState(
+      backend,
+      heap,
+      kernels,
+      target,
+      threaded ? {module, dispatch, ...wishes} : undefined,
+    );
   }
 
   /** The scratches that a job on so many threads needs: one that was woken for an earlier job may come only now. */
