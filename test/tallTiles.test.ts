@@ -66,13 +66,13 @@ describe('they are chosen', () => {
     let runs = 0;
     const clock = jest.spyOn(performance, 'now').mockImplementation(() => now);
     const tiles = new TallTiles(target);
-    const {workspace, heap, kernels} = state;
+    const {heap, kernels} = state;
     const im2win_gemm = (...args: Parameters<typeof kernels.im2win_gemm>) => {
       const {low, tall} = times(runs >> 1);
       now += runs++ % 2 === 0 ? low : tall;
       kernels.im2win_gemm(...args);
     };
-    for (let look = 0; look < 1000; ++look) tiles.look({workspace, heap, kernels: {...kernels, im2win_gemm}});
+    for (let look = 0; look < 1000; ++look) tiles.look({heap, kernels: {...kernels, im2win_gemm}});
     clock.mockRestore();
     return {tall: tiles.chosen, runs};
   }

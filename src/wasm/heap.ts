@@ -1,8 +1,8 @@
 import {HEAP_BYTES} from '../limits.ts';
 import type {TfjsWasmModule} from './tfjs.ts';
 
-// A cache line: no vector load from a panel crosses one.
-const ALIGNMENT = 64;
+/** A cache line: no vector load from a panel crosses one. */
+export const ALIGNMENT = 64;
 
 /** A piece of tfjs's heap that is ours until it is given back. */
 export interface Allocation {
@@ -58,7 +58,7 @@ export class Heap {
     });
   }
 
-  /** What `_malloc` gives for a tensor of tfjs's: 0 when out of memory. It is not counted. */
+  /** What `_malloc` gives, as for a tensor of tfjs's: 0 when out of memory. It is not counted. */
   allocateRaw(bytes: number): number {
     return this.wasm._malloc(bytes) >>> 0;
   }

@@ -1,9 +1,8 @@
 import type {Target} from '../targets.generated.ts';
-import type {Heap} from './heap.ts';
+import {ALIGNMENT, aligned, type Heap} from './heap.ts';
 import {MATMUL, MATMUL_WORDS} from './job.generated.ts';
 import {CALL_BYTES} from './job.ts';
 import type {KernelExports} from './module.ts';
-import type {Workspace} from './workspace.ts';
 
 // A product that stays in the first-level cache, of whole tiles of either height: some microseconds.
 const ROWS = 48;
@@ -40,18 +39,19 @@ export class TallTiles {
     this.looking = tile.tallMR > tile.mr;
   }
 
-  /** Behind a call: what the workspace holds is overwritten. */
-  look(instance: Instance): void {
+  /** To be called once a convolution. */
+  look({heap, kernels}: Instance): void {
     if (!this.looking || ++this.taken <= 0) return;
+    // tfjs's heap may be full: then there is no look.
+    const base = heap.allocateRaw(BYTES + ALIGNMENT);
+    if (base === 0) return;
     try {
-      instance.workspace.reserve(BYTES);
-    } catch {
-      // There is no room now.
-      return;
-    }
-    for (const tall of [0, 1]) {
-      const time = timeOf(instance, tall);
-      if (this.taken > WARM_UP) this.fastest[tall] = Math.min(this.fastest[tall], time);
+      for (const tall of [0, 1]) {
+        const time = timeOf({heap, kernels}, aligned(base), tall);
+        if (this.taken > WARM_UP) this.fastest[tall] = Math.min(this.fastest[tall], time);
+      }
+    } finally {
+      heap.freeRaw(base);
     }
     if (this.taken < WARM_UP + LOOKS) return;
     const ratio = this.fastest[1] / this.fastest[0];
@@ -61,14 +61,12 @@ export class TallTiles {
 }
 
 interface Instance {
-  readonly workspace: Workspace;
   readonly heap: Heap;
   readonly kernels: KernelExports;
 }
 
 /** @returns Milliseconds of the product. */
-function timeOf({workspace, heap, kernels}: Instance, tall: number): number {
-  const scratch = workspace.reserve(BYTES);
+function timeOf({heap, kernels}: Instance, scratch: number, tall: number): number {
   const job = scratch + CALL_BYTES;
   const a = job + 4 * MATMUL_WORDS;
   const word = job >>> 2;
