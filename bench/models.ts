@@ -253,11 +253,15 @@ if (options.json !== undefined && options.json !== '-') writeFileSync(options.js
 
 // Networks end in sums of sums: 1e-3 of the largest output is far beyond rounding.
 const ALLOWED = 1e-3;
-/** What `optimizeModel` promises. */
+/**
+ * What `optimizeModel` promises; but where a network makes more of rounding, which shows in what lies between stock and
+ * im2win, no more than that.
+ */
 const ALLOWED_OPTIMIZED = 1e-5;
 for (const {network, difference} of rows) {
   for (const [name, own] of Object.entries(difference)) {
-    const allowed = OPTIMIZED.some((contender) => contender.name === name) ? ALLOWED_OPTIMIZED : ALLOWED;
+    const optimized = OPTIMIZED.some((contender) => contender.name === name);
+    const allowed = optimized ? Math.max(ALLOWED_OPTIMIZED, difference.im2win ?? 0) : ALLOWED;
     if (own < allowed) continue;
     console.error(`${network}, ${name}: the outputs differ by ${own}; allowed: ${allowed}.`);
     process.exitCode = 1;
