@@ -1,6 +1,7 @@
 // One case by stock or by im2win, in a process of its own: the argument is a Task as JSON, and the outcome goes to
 // the parent.
 import type {NamedTensorMap} from '@tensorflow/tfjs-core';
+import {peakBytes} from '../../bench/peakMemory.ts';
 import {im2winConv2d, registerIm2win} from '../../src/index.ts';
 import {
   convCase,
@@ -247,10 +248,6 @@ function valuesOf(tensor: tf.Tensor): ArrayLike<number> {
 
 function heapBytes(): number {
   return backend === 'wasm' ? (currentWasm().wasm?.HEAPU8.length ?? 0) : 0;
-}
-
-function peakBytes(): number {
-  return process.resourceUsage().maxRSS * 1024;
 }
 
 function describeError(error: unknown): string {

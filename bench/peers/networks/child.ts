@@ -1,6 +1,7 @@
 // One contender on one network, in a process of its own. Its arguments are the contender, as JSON, and the folder that
 // the network was written into.
 import path from 'node:path';
+import {peakBytes} from '../../peakMemory.ts';
 import {relativeDifference} from '../../statistics.ts';
 import {takeTurn, warmUpLong} from '../../turn.ts';
 import type {Contender, Question, Started} from './contenders.ts';
@@ -26,8 +27,6 @@ async function engineOf(engine: Contender['engine']): Promise<StartEngine> {
       return (await import('./tfjs.ts')).startTfjs;
   }
 }
-
-const peakBytes = () => process.resourceUsage().maxRSS * 1024;
 
 async function start(): Promise<{model: Model; started: Started}> {
   const begin = performance.now();
