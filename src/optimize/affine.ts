@@ -92,3 +92,13 @@ export function isPerChannel(value: Value, shape: readonly number[], axis: numbe
 export function spread(values: ArrayLike<number>, channels: number): number[] {
   return Array.from({length: channels}, (_, i) => (values.length === 1 ? values[0] : values[i]));
 }
+
+/** Values times factors: each factor is of `inner` values in turn, and the factors begin anew behind the last one. */
+export function scaled(values: ArrayLike<number>, factors: readonly number[], inner: number): Float32Array {
+  const products = new Float32Array(values.length);
+  for (let i = 0, channel = 0; i < values.length; channel = (channel + 1) % factors.length) {
+    const factor = factors[channel];
+    for (const end = i + inner; i < end; ++i) products[i] = values[i] * factor;
+  }
+  return products;
+}

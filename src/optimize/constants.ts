@@ -21,7 +21,8 @@ export class Constants {
     const key = `${name}:${of.map((value) => this.numberOf(value)).join()}:${shape.join()}`;
     const known = this.kept.get(key);
     if (known !== undefined) return known;
-    const values = Float32Array.from(compute(...of.map(valuesOf)));
+    const computed = compute(...of.map(valuesOf));
+    const values = computed instanceof Float32Array ? computed : new Float32Array(computed);
     const made = tidy(() => keep(tensor(values, [...shape], 'float32')));
     const value = new Value(shape, 'float32', {tensor: made, name: of[0]?.name});
     this.kept.set(key, value);
