@@ -96,9 +96,11 @@ export function spread(values: ArrayLike<number>, channels: number): number[] {
 /** Values times factors: each factor is of `inner` values in turn, and the factors begin anew behind the last one. */
 export function scaled(values: ArrayLike<number>, factors: readonly number[], inner: number): Float32Array {
   const products = new Float32Array(values.length);
-  for (let i = 0, channel = 0; i < values.length; channel = (channel + 1) % factors.length) {
-    const factor = factors[channel];
-    for (const end = i + inner; i < end; ++i) products[i] = values[i] * factor;
+  for (let i = 0, channel = 0, left = inner; i < values.length; ++i) {
+    products[i] = values[i] * factors[channel];
+    if (--left > 0) continue;
+    left = inner;
+    if (++channel === factors.length) channel = 0;
   }
   return products;
 }
