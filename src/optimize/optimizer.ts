@@ -181,11 +181,9 @@ export class Optimizer {
   }
 
   private planOf(traced: Trace, isList: boolean, again: () => Trace): Plan | string {
-    const {graph, weights, made} = traced;
+    const {graph, weights, made, mayDiffer} = traced;
     if (typeof graph === 'string') return graph;
-    // What has a weight's data, as a reshaped weight has, is no more of its making than the weight.
-    const data = new Set(weights.map(({dataId}) => dataId));
-    if (made.some(({dataId}) => !data.has(dataId))) {
+    if (mayDiffer) {
       const other = again();
       const same = sameValues(made, other.made);
       for (const tensor of other.made) tensor.dispose();
