@@ -92,3 +92,15 @@ export function isPerChannel(value: Value, shape: readonly number[], axis: numbe
 export function spread(values: ArrayLike<number>, channels: number): number[] {
   return Array.from({length: channels}, (_, i) => (values.length === 1 ? values[0] : values[i]));
 }
+
+/** Values times factors: each factor is of `inner` values in turn, and the factors begin anew behind the last one. */
+export function scaled(values: ArrayLike<number>, factors: readonly number[], inner: number): Float32Array {
+  const products = new Float32Array(values.length);
+  for (let i = 0, channel = 0, left = inner; i < values.length; ++i) {
+    products[i] = values[i] * factors[channel];
+    if (--left > 0) continue;
+    left = inner;
+    if (++channel === factors.length) channel = 0;
+  }
+  return products;
+}

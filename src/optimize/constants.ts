@@ -1,5 +1,5 @@
 // What is computed of weights once: each result is kept, and made once however many graphs need it.
-import {type DataId, keep, type Tensor, tensor, tidy} from '@tensorflow/tfjs-core';
+import {type DataId, engine, keep, type Tensor, tensor, tidy} from '@tensorflow/tfjs-core';
 import {Value} from './graph.ts';
 
 export class Constants {
@@ -21,7 +21,11 @@ export class Constants {
     const key = `${name}:${of.map((value) => this.numberOf(value)).join()}:${shape.join()}`;
     const known = this.kept.get(key);
     if (known !== undefined) return known;
-    const values = Float32Array.from(compute(...of.map(valuesOf)));
+    const computed = compute(...of.map(valuesOf));
+    const values = computed instanceof Float32Array ? computed : new Float32Array(computed);
+    // What kernels have kept beside it, such as a packed filter, is of no more use: it goes with the data, and the data comes back.
+    const {backend} = engine();
+    engine().moveData(backend, (of[0].constant as Tensor).dataId);
     const made = tidy(() => keep(tensor(values, [...shape], 'float32')));
     const value = new Value(shape, 'float32', {tensor: made, name: of[0]?.name});
     this.kept.set(key, value);

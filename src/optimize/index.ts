@@ -113,7 +113,7 @@ export async function optimizeModel(model: object, options: OptimizeOptions = {}
 /** Why this tfjs cannot be served. */
 function missingParts(): string | undefined {
   const tfjs = engine() as Partial<ReturnType<typeof engine>>;
-  const functions = ['runKernel', 'readSync', 'read', 'makeTensorFromDataId'] as const;
+  const functions = ['runKernel', 'readSync', 'read', 'makeTensorFromDataId', 'moveData'] as const;
   const missing = functions.filter((name) => typeof tfjs[name] !== 'function' || Object.hasOwn(tfjs, name));
   const {profiling, gradientDepth} = tfjs.state ?? {};
   if (missing.length === 0 && typeof profiling === 'boolean' && typeof gradientDepth === 'number')

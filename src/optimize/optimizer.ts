@@ -181,9 +181,9 @@ export class Optimizer {
   }
 
   private planOf(traced: Trace, isList: boolean, again: () => Trace): Plan | string {
-    const {graph, weights, made} = traced;
+    const {graph, weights, made, mayDiffer} = traced;
     if (typeof graph === 'string') return graph;
-    if (made.length > 0) {
+    if (mayDiffer) {
       const other = again();
       const same = sameValues(made, other.made);
       for (const tensor of other.made) tensor.dispose();

@@ -18,6 +18,8 @@ export interface Trace {
   readonly weights: readonly Tensor[];
   /** Copies of the constants that the run made by itself. They are the caller's. */
   readonly made: readonly Tensor[];
+  /** Whether another run may make others: they are not all weights in another order or shape. */
+  readonly mayDiffer: boolean;
 }
 
 /** More calls than that are no network that gains by it. */
@@ -89,6 +91,8 @@ class Recorder {
   private readonly varying = new Set<DataId>();
   private readonly weights = new Set<Tensor>();
   private readonly made: Tensor[] = [];
+  /** The data of weights, and of weights in another order. */
+  private readonly ofWeights = new Set<DataId>();
   private readonly isOlder: (tensor: Tensor) => boolean;
   /** Inside a kernel others may be called, which are its own business. */
   private depth = 0;
@@ -146,7 +150,8 @@ class Recorder {
   finish(outputs: readonly Tensor[]): Trace {
     const results = outputs.map((tensor) => this.valueOf(tensor));
     const graph = this.reason ?? new Graph(this.inputs, this.nodes, results);
-    return {graph, weights: [...this.weights], made: this.made};
+    const mayDiffer = this.made.some(({dataId}) => !this.ofWeights.has(dataId));
+    return {graph, weights: [...this.weights], made: this.made, mayDiffer};
   }
 
   release(): void {
@@ -158,7 +163,14 @@ class Recorder {
     const results = Array.isArray(result) ? result : [result];
     // What depends on no input is the same in each run: a constant of it.
     if (given.every(([, {id}]) => !this.values.has(id) || this.values.get(id)?.constant !== undefined)) {
-      for (const [, tensor] of given) if (this.isOlder(tensor)) this.weights.add(tensor);
+      for (const [, tensor] of given) {
+        if (!this.isOlder(tensor)) continue;
+        this.weights.add(tensor);
+        this.ofWeights.add(tensor.dataId);
+      }
+      // A reshaped weight has the same data.
+      if (kernel === 'Transpose' && this.ofWeights.has(inputs.x.dataId))
+        this.ofWeights.add(results[0].dataId);
       return;
     }
     if (kernel === 'Multinomial') this.reason ??= 'it draws random numbers';

@@ -1,4 +1,4 @@
-import {type Affine, affineOf, spread} from '../affine.ts';
+import {type Affine, affineOf, scaled, spread} from '../affine.ts';
 import {type Convolution, convolutionOf, fuse, fusedKernel} from '../convolution.ts';
 import type {Value} from '../graph.ts';
 import type {Pattern, PatternContext} from '../pattern.ts';
@@ -17,22 +17,22 @@ export const affineAfter: Pattern = {
     if (convolution === undefined || graph.onlyConsumer(found.x) !== node) return undefined;
     if (convolution.activation !== 'linear' || convolution.residual !== undefined) return undefined;
     if (node.output.shape[convolution.channelAxis] !== convolution.outChannels) return undefined;
-    const filter = found.scales ? scaled(convolution, found, context) : convolution.filter;
+    const {bias} = convolution;
+    if (bias !== undefined && (bias.constant === undefined || bias.shape.length !== 1)) return undefined;
+    const filter = found.scales ? filterOf(convolution, found, context) : convolution.filter;
     const was = [convolution.node.kernel, node.kernel];
     if (fusedKernel(convolution, {}, context) === undefined) {
       return convolution.kind === 'transposed' && found.scales
         ? {was, node: intoTransposed(convolution, found, filter, context)}
         : undefined;
     }
-    const {bias} = convolution;
-    if (bias !== undefined && (bias.constant === undefined || bias.shape.length !== 1)) return undefined;
     const own = fuse(convolution, node, {filter, bias: biasOf(convolution, found, context)}, context);
     return own && {was, node: own};
   },
 };
 
 /** A filter times a factor for each output channel. */
-function scaled(convolution: Convolution, affine: Affine, {constants}: PatternContext): Value {
+function filterOf(convolution: Convolution, affine: Affine, {constants}: PatternContext): Value {
   const {filter, kind, channelAxes, outChannels} = convolution;
   const [first] = channelAxes;
   const inner = filter.shape.slice(first + channelAxes.length).reduce((a, b) => a * b, 1);
@@ -40,10 +40,7 @@ function scaled(convolution: Convolution, affine: Affine, {constants}: PatternCo
     `${kind} filter × ${affine.name}`,
     [filter, ...affine.constants],
     filter.shape,
-    (values, ...rest) => {
-      const {scale} = affine.of(rest, outChannels);
-      return Float32Array.from(values, (value, i) => value * scale[Math.floor(i / inner) % outChannels]);
-    },
+    (values, ...rest) => scaled(values, affine.of(rest, outChannels).scale, inner),
   );
 }
 

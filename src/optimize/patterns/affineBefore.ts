@@ -1,4 +1,4 @@
-import {affineOf} from '../affine.ts';
+import {affineOf, scaled, spread} from '../affine.ts';
 import {convolutionOf, fuse, padsInput} from '../convolution.ts';
 import type {Pattern} from '../pattern.ts';
 
@@ -24,34 +24,33 @@ export const affineBefore: Pattern = {
     if (x.shape[x.shape.length - 1] !== inChannels) return undefined;
     const inner = filter.shape.slice(inAxis + 1).reduce((a, b) => a * b, 1);
     const {constants} = context;
-    const channelOf = (i: number) => Math.floor(i / inner) % inChannels;
-    const own = constants.get(
-      `${kind} filter behind ${affine.name}`,
-      [filter, ...affine.constants],
-      filter.shape,
-      (values, ...rest) => {
-        const {scale} = affine.of(rest, inChannels);
-        return Float32Array.from(values, (value, i) => value * scale[channelOf(i)]);
-      },
-    );
-    const shifted = constants.get(
-      `${kind} bias ${bias !== undefined} behind ${affine.name}`,
-      [filter, ...affine.constants, ...(bias === undefined ? [] : [bias])],
-      [outChannels],
-      (values, ...rest) => {
-        const {shift} = affine.of(rest.slice(0, affine.constants.length), inChannels);
-        const given = bias === undefined ? undefined : rest[affine.constants.length];
-        const sums = Float64Array.from({length: outChannels}, (_, i) =>
-          given === undefined ? 0 : given[given.length === 1 ? 0 : i],
-        );
-        for (let i = 0; i < values.length; ++i) sums[i % outChannels] += values[i] * shift[channelOf(i)];
-        return sums;
-      },
-    );
+    const own = affine.scales
+      ? constants.get(
+          `${kind} filter behind ${affine.name}`,
+          [filter, ...affine.constants],
+          filter.shape,
+          (values, ...rest) => scaled(values, affine.of(rest, inChannels).scale, inner),
+        )
+      : filter;
+    const shifted = () =>
+      constants.get(
+        `${kind} bias ${bias !== undefined} behind ${affine.name}`,
+        [filter, ...affine.constants, ...(bias === undefined ? [] : [bias])],
+        [outChannels],
+        (values, ...rest) => {
+          const {shift} = affine.of(rest.slice(0, affine.constants.length), inChannels);
+          const given = bias === undefined ? [0] : rest[affine.constants.length];
+          const sums = Float64Array.from(spread(given, outChannels));
+          for (let i = 0; i < values.length; ++i) {
+            sums[i % outChannels] += values[i] * shift[Math.floor(i / inner) % inChannels];
+          }
+          return sums;
+        },
+      );
     const fused = fuse(
       convolution,
       node,
-      {filter: own, bias: affine.shifts ? shifted : bias, x: affine.x},
+      {filter: own, bias: affine.shifts ? shifted() : bias, x: affine.x},
       context,
     );
     return fused && {was: [before.kernel, node.kernel], node: fused};
