@@ -53,8 +53,11 @@ export function tensorsOfNow(): (tensor: Tensor) => boolean {
   return ({id}) => id < next;
 }
 
+/** What a recorder's functions have: there may be two copies of this library. */
+const RECORDS = Symbol.for('tfjs-im2win.records');
+
 /** Whether a run is recorded now. Every kernel that it calls must pass tfjs's engine. */
-export const isRecording = () => Object.hasOwn(engine(), 'runKernel');
+export const isRecording = () => RECORDS in engine().runKernel;
 
 /** Kernels whose output's shape depends on values. */
 const DYNAMIC: ReadonlySet<string> = new Set([
@@ -111,9 +114,11 @@ class Recorder {
   }
 
   record<T>(run: () => T): T {
-    const tfjs = engine() as unknown as Engine;
-    const {runKernel, readSync, read} = tfjs;
-    tfjs.runKernel = <T extends Tensor | Tensor[]>(
+    const tfjs = engine();
+    // Where they are found. V8 would make every later access to the engine slow if it had them, and then lost them.
+    const prototype: Engine = Object.getPrototypeOf(tfjs);
+    const {runKernel, readSync, read, shouldCheckForMemLeaks} = prototype;
+    const recorded = <T extends Tensor | Tensor[]>(
       kernel: string,
       inputs: NamedTensorMap,
       attrs?: NamedAttrMap,
@@ -127,23 +132,21 @@ class Recorder {
         --this.depth;
       }
     };
-    tfjs.readSync = (dataId) => {
+    prototype.runKernel = Object.assign(recorded, {[RECORDS]: true});
+    prototype.readSync = (dataId) => {
       this.checkRead(dataId);
       return readSync.call(tfjs, dataId);
     };
-    tfjs.read = (dataId) => {
+    prototype.read = (dataId) => {
       this.checkRead(dataId);
       return read.call(tfjs, dataId);
     };
     // What is claimed would pass for a leak.
-    tfjs.shouldCheckForMemLeaks = () => false;
+    prototype.shouldCheckForMemLeaks = () => false;
     try {
       return run();
     } finally {
-      // They are the prototype's: an engine has none of its own.
-      for (const name of ['runKernel', 'readSync', 'read', 'shouldCheckForMemLeaks'] as const) {
-        delete (tfjs as Partial<Engine>)[name];
-      }
+      Object.assign(prototype, {runKernel, readSync, read, shouldCheckForMemLeaks});
     }
   }
 
