@@ -97,3 +97,25 @@ test('a sum before a convolution becomes its bias, and the filter stays the only
   expectSame(valuesOf(own.execute({x: image}) as tf.Tensor), expected);
   expect(memory().numTensors - before.numTensors).toBe(1);
 });
+
+test("tfjs's engine gets no properties, of which V8 would make it slow when they go", async () => {
+  const engine = tf.engine();
+  const {runKernel, readSync, read} = engine;
+  const own = Object.keys(engine);
+  const seen: string[][] = [];
+  class Looker extends Counter {
+    override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
+      seen.push(Object.keys(engine));
+      return super.call(inputs);
+    }
+  }
+  const network = sequential({layers: [new Looker({inputShape: [8, 9, 4]})]});
+  const done = await optimizeModel(network, {verify: images()});
+  expect(seen.length).toBeGreaterThan(0);
+  for (const keys of seen) expect(keys).toEqual(own);
+  expect(engine.runKernel).toBe(runKernel);
+  expect(engine.readSync).toBe(readSync);
+  expect(engine.read).toBe(read);
+  done.revert();
+  network.dispose();
+});
