@@ -24,8 +24,8 @@ const FASTER = [0.5, 1] as const;
 
 /**
  * Whether tall tiles are the faster ones on this engine, as they are where it computes two vectors as one of 256 bits.
- * Nothing tells but time. So the same small product is timed with either, a look a call, when some hundred calls were made. What tiles
- * compute does not depend on their height.
+ * Nothing tells but time. So the same small product is timed with either, behind each of some calls, once hundreds were
+ * made. What tiles compute does not depend on their height.
  */
 export class TallTiles {
   private taken = -FIRST_CALLS;
