@@ -53,7 +53,8 @@ IM2WIN_SMALL void gatherRow(const ResizeJob* job, float* to, const char* row) {
   }
 }
 
-// Output rows between the same two of the image, or one that lies on a row.
+// Output rows between the same two of the image, of which the first may lie on
+// the lower one.
 template <int R>
 struct Between {
   const char* low;
@@ -62,23 +63,44 @@ struct Between {
   float* to;
 };
 
+// What a value lies between, and where it goes.
+struct Corners {
+  const float* topLeft;
+  const float* topRight;
+  const float* bottomLeft;
+  const float* bottomRight;
+  float* to;
+};
+
+IM2WIN_INLINE void advance(Corners& at, int values) {
+  at.topLeft += values, at.topRight += values;
+  at.bottomLeft += values, at.bottomRight += values;
+  at.to += values;
+}
+
+template <int R>
+IM2WIN_INLINE Corners cornersOf(const Between<R>& rows, const Sample& column) {
+  return {valueAt(rows.low, column.low), valueAt(rows.low, column.high),
+          valueAt(rows.high, column.low), valueAt(rows.high, column.high),
+          rows.to};
+}
+
 // A vector of a pixel of each row, or a single value: along the width first.
 template <int R, bool onRow, bool whole>
 IM2WIN_INLINE void interpolate(const Between<R>& rows, uint32_t toStep,
-                               Sample column, f32x4 fraction, uint32_t i) {
-  const auto across = [&](const char* row) __attribute__((always_inline)) {
-    const float* low = valueAt(row, column.low) + i;
-    const float* high = valueAt(row, column.high) + i;
-    return whole ? between(load(low), load(high), fraction)
-                 : between(wasm_v128_load32_zero(low),
-                           wasm_v128_load32_zero(high), fraction);
+                               const Corners& at, f32x4 fraction, int i) {
+  const auto value = [i](const float* from) __attribute__((always_inline)) {
+    return whole ? load(from + i) : wasm_v128_load32_zero(from + i);
   };
-  const f32x4 low = across(rows.low);
-  const f32x4 high = onRow ? low : across(rows.high);
+  const f32x4 low = between(value(at.topLeft), value(at.topRight), fraction);
+  const f32x4 high = R == 1 && onRow ? low
+                                     : between(value(at.bottomLeft),
+                                               value(at.bottomRight), fraction);
   IM2WIN_UNROLL
   for (int r = 0; r < R; ++r) {
-    const f32x4 v = between(low, high, rows.fraction[r]);
-    float* to = rows.to + r * toStep + i;
+    const f32x4 v =
+        between(low, r == 0 && onRow ? low : high, rows.fraction[r]);
+    float* to = at.to + r * toStep + i;
     if (whole) {
       store(to, v);
     } else {
@@ -107,28 +129,42 @@ IM2WIN_SMALL void interpolateEnd(const ResizeJob* job, Between<1> row) {
   for (const Sample* at = columnsOf(job) + wholeColumns(job); at < end; ++at) {
     float* const pixel = row.to + (at - columnsOf(job)) * job->channels;
     const Between<1> own = {row.low, row.high, {row.fraction[0]}, pixel};
-    for (uint32_t i = 0; i < job->channels; ++i) {
-      interpolate<1, false, false>(own, 0, *at, splat(at->fraction), i);
+    Corners corners = cornersOf(own, *at);
+    for (uint32_t i = 0; i < job->channels; ++i, advance(corners, 1)) {
+      interpolate<1, false, false>(own, 0, corners, splat(at->fraction), 0);
     }
   }
 }
 
+// Values at a time: enough that their addresses cost little.
+constexpr int kStep = 8;
+
 template <int R, bool onRow>
 IM2WIN_NOINLINE void interpolateRows(const ResizeJob* job, Between<R> rows) {
-  const uint32_t channels = job->channels;
+  const int channels = job->channels;
   const uint32_t toStep = job->outWidth * channels;
-  const Sample* at = columnsOf(job);
-  const Sample* const end = at + wholeColumns(job);
-  const uint32_t last = channels < 4 ? 0 : channels - 4;
-  for (; at < end; ++at, rows.to += channels) {
-    const Sample column = *at;
-    const f32x4 fraction = splat(column.fraction);
-    // Some values of the last vector may be computed once more.
-    for (uint32_t i = 0;; i += 4) {
-      i = least(i, last);
-      interpolate<R, onRow, true>(rows, toStep, column, fraction, i);
-      if (i == last) break;
+  const Sample* column = columnsOf(job);
+  const Sample* const end = column + wholeColumns(job);
+  for (; column < end; ++column, rows.to += channels) {
+    const f32x4 fraction = splat(column->fraction);
+    Corners at = cornersOf(rows, *column);
+    int left = channels;
+    for (; left >= kStep; left -= kStep, advance(at, kStep)) {
+      pin(at.topLeft), pin(at.topRight), pin(at.bottomLeft),
+          pin(at.bottomRight);
+      pin(at.to);
+      IM2WIN_UNROLL
+      for (int i = 0; i < kStep; i += 4) {
+        interpolate<R, onRow, true>(rows, toStep, at, fraction, i);
+      }
     }
+    for (; left >= 4; left -= 4, advance(at, 4)) {
+      interpolate<R, onRow, true>(rows, toStep, at, fraction, 0);
+    }
+    if (left == 0) continue;
+    // Of a few channels, or some values are computed once more.
+    if (channels > 4) advance(at, left - 4);
+    interpolate<R, onRow, true>(rows, toStep, at, fraction, 0);
   }
 }
 
@@ -139,26 +175,30 @@ IM2WIN_SMALL void interpolateImage(const ResizeJob* job, const char* image,
   const uint32_t rowBytes = 4 * job->inWidth * job->channels;
   for (uint32_t row = rows.first; row < rows.last;) {
     const Sample* down = rowsOf(job) + row;
-    const char* low = image + down->low * rowBytes;
-    const char* high = image + down->high * rowBytes;
-    const Between<1> one = {
-        low, high, {splat(down->fraction)}, to + row * outRow};
-    uint32_t count = 1;
-    if (row + 1 < rows.last && down[1].low == down[0].low &&
-        down[1].high == down[0].high) {
-      count = 2;
-      const f32x4 other = splat(down[1].fraction);
-      interpolateRows<2, false>(job,
-                                {low, high, {one.fraction[0], other}, one.to});
-    } else if (low == high) {
+    const bool onRow = down->low == down->high;
+    const bool two = row + 1 < rows.last && down[1].low == down->low &&
+                     (onRow || down[1].high == down->high);
+    const uint32_t high = down[two].high;
+    const Between<2> both = {image + down->low * rowBytes,
+                             image + high * rowBytes,
+                             {splat(down->fraction), splat(down[two].fraction)},
+                             to + row * outRow};
+    const Between<1> one = {both.low, both.high, {both.fraction[0]}, both.to};
+    if (two && onRow) {
+      interpolateRows<2, true>(job, both);
+    } else if (two) {
+      interpolateRows<2, false>(job, both);
+    } else if (onRow) {
       interpolateRows<1, true>(job, one);
     } else {
       interpolateRows<1, false>(job, one);
     }
-    for (uint32_t end = row + count; row < end; ++row) {
-      interpolateEnd(
-          job,
-          {low, high, {splat(rowsOf(job)[row].fraction)}, to + row * outRow});
+    for (uint32_t end = row + 1 + two; row < end; ++row) {
+      const Sample& own = rowsOf(job)[row];
+      interpolateEnd(job, {image + own.low * rowBytes,
+                           image + own.high * rowBytes,
+                           {splat(own.fraction)},
+                           to + row * outRow});
     }
   }
 }

@@ -3,6 +3,7 @@ import {ResizeBilinear, ResizeNearestNeighbor} from '@tensorflow/tfjs-core';
 import {type AroundKernel, EMPTY, INVALID, inputOf, isCount} from './aroundKernel.ts';
 import {sizeOf} from './box.ts';
 import {checkBytes} from './limits.ts';
+import {type Resizing, type Sample, samplesOf} from './resizing.ts';
 import type {TensorSpec} from './tensorSpec.ts';
 
 /** Unchecked. */
@@ -12,10 +13,11 @@ export interface ResizeAttributes {
   readonly halfPixelCenters?: boolean;
 }
 
-/** Output values that tfjs has written before a route is found. */
-const FEW = 256;
+/** Output values that tfjs has computed before a route is found. */
+const FEW_NEAREST = 256;
+const FEW_BETWEEN = 2048;
 
-/** Of so many channels tfjs interpolates rows that are further apart than the image's as fast. */
+/** Of so many channels tfjs interpolates as fast, where no two output rows share one of the image. */
 const MANY_CHANNELS = 64;
 
 /** A record has a sample of 12 bytes for each output row and column. */
@@ -37,7 +39,7 @@ function kernelOf(name: string, op: string, interpolates: boolean): AroundKernel
       const size = attrs?.size;
       if (!Array.isArray(size)) return false;
       const [height, width] = size;
-      return batch * height * width * channels <= FEW;
+      return batch * height * width * channels <= (interpolates ? FEW_BETWEEN : FEW_NEAREST);
     },
     plan([images], {size, alignCorners, halfPixelCenters}) {
       const {shape, dtype} = images as TensorSpec;
@@ -46,9 +48,6 @@ function kernelOf(name: string, op: string, interpolates: boolean): AroundKernel
         return INVALID;
       }
       const [outHeight, outWidth] = size;
-      if (interpolates && shape[3] >= MANY_CHANNELS && outHeight <= shape[1]) {
-        return 'tfjs makes an image of many channels smaller as fast';
-      }
       const outShape = [shape[0], outHeight, outWidth, shape[3]];
       if (sizeOf(shape) === 0 || sizeOf(outShape) === 0) return EMPTY;
       const outputs: TensorSpec[] = [{shape: outShape, dtype}];
@@ -56,10 +55,18 @@ function kernelOf(name: string, op: string, interpolates: boolean): AroundKernel
       checkBytes({'an output': outShape});
       if (outHeight + outWidth > MOST_SAMPLES) return `more than ${MOST_SAMPLES} rows and columns`;
       const alignment = {alignCorners: Boolean(alignCorners), halfPixelCenters: Boolean(halfPixelCenters)};
-      const resizing = {interpolates, shape, outHeight, outWidth, alignment};
+      const resizing: Resizing = {interpolates, shape, outHeight, outWidth, alignment};
+      if (interpolates && shape[3] >= MANY_CHANNELS && areApart(samplesOf(resizing, 'rows'))) {
+        return 'tfjs makes an image of many channels smaller as fast';
+      }
       return {algorithm: 'resize', outputs, work: {record: 'resize', resizing}};
     },
   };
+}
+
+/** Whether each row lies between two others that no row before it has read. */
+function areApart(rows: readonly Sample[]): boolean {
+  return rows.every(({low, high}, i) => low < high && (i === 0 || low > rows[i - 1].high));
 }
 
 export const RESIZE_KERNELS: readonly AroundKernel[] = [

@@ -1,10 +1,12 @@
 // Images in another size: the values of tfjs's cpu backend.
+import {RESIZE_KERNELS} from '../src/resizeKernels.ts';
 import {type AroundCase, expectNear, expectOutcome, operand} from './aroundCases.ts';
 import {sweepCases} from './sweepCases.ts';
 
 const SIZES = [
   [6, 5, 6, 5],
   [5, 7, 10, 14],
+  [4, 6, 13, 18],
   [5, 7, 20, 21],
   [10, 8, 5, 4],
   [9, 13, 4, 5],
@@ -13,7 +15,7 @@ const SIZES = [
   [2, 9, 33, 1],
   [3, 4, 5, 61],
 ];
-const CHANNELS = [1, 2, 3, 4, 5, 8, 9, 19, 32];
+const CHANNELS = [1, 2, 3, 4, 5, 8, 9, 16, 19, 20, 32, 33, 55];
 
 const casesOf = (kernelName: string, options: Pick<AroundCase, 'plain'>): AroundCase[] => {
   const call = (shape: readonly number[], size: readonly number[], attrs: object): AroundCase => ({
@@ -54,4 +56,20 @@ describe('rounded', () => {
     // 2^-24. They come twice, along the width and the height, and then the last one.
     compare: (one, got, expected) => expectNear(one, got, expected, () => 16 * 2 ** -24),
   });
+});
+
+test('images of many channels are left to tfjs where no two rows share one of the image', () => {
+  const [bilinear] = RESIZE_KERNELS;
+  const planOf = (channels: number, size: readonly number[], alignment: object) =>
+    bilinear.plan([{shape: [1, 8, 8, channels], dtype: 'float32'}], {size, ...alignment} as object);
+  const centres = {halfPixelCenters: true};
+  const left = 'tfjs makes an image of many channels smaller as fast';
+  expect(planOf(64, [4, 4], centres)).toBe(left);
+  expect(planOf(64, [4, 16], centres)).toBe(left);
+  const ours = expect.objectContaining({algorithm: 'resize'});
+  expect(planOf(63, [4, 4], centres)).toEqual(ours);
+  // Each row lies on one of the image.
+  expect(planOf(64, [4, 4], {})).toEqual(ours);
+  expect(planOf(64, [7, 7], centres)).toEqual(ours);
+  expect(planOf(64, [16, 16], centres)).toEqual(ours);
 });
