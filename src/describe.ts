@@ -27,3 +27,17 @@ export function namingOp<T>(op: string, check: () => T): T {
     throw error instanceof InvalidArgument ? new Error(`${op}: ${error.message}`) : error;
   }
 }
+
+/** @throws InvalidArgument unless it is one of those that are allowed. */
+export function checkOneOf(name: string, value: unknown, allowed: readonly unknown[]): void {
+  if (allowed.includes(value)) return;
+  throw new InvalidArgument(`${name} is ${describe(value)}; allowed: ${allowed.map(describe).join(', ')}.`);
+}
+
+/** @throws InvalidArgument unless they are an object that has no others than these. */
+export function checkNames(options: unknown, allowed: readonly string[], what = 'an object'): void {
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    throw new InvalidArgument(`options is ${describe(options)}; allowed: ${what}.`);
+  }
+  for (const name of Object.keys(options)) checkOneOf('an option', name, allowed);
+}

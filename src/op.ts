@@ -33,7 +33,7 @@ import {
 } from './activation.ts';
 import {BACKEND_NAMES} from './backend.ts';
 import {IM2WIN_CONV_2D} from './convKernels.ts';
-import {describe, namingOp} from './describe.ts';
+import {checkNames, checkOneOf, describe, InvalidArgument, namingOp} from './describe.ts';
 import {type ConvAttributes, readWindows} from './geometry.ts';
 import {checkResidual} from './operand.ts';
 
@@ -59,6 +59,24 @@ export interface Im2winConv2dOptions extends ConvAttributes, ActivationAttribute
   residualAfterActivation?: boolean;
 }
 
+const OPTIONS: readonly (keyof Im2winConv2dOptions)[] = [
+  'strides',
+  'pad',
+  'dataFormat',
+  'dilations',
+  'dimRoundingMode',
+  'bias',
+  'activation',
+  'preluActivationWeights',
+  'leakyreluAlpha',
+  'hardsigmoidAlpha',
+  'hardsigmoidBeta',
+  'clipMin',
+  'clipMax',
+  'residual',
+  'residualAfterActivation',
+];
+
 /**
  * Computes a 2D convolution by im2win on the current backend, whatever the
  * registration's algorithm.
@@ -80,12 +98,10 @@ function im2winConv2d_<T extends Tensor3D | Tensor4D>(
   options: Im2winConv2dOptions,
 ): T {
   checkBackend();
-  if (typeof options !== 'object' || options === null) {
-    throw new Error(
-      `${OP}: options is ${describe(options)}; allowed: an object with strides and pad at least.`,
-    );
-  }
-  const {strides, pad, dilations} = namingOp(IN_OP, () => readWindows(options));
+  const {strides, pad, dilations} = namingOp(IN_OP, () => {
+    checkOptions(options);
+    return readWindows(options);
+  });
   const {dataFormat = 'NHWC', dimRoundingMode, leakyreluAlpha} = options;
   const $x = toTensor('x', x);
   const $filter = toTensor('filter', filter);
@@ -169,13 +185,27 @@ function checkBackend(): void {
   );
 }
 
+/** @throws InvalidArgument if there is no such option, or its value is none; what else reads one checks it there. */
+function checkOptions(options: Im2winConv2dOptions): void {
+  checkNames(options, OPTIONS, 'an object with strides and pad at least');
+  const {dataFormat, dimRoundingMode, leakyreluAlpha, residualAfterActivation} = options;
+  checkOneOf('dataFormat', dataFormat ?? 'NHWC', ['NHWC', 'NCHW']);
+  checkOneOf('dimRoundingMode', dimRoundingMode ?? 'floor', ['floor', 'round', 'ceil']);
+  checkOneOf('residualAfterActivation', residualAfterActivation ?? false, [true, false]);
+  const alpha: unknown = leakyreluAlpha ?? 0;
+  if (typeof alpha !== 'number' || Number.isNaN(alpha)) {
+    throw new InvalidArgument(`leakyreluAlpha is ${describe(alpha)}; allowed: a number.`);
+  }
+}
+
 function toTensor(name: string, value: Tensor | TensorLike): Tensor {
-  if (!(value instanceof Tensor)) return tensor(value, undefined, 'float32');
+  const isTensor = value instanceof Tensor;
+  const dtype = isTensor ? value.dtype : util.inferDtype(value);
   check(
-    value.dtype === 'float32',
-    () => `Argument '${name}' passed to '${OP}' must be float32 tensor, but got ${value.dtype} tensor`,
+    isTensor ? dtype === 'float32' : dtype !== 'string',
+    () => `Argument '${name}' passed to '${OP}' must be float32 tensor, but got ${dtype} tensor`,
   );
-  return value;
+  return isTensor ? value : tensor(value, undefined, 'float32');
 }
 
 function check(holds: boolean, message: () => string): void {

@@ -1,6 +1,6 @@
 import type {Im2winBackend} from './backend.ts';
 import {BACKEND_NAMES} from './backend.ts';
-import {describe} from './describe.ts';
+import {checkNames, checkOneOf, describe, InvalidArgument, namingOp} from './describe.ts';
 import type {Algorithm, Flavour} from './plan.ts';
 import type {ServedKernels} from './served.ts';
 import {MOST_THREADS} from './wasm/threads/control.ts';
@@ -28,7 +28,8 @@ export interface Im2winOptions {
    * `'auto'`, the default: what the plan expects to be fastest. `'im2win'`: plain
    * im2win for all that is not tfjs's own to compute. `'winograd'`: Winograd's
    * minimal filtering wherever it applies, plain im2win elsewhere. `'stock'`:
-   * tfjs's own kernels, except for the convolutions that they compute wrongly.
+   * tfjs's own kernels, except for the convolutions that they compute wrongly. What `optimizeModel` makes of
+   * convolutions is no kernel of tfjs's, and is computed by im2win all the same.
    */
   algorithm?: Algorithm;
   /**
@@ -90,73 +91,54 @@ export const DEFAULTS = {
 
 /** @throws Error if there is no such option, or its value is not allowed. */
 export function checkOptions(options: Im2winOptions): void {
-  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
-    throw new Error(`registerIm2win: options is ${describe(options)}; allowed: an object.`);
-  }
-  for (const name of Object.keys(options)) checkOption('registerIm2win: an option', name, OPTIONS);
-  const {backends, numThreads, workerUrl, simd, algorithm, kernels, winograd, maxPackedFilterBytes} = options;
-  if (backends !== undefined) {
-    if (!Array.isArray(backends) || backends.length === 0) {
-      throw new Error(
-        `registerIm2win: backends is ${describe(backends)}; allowed: a list of at least one of ${names(BACKEND_NAMES)}.`,
-      );
+  namingOp('registerIm2win', () => {
+    checkNames(options, OPTIONS);
+    const {backends, numThreads, workerUrl, simd, algorithm, kernels, winograd, maxPackedFilterBytes} =
+      options;
+    if (backends !== undefined) {
+      if (!Array.isArray(backends) || backends.length === 0) {
+        fail('backends', backends, `a list of at least one of ${BACKEND_NAMES.map(describe).join(', ')}`);
+      }
+      for (const backend of backends) checkOneOf('backends', backend, BACKEND_NAMES);
     }
-    for (const backend of backends) checkOption('registerIm2win: backends', backend, BACKEND_NAMES);
-  }
-  if (numThreads !== undefined) checkThreads('registerIm2win', numThreads, MOST_THREADS);
-  if (workerUrl !== undefined && (typeof workerUrl !== 'string' || workerUrl === '')) {
-    throw new Error(
-      `registerIm2win: workerUrl is ${describe(workerUrl)}; allowed: a URL, as a string that is not empty.`,
-    );
-  }
-  if (simd !== undefined) checkOption('registerIm2win: simd', simd, SIMD);
-  if (kernels !== undefined) checkOption('registerIm2win: kernels', kernels, KERNELS);
-  if (winograd !== undefined) checkOption('registerIm2win: winograd', winograd, [true, false]);
-  if (algorithm !== undefined) checkAlgorithm('registerIm2win', algorithm, winograd);
-  if (
-    maxPackedFilterBytes !== undefined &&
-    !(typeof maxPackedFilterBytes === 'number' && maxPackedFilterBytes >= 0)
-  ) {
-    throw new Error(
-      `registerIm2win: maxPackedFilterBytes is ${describe(maxPackedFilterBytes)}; allowed: a number of at least 0.`,
-    );
-  }
+    if (numThreads !== undefined) checkThreads(numThreads, MOST_THREADS);
+    if (workerUrl !== undefined && (typeof workerUrl !== 'string' || workerUrl === '')) {
+      fail('workerUrl', workerUrl, 'a URL, as a string that is not empty');
+    }
+    if (simd !== undefined) checkOneOf('simd', simd, SIMD);
+    if (kernels !== undefined) checkOneOf('kernels', kernels, KERNELS);
+    if (winograd !== undefined) checkOneOf('winograd', winograd, [true, false]);
+    if (algorithm !== undefined) checkAlgorithm(algorithm, winograd);
+    const bytes: unknown = maxPackedFilterBytes;
+    if (bytes !== undefined && !(typeof bytes === 'number' && bytes >= 0)) {
+      fail('maxPackedFilterBytes', bytes, 'a number of at least 0');
+    }
+  });
 }
 
-/** @throws Error if there is no such algorithm, or it does not go with `winograd`. */
-export function checkAlgorithm(caller: string, algorithm: Algorithm, winograd: boolean | undefined): void {
-  checkOption(`${caller}: algorithm`, algorithm, ALGORITHMS);
+/** @throws InvalidArgument if there is no such algorithm, or it does not go with `winograd`. */
+export function checkAlgorithm(algorithm: Algorithm, winograd: boolean | undefined): void {
+  checkOneOf('algorithm', algorithm, ALGORITHMS);
   if (algorithm === 'winograd' && winograd === false) {
-    throw new Error(`${caller}: algorithm is 'winograd', but winograd is false; allowed with it: true.`);
+    throw new InvalidArgument("algorithm is 'winograd', but winograd is false; allowed with it: true.");
   }
 }
 
-/** @throws Error if it is no number of threads, or more than there can be. */
-export function checkThreads(caller: string, numThreads: number, most: number): void {
+/** @throws InvalidArgument if it is no number of threads, or more than there can be. */
+export function checkThreads(numThreads: number, most: number, why = ''): void {
   if (!Number.isInteger(numThreads) || numThreads < 1 || numThreads > most) {
-    throw new Error(
-      `${caller}: numThreads is ${describe(numThreads)}; allowed: a whole number from 1 to ${most}.`,
-    );
+    fail('numThreads', numThreads, `a whole number from 1 to ${most}${why}`);
   }
 }
 
-/** @throws Error if an option of `report()` is none, or not of those allowed. */
+/** @throws InvalidArgument if an option of `report()` is none, or not of those allowed. */
 export function checkReportOptions(options: {readonly all?: boolean}): void {
-  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
-    throw new Error(`report: options is ${describe(options)}; allowed: an object.`);
-  }
-  for (const name of Object.keys(options)) checkOption('report: an option', name, ['all']);
-  if (options.all !== undefined) checkOption('report: all', options.all, [true, false]);
+  checkNames(options, ['all']);
+  if (options.all !== undefined) checkOneOf('all', options.all, [true, false]);
 }
 
-function checkOption(name: string, value: unknown, allowed: readonly unknown[]): void {
-  if (!allowed.includes(value)) {
-    throw new Error(`${name} is ${describe(value)}; allowed: ${names(allowed)}.`);
-  }
-}
-
-function names(values: readonly unknown[]): string {
-  return values.map(describe).join(', ');
+function fail(name: string, value: unknown, allowed: string): never {
+  throw new InvalidArgument(`${name} is ${describe(value)}; allowed: ${allowed}.`);
 }
 
 /**

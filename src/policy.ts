@@ -23,11 +23,11 @@ interface Tensors {
   readonly preluActivationWeights?: TensorInfo;
 }
 
-const ASKED = "algorithm 'stock' was asked for";
+export const STOCK_WAS_ASKED = "algorithm 'stock' was asked for";
 
 /** Why no kernel is ours: none can run here, or stock was asked for. */
 export function whyNothing({unavailable, algorithm}: CallContext): string | undefined {
-  return unavailable ?? (algorithm === 'stock' ? ASKED : undefined);
+  return unavailable ?? (algorithm === 'stock' ? STOCK_WAS_ASKED : undefined);
 }
 
 /**

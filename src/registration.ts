@@ -1,12 +1,14 @@
-import {getBackend, registerGradient, unregisterGradient} from '@tensorflow/tfjs-core';
+import {findBackendFactory, getBackend, registerGradient, unregisterGradient} from '@tensorflow/tfjs-core';
 import type {AroundRecord} from './around.ts';
 import type {BackendThreads, Im2winBackend, Im2winMemory} from './backend.ts';
 import {BACKENDS} from './backends.ts';
 import type {ConvolutionRecord} from './convolution.ts';
+import {namingOp} from './describe.ts';
 import {OWN_GRADIENTS} from './gradient.ts';
 import type {MatMulRecord} from './matMul.ts';
 import {checkAlgorithm, checkReportOptions, checkThreads, DEFAULTS, type Im2winOptions} from './options.ts';
 import type {Algorithm, Flavour, PlanWishes} from './plan.ts';
+import {STOCK_WAS_ASKED} from './policy.ts';
 import type {KernelRecord} from './routes.ts';
 import {isImported, type ServedBackend} from './served.ts';
 
@@ -22,7 +24,7 @@ export type Im2winRecord = ConvolutionRecord | MatMulRecord | AroundRecord | Ker
 export interface Im2winRegistration {
   /**
    * The backends that are served; `'wasm'` is not on an engine without SIMD. A later call of
-   * {@link registerIm2win} adds those that were imported since.
+   * {@link registerIm2win} adds those that were imported since. None after `unregister()`.
    */
   readonly backends: readonly Im2winBackend[];
   /**
@@ -46,7 +48,8 @@ export interface Im2winRegistration {
   setNumThreads(numThreads: number): void;
   /**
    * Changes the algorithm from the next call on. Packed filters stay, so that
-   * two algorithms can be compared in turn.
+   * two algorithms can be compared in turn. `Im2winConv2D` and `Im2winDepthwiseConv2D` are
+   * never stock's: with `'stock'` time a model before `optimizeModel`, or after `revert()`.
    *
    * @throws Error if it is not one of the four names.
    */
@@ -73,7 +76,7 @@ export interface Im2winRegistration {
   memory(): Im2winMemory;
   /**
    * Puts tfjs's own kernels back, where no other library has put its own in our
-   * place since, and gives all heap memory back.
+   * place since, and gives all heap memory back. `report()` keeps its records.
    */
   unregister(): void;
 }
@@ -147,9 +150,10 @@ export class Registration {
     const registration = this;
     return {
       get backends() {
-        return registration.backends().map(({name}) => name);
+        return registration.over ? [] : registration.backends().map(({name}) => name);
       },
       get simd() {
+        if (registration.over) return 'none';
         return registration.backends().find(({flavour}) => flavour !== undefined)?.flavour ?? 'none';
       },
       get numThreads() {
@@ -160,15 +164,17 @@ export class Registration {
       },
       setNumThreads(numThreads) {
         const {threads} = registration;
-        checkThreads('setNumThreads', numThreads, threads.most);
+        namingOp('setNumThreads', () =>
+          checkThreads(numThreads, threads.most, ', the most that this registration has'),
+        );
         threads.set(numThreads);
       },
       setAlgorithm(algorithm) {
-        checkAlgorithm('setAlgorithm', algorithm, registration.wishes.winograd);
+        namingOp('setAlgorithm', () => checkAlgorithm(algorithm, registration.wishes.winograd));
         registration.wishes = {...registration.wishes, algorithm};
       },
       report: (options: {readonly all?: boolean} = {}) => {
-        checkReportOptions(options);
+        namingOp('report', () => checkReportOptions(options));
         // Convolutions are the one family that is not secondary.
         return registration
           .backends()
@@ -193,13 +199,15 @@ export class Registration {
   private status(): string {
     if (this.over) return "im2win is unregistered: every convolution is tfjs's own.";
     const records = this.handle.report();
-    const onStock = records.filter(({algorithm}) => algorithm === 'stock').length;
+    const onStock = records.filter(({algorithm}) => algorithm === 'stock');
+    const asked = onStock.filter(({reason}) => reason === STOCK_WAS_ASKED).length;
     return [
       ...this.adviceOnBackend(),
       ...this.betterNotImported(),
       ...BACKENDS.filter(isImported).map(({name}) => `${name}: ${this.statusOf(name)}.`),
-      `Distinct convolutions seen: ${records.length - onStock} routed, ${onStock} on stock` +
-        `${onStock > 0 ? '; report() has the reasons' : ''}.`,
+      `Distinct convolutions seen: ${records.length - onStock.length} routed, ${onStock.length} on stock` +
+        `${asked > 0 ? ` (${asked} because 'stock' was asked for)` : ''}` +
+        `${onStock.length > 0 ? '; report() has the reasons' : ''}.`,
     ].join('\n');
   }
 
@@ -214,7 +222,7 @@ export class Registration {
   private adviceOnBackend(): string[] {
     // null once the last one was removed.
     const current: string | null | undefined = getBackend();
-    const names: readonly string[] = this.handle.backends;
+    const names: readonly string[] = this.handle.backends.filter(isThere);
     if (current != null && names.includes(current)) return [];
     const running =
       current == null ? 'tfjs has no backend yet' : `tfjs runs on '${current}', which is not served`;
@@ -228,6 +236,7 @@ export class Registration {
   private statusOf(name: Im2winBackend): string {
     const backend = this.served.get(name);
     if (backend !== undefined) {
+      if (!isThere(name)) return 'served once it is registered again: tf.removeBackend() took it away';
       const {flavour, threads} = backend;
       return ['served', flavour && `${flavour} SIMD`, threads && inWords(threads)]
         .filter((part) => part !== undefined)
@@ -236,10 +245,15 @@ export class Registration {
     const {backends} = this.options;
     const reason =
       backends === undefined || backends.includes(name)
-        ? 'it was imported after the last call of registerIm2win(), and another adds it'
+        ? 'it was imported after the last call of registerIm2win(); call it again to add it'
         : 'it is not in the option backends';
     return `not served: ${this.reasons.get(name) ?? reason}`;
   }
+}
+
+/** Whether tfjs knows how to start it. */
+function isThere(name: Im2winBackend): boolean {
+  return findBackendFactory(name) != null;
 }
 
 function inWords({count, reason}: BackendThreads): string {

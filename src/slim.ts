@@ -22,7 +22,8 @@ export type SlimOptions = Im2winOptions & KernelLocation;
  * the engine has is loaded. Where an engine has no flavour of those given, nothing is routed on wasm,
  * and `simd` of the registration is `'none'`.
  *
- * Where there is a registration already, that is returned. If wasm is served already, its kernels stay.
+ * Where there is a registration already, that is returned. If wasm is served already, its kernels stay; a location
+ * must be given all the same.
  *
  * @throws Error as `registerIm2win` of `tfjs-im2win` does; if not exactly one of the three is given;
  *     if a file cannot be fetched, is not of this version, does not compile, or is not of the flavour

@@ -405,6 +405,18 @@ describe('refuses', () => {
       'clipMax is NaN; allowed: a number.',
       () => im2winConv2d(x(), filter(), {...options, activation: 'clip', clipMax: Number.NaN}),
     ],
+    ...Object.entries({
+      "an option is 'activaton'; allowed: 'strides', 'pad'": {activaton: 'relu'},
+      "leakyreluAlpha is 'x'; allowed: a number.": {activation: 'leakyrelu', leakyreluAlpha: 'x'},
+      'leakyreluAlpha is NaN; allowed: a number.': {activation: 'leakyrelu', leakyreluAlpha: Number.NaN},
+      "dataFormat is 'nhwc'; allowed: 'NHWC', 'NCHW'.": {dataFormat: 'nhwc'},
+      "dimRoundingMode is 'up'; allowed: 'floor', 'round', 'ceil'.": {dimRoundingMode: 'up'},
+      'residualAfterActivation is 1; allowed: true, false.': {residualAfterActivation: 1},
+      "'bias' passed to 'im2winConv2d' must be float32 tensor, but got string tensor": {bias: 'x'},
+    }).map(([message, own]): [string, () => unknown] => [
+      message,
+      () => im2winConv2d(x(), filter(), {...options, ...(own as object)}),
+    ]),
   ])('%s', (message, call) => {
     expect(call).toThrow(message);
   });

@@ -182,7 +182,7 @@ describe('a backend that is imported later', () => {
     first.unregister();
     expect(getKernel(IM2WIN_CONV_2D, 'wasm')).toBeUndefined();
     expect(await second).not.toBe(first);
-    expect(first.backends).toEqual(['cpu']);
+    expect(first.backends).toEqual([]);
     expect((await second).backends).toEqual(['wasm', 'cpu']);
   });
 
@@ -225,10 +225,13 @@ describe('status', () => {
     expect(registration.status().split('\n')).toEqual([
       'wasm: served, relaxed SIMD, one thread.',
       'cpu: served.',
-      'Distinct convolutions seen: 1 routed, 1 on stock; report() has the reasons.',
+      "Distinct convolutions seen: 1 routed, 1 on stock (1 because 'stock' was asked for); report() has the reasons.",
     ]);
     registration.unregister();
     expect(registration.status()).toBe("im2win is unregistered: every convolution is tfjs's own.");
+    expect(registration.backends).toEqual([]);
+    expect(registration.simd).toBe('none');
+    expect(registration.report()).toHaveLength(2);
   });
 
   test('says first that tfjs runs on another backend', async () => {
@@ -243,6 +246,16 @@ describe('status', () => {
     expect(registration.status()).toMatch(
       /^tfjs runs on 'cpu', which is not served: nothing is routed\.\n.*\ncpu: not served: it is not in the option/,
     );
+  });
+
+  test('tells of a backend that was removed', async () => {
+    const registration = await registerIm2win({backends: ['cpu']});
+    const factory = tf.findBackendFactory('cpu');
+    tf.removeBackend('cpu');
+    expect(registration.status()).toContain("tfjs runs on 'wasm', which is not served: nothing is routed.\n");
+    expect(registration.status()).toContain('cpu: served once it is registered again: tf.removeBackend()');
+    tf.registerBackend('cpu', factory);
+    expect(registration.status()).toContain('\ncpu: served.\n');
   });
 
   test('on an engine without SIMD', async () => {

@@ -1,6 +1,6 @@
 // What `tfjs-im2win/optimize` exports.
-import {type DataType, dispose, engine, ready, type Tensor, zeros} from '@tensorflow/tfjs-core';
-import {describe} from '../describe.ts';
+import {type DataType, dispose, engine, ready, Tensor, zeros} from '@tensorflow/tfjs-core';
+import {checkNames, describe, InvalidArgument, namingOp} from '../describe.ts';
 import {type KnownModel, knownModel} from './models.ts';
 import {type ModelInputs, Optimizer} from './optimizer.ts';
 import type {ModelChange} from './rewrite.ts';
@@ -17,6 +17,12 @@ export interface OptimizeOptions {
   readonly verify?: ModelInputs;
 }
 
+/** What `GraphModel` and `LayersModel` have in common. */
+export interface AnyModel {
+  predict(...args: never[]): unknown;
+  dispose(): unknown;
+}
+
 /** What {@link optimizeModel} returns. */
 export interface OptimizedModel {
   /** What became what, for the shapes of inputs that the model was run with so far. */
@@ -30,6 +36,9 @@ export interface OptimizedModel {
 /** What outputs may differ by, as a part of their largest value. */
 const TOLERANCE = 1e-5;
 
+const NOT_YET =
+  'no call was recorded yet: an input of no fixed size and no verify were given; look again after a call';
+
 const optimized = new WeakMap<object, Optimizer>();
 
 /**
@@ -37,9 +46,13 @@ const optimized = new WeakMap<object, Optimizer>();
  * of convolutions.
  *
  * A run is recorded for each distinct shape of the inputs, the first time with zeros, here. Later calls of `predict` (of a
- * `GraphModel` also `execute`) run what came of the record. So a custom layer's `call` runs once for a shape, as in
- * TensorFlow's `tf.function`. Everything else of the model stays as it is: saving and training go by the weights as they
- * were loaded, and a run after its weights were changed records anew.
+ * `GraphModel` also `execute`, `executeAsync` and `predictAsync`, of a `LayersModel` also `predictOnBatch`) run what came of
+ * the record. So a custom layer's `call` runs once or twice for a shape, as in TensorFlow's `tf.function`. Everything else of
+ * the model stays as it is: saving and training go by the weights as they were loaded, and a run after its weights were
+ * changed records anew.
+ *
+ * What it makes of convolutions is computed by im2win, whatever the registration's algorithm: to compare with stock, time the
+ * model before, or after `revert()`.
  *
  * Call it after `registerIm2win()`. Without that, and on another backend than wasm and cpu, changes are those that need no
  * kernel of this package.
@@ -47,7 +60,7 @@ const optimized = new WeakMap<object, Optimizer>();
  * @param model A `GraphModel` or a `LayersModel`; it is changed in place.
  * @throws Error if it is no model, if it is optimised already, or if the outputs for `verify` differ: it is reverted then.
  */
-export async function optimizeModel(model: object, options: OptimizeOptions = {}): Promise<OptimizedModel> {
+export async function optimizeModel(model: AnyModel, options: OptimizeOptions = {}): Promise<OptimizedModel> {
   const known = knownModel(model);
   if (known === undefined) {
     throw new Error(
@@ -59,6 +72,7 @@ export async function optimizeModel(model: object, options: OptimizeOptions = {}
       'optimizeModel: model is optimised already; call revert() of what was returned then first.',
     );
   }
+  namingOp('optimizeModel', () => checkOptions(options));
   const {verify} = options;
   const reason = missingParts() ?? (known.hasState ? 'it has a state, which a run changes' : undefined);
   if (reason !== undefined) return {changes: [], reasons: [reason], revert() {}};
@@ -76,8 +90,9 @@ export async function optimizeModel(model: object, options: OptimizeOptions = {}
     // Of a model that was optimised anew this is over.
     if (optimized.get(model) === optimizer) optimized.delete(model);
   };
+  let input = verify;
   try {
-    const input = verify ?? exampleOf(known);
+    input ??= exampleOf(known);
     if (input !== undefined) {
       try {
         drop(await run(known, input));
@@ -104,10 +119,24 @@ export async function optimizeModel(model: object, options: OptimizeOptions = {}
       return optimizer.changes;
     },
     get reasons() {
-      return optimizer.reasons;
+      const isWaiting = input === undefined && !optimizer.hasRun && optimized.get(model) === optimizer;
+      return isWaiting ? [NOT_YET] : optimizer.reasons;
     },
     revert,
   };
+}
+
+/** @throws InvalidArgument if there is no such option, or its value is none that a model takes. */
+function checkOptions(options: OptimizeOptions): void {
+  checkNames(options, ['verify']);
+  const verify: unknown = options.verify;
+  if (verify === undefined || verify instanceof Tensor) return;
+  const parts = typeof verify === 'object' && verify !== null ? Object.values(verify) : [];
+  if (parts.length === 0 || !parts.every((part) => part instanceof Tensor)) {
+    throw new InvalidArgument(
+      `verify is ${describe(verify)}; allowed: a tensor, a list of tensors, or tensors by name.`,
+    );
+  }
 }
 
 /** Why this tfjs cannot be served. */

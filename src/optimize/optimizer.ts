@@ -65,6 +65,11 @@ export class Optimizer {
     return [...changes.values()];
   }
 
+  /** Whether a call was recorded, or it is known why it cannot be. */
+  get hasRun(): boolean {
+    return this.plans.size > 0 || this.isFull;
+  }
+
   /** Why calls run as the model was loaded, as far as some do. */
   get reasons(): string[] {
     const reasons = [...this.plans.values()].filter((plan) => typeof plan === 'string');

@@ -183,12 +183,16 @@ test('other shapes are recorded when they come', async () => {
   const expected = [x, y].map((one) => valuesOf(model.predict(one) as tf.Tensor));
   const done = await optimizeModel(model);
   expect(done.changes).toEqual([]);
+  expect(done.reasons).toEqual([expect.stringContaining('no call was recorded yet')]);
   for (let pass = 0; pass < 3; ++pass) {
     [x, y].forEach((one, i) => {
       expectSame(valuesOf(model.predict(one) as tf.Tensor), expected[i]);
     });
   }
   expect(done.changes.map(({now}) => now)).toContain('FusedConv2D');
+  expect(done.reasons).toEqual([]);
+  done.revert();
+  expect(done.reasons).toEqual([]);
 });
 
 test('training goes on by the model itself', async () => {
@@ -267,10 +271,24 @@ test('bad arguments', async () => {
   await expect(optimizeModel(null as never)).rejects.toThrow(
     'optimizeModel: model is null; allowed: a GraphModel',
   );
-  await expect(optimizeModel({predict() {}})).rejects.toThrow(
+  await expect(optimizeModel({predict() {}, dispose() {}})).rejects.toThrow(
     'allowed: a GraphModel or a LayersModel of tfjs.',
   );
   const model = trained(chain);
+  const refused: [unknown, string][] = [
+    [{verfy: 1}, "optimizeModel: an option is 'verfy'; allowed: 'verify'."],
+    [5, 'optimizeModel: options is 5; allowed: an object.'],
+    [null, 'optimizeModel: options is null; allowed: an object.'],
+    [
+      {verify: 'x'},
+      "optimizeModel: verify is 'x'; allowed: a tensor, a list of tensors, or tensors by name.",
+    ],
+    [{verify: null}, 'optimizeModel: verify is null; allowed: a tensor'],
+    [{verify: [1]}, 'optimizeModel: verify is [1]; allowed: a tensor'],
+  ];
+  for (const [options, message] of refused) {
+    await expect(optimizeModel(model, options as object)).rejects.toThrow(message);
+  }
   const done = await optimizeModel(model);
   await expect(optimizeModel(model)).rejects.toThrow('model is optimised already');
   done.revert();

@@ -94,7 +94,7 @@ function whyUnshared(): string {
   if (isNode()) {
     return (
       "tfjs's heap is not shared: its wasm backend had started before im2win was registered, or was registered anew " +
-      "since. Call registerIm2win() after that, and before tf.setBackend('wasm')"
+      "since. Call unregister() and registerIm2win() after that, and before tf.setBackend('wasm')"
     );
   }
   return globalThis.crossOriginIsolated === false
