@@ -10,7 +10,7 @@ import {SingleBar} from 'cli-progress';
 import Table from 'cli-table3';
 import {program} from 'commander';
 import {registerIm2win} from 'tfjs-im2win';
-import {optimizeModel} from 'tfjs-im2win/optimize';
+import {type OptimizableModel, optimizeModel} from 'tfjs-im2win/optimize';
 import {defaultThreads} from '../src/wasm/threads/cores.ts';
 import {describeMachine, startBackend} from './bench.ts';
 import {threadedName} from './contender.ts';
@@ -127,7 +127,7 @@ async function convolutionShare(network: LoadedNetwork): Promise<number> {
 async function optimizedMethods(
   network: LoadedNetwork,
 ): Promise<{use(isOptimized: boolean): void; revert(): void}> {
-  const model = network.model as object & Record<string, unknown>;
+  const model = network.model as OptimizableModel & Record<string, unknown>;
   const loaded = {...model};
   const {revert} = await optimizeModel(model);
   const methods = Object.fromEntries(Object.entries(model).filter(([name, value]) => loaded[name] !== value));

@@ -47,8 +47,9 @@ export interface ActivationAttributes {
   hardsigmoidAlpha?: number;
   /** What `'hardsigmoid'` is at 0; 0.5 if missing. */
   hardsigmoidBeta?: number;
-  /** The bounds of `'clip'`; none if missing. */
+  /** The lower bound of `'clip'`; none if missing. */
   clipMin?: number;
+  /** The upper bound of `'clip'`; none if missing. */
   clipMax?: number;
 }
 

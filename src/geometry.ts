@@ -12,7 +12,7 @@ export interface ConvAttributes {
   pad: 'valid' | 'same' | number | backend_util.ExplicitPadding;
   /** `'NHWC'` if missing. */
   dataFormat?: 'NHWC' | 'NCHW';
-  /** 1 if missing; some callers have null. */
+  /** 1 if missing, or `null`. */
   dilations?: ConvSteps;
   /** How an output size that is not whole is rounded; towards zero if missing. */
   dimRoundingMode?: 'floor' | 'round' | 'ceil';

@@ -1,4 +1,8 @@
-// What `tfjs-im2win/optimize` exports.
+/**
+ * Models that run by fewer kernels.
+ *
+ * @module tfjs-im2win/optimize
+ */
 import {type DataType, dispose, engine, ready, Tensor, zeros} from '@tensorflow/tfjs-core';
 import {checkNames, describe, InvalidArgument, namingOp} from '../describe.ts';
 import {type KnownModel, knownModel} from './models.ts';
@@ -18,7 +22,7 @@ export interface OptimizeOptions {
 }
 
 /** What `GraphModel` and `LayersModel` have in common. */
-export interface AnyModel {
+export interface OptimizableModel {
   predict(...args: never[]): unknown;
   dispose(): unknown;
 }
@@ -58,9 +62,13 @@ const optimized = new WeakMap<object, Optimizer>();
  * kernel of this package.
  *
  * @param model A `GraphModel` or a `LayersModel`; it is changed in place.
+ * @param options None are needed.
  * @throws Error if it is no model, if it is optimised already, or if the outputs for `verify` differ: it is reverted then.
  */
-export async function optimizeModel(model: AnyModel, options: OptimizeOptions = {}): Promise<OptimizedModel> {
+export async function optimizeModel(
+  model: OptimizableModel,
+  options: OptimizeOptions = {},
+): Promise<OptimizedModel> {
   const known = knownModel(model);
   if (known === undefined) {
     throw new Error(

@@ -3,6 +3,7 @@
 import {loadGraphModel} from '@tensorflow/tfjs-converter';
 import * as tf from '@tensorflow/tfjs-core';
 import {loadLayersModel} from '@tensorflow/tfjs-layers';
+import type {OptimizableModel} from 'tfjs-im2win/optimize';
 import esrganWeights from '#esrgan-slim/x2/group1-shard1of1.bin?url';
 import esrgan from '#esrgan-slim/x2/model.json?url';
 import movenetWeights from '#human/movenet-lightning.bin?url';
@@ -11,7 +12,7 @@ import type {NetworkName} from '../types.ts';
 
 export interface Network {
   /** tfjs's. */
-  readonly model: object;
+  readonly model: OptimizableModel;
   /** @param pixels [height, width, 3], int32, 0 to 255; the caller disposes of the result. */
   predict(pixels: tf.Tensor3D): tf.Tensor;
 }
