@@ -12,7 +12,7 @@ import {printSummary, summarize} from './aroundSummary.ts';
 import {describeMachine, startBackend} from './bench.ts';
 import {threadedName} from './contender.ts';
 import {loadBenchKernels} from './peaks.ts';
-import {repetitions, threadCounts} from './program.ts';
+import {outputFile, repetitions, threadCounts} from './program.ts';
 import {progressBar} from './progress.ts';
 import {parseRecording} from './recording.ts';
 import type {ReplayBackend} from './replay.ts';
@@ -37,7 +37,11 @@ const options = program
     [1],
   )
   .option('--reps <n>', 'interleaved repetitions', repetitions, 15)
-  .option('--json <file>', "write the figures of each call as JSON; '-' prints them instead of the table")
+  .option(
+    '--json <file>',
+    "write the figures of each call as JSON; '-' prints them instead of the table",
+    outputFile,
+  )
   .parse()
   .opts<{kernels?: string[]; stock?: true; threads: number[]; reps: number; json?: string}>();
 

@@ -17,7 +17,7 @@ import {threadedName} from './contender.ts';
 import type {FirstRun} from './modelFirstRun.ts';
 import type {LoadedNetwork} from './network.ts';
 import {NETWORKS} from './networks.ts';
-import {repetitions, threadCounts} from './program.ts';
+import {outputFile, repetitions, threadCounts} from './program.ts';
 import {geometricMean, type Interval, medianInterval, relativeDifference} from './statistics.ts';
 
 // In the first ten runs or so V8 still compiles what runs often, tfjs's code as well.
@@ -63,7 +63,7 @@ const options = program
   ])
   .option('--optimize', 'also time the networks as optimizeModel leaves them, but for the first run', false)
   .option('--reps <n>', 'interleaved repetitions', repetitions, 15)
-  .option('--json <file>', "write the figures as JSON; '-' prints them instead of the table")
+  .option('--json <file>', "write the figures as JSON; '-' prints them instead of the table", outputFile)
   .parse()
   .opts<{networks?: string[]; threads: number[]; optimize: boolean; reps: number; json?: string}>();
 

@@ -112,7 +112,7 @@ export function threadCounts(text: string): number[] {
 }
 
 /** Checked before the minutes that the benchmark takes. */
-function outputFile(file: string): string {
+export function outputFile(file: string): string {
   if (!existsSync(path.dirname(file))) throw new InvalidArgumentError('Its folder does not exist.');
   return file;
 }

@@ -2,10 +2,12 @@
 import {writeFileSync} from 'node:fs';
 import {fileURLToPath} from 'node:url';
 import Table from 'cli-table3';
-import {Command, InvalidArgumentError} from 'commander';
+import {Command} from 'commander';
 import {build} from 'esbuild';
 import {launchChromium} from '../test/browser/engines.ts';
 import {serve} from '../test/browser/server.ts';
+import {describeMachine} from './bench.ts';
+import {outputFile, repetitions} from './program.ts';
 import type {Contender} from './spinningPage.ts';
 
 const CONTENDERS: readonly Contender[] = ['stock', 'threaded', 'plain'];
@@ -19,17 +21,10 @@ await new Command('npm run bench:spinning --')
   .description(
     "im2win beside tfjs's threads, and with tfjs's build without any: two threads each, in turn, in Chromium.",
   )
-  .option('--rounds <n>', 'rounds of five runs each', wholeNumber, 11)
-  .option('--json <file>', 'write the result as JSON')
+  .option('--rounds <n>', 'rounds of five runs each', repetitions, 11)
+  .option('--json <file>', "write the result as JSON; '-' prints it instead of the table", outputFile)
   .action(main)
   .parseAsync();
-
-function wholeNumber(text: string): number {
-  const value = Number(text);
-  if (!Number.isSafeInteger(value) || value < 1)
-    throw new InvalidArgumentError('It must be a whole number of at least 1.');
-  return value;
-}
 
 async function main({rounds, json}: {rounds: number; json?: string}): Promise<void> {
   const folder = (name: string) => fileURLToPath(new URL(name, import.meta.url));
@@ -81,8 +76,14 @@ async function main({rounds, json}: {rounds: number; json?: string}): Promise<vo
     for (const {name, stock, threaded, plain, cost} of rows) {
       table.push([name, ...[stock, threaded, plain, cost].map((value) => value.toFixed(2))]);
     }
-    console.log(table.toString());
-    if (json !== undefined) writeFileSync(json, `${JSON.stringify(rows, undefined, 2)}\n`);
+    const text = `${JSON.stringify(rows, undefined, 2)}\n`;
+    if (json === '-') {
+      process.stdout.write(text);
+      return;
+    }
+    const {cpu, tfjs, date} = describeMachine();
+    console.log(`${table}\n${cpu}, Chromium ${browser.version()}, tfjs ${tfjs}, ${date}`);
+    if (json !== undefined) writeFileSync(json, text);
   } finally {
     await browser.close();
     server.close();

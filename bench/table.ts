@@ -34,6 +34,9 @@ export function printResult({rows, skipped, peaks, machine}: BenchResult, over =
     table.toString(),
     ...summary(rows, over),
     `peaks: ${peaks.fma?.toFixed(1) ?? '–'} GFLOP/s fused, ${peaks.mulAdd.toFixed(1)} multiply and add`,
+    ...(rows.some(({gflops}) => gflops > (peaks.fma ?? peaks.mulAdd))
+      ? ["GFLOP/s count the definition's multiplications: Winograd makes fewer, and may pass the peak"]
+      : []),
     `${machine.cpu}, ${machine.engine}, tfjs ${machine.tfjs}, ${machine.date}`,
     ...(rows.some(({contender, ownBytes}) => contender === 'stock' && ownBytes)
       ? ["stock's bytes: 2 × filter and a pointer for each tap of each output pixel, by its source"]
@@ -105,6 +108,6 @@ function line(name: string, rows: readonly Row[]): string[] {
   return [
     `${name.padEnd(16)}geometric mean ${geometricMean(medians).toFixed(2)}× stock over ${medians.length} layers, ` +
       `slowest ${Math.min(...medians).toFixed(2)}×, fastest ${Math.max(...medians).toFixed(2)}×, ` +
-      `${slower} certainly below 0.97×`,
+      `${slower} whose interval lies below 0.97×`,
   ];
 }

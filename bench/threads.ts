@@ -20,7 +20,7 @@ import {outputSize} from './contender.ts';
 import {type LayerRunner, makeRunner, measureBandwidth, measureDispatch, poolOf} from './dispatch.ts';
 import {type Layer, PAPER_LAYERS} from './layer.ts';
 import {readLayers} from './layers.ts';
-import {repetitions, threadCounts} from './program.ts';
+import {outputFile, repetitions, threadCounts} from './program.ts';
 import {progressBar} from './progress.ts';
 import {type DispatchCosts, simulate} from './schedule.ts';
 import {geometricMean, type Interval, medianInterval} from './statistics.ts';
@@ -342,7 +342,7 @@ await new Command('npm run bench:threads --')
   .option('--model <counts>', 'comma-separated', threadCounts, [2, 4, 8])
   .option('--reps <n>', 'repetitions', repetitions, 15)
   .option('--rounds <n>', 'of measuring what the machine allows', repetitions, 7)
-  .option('--json <file>', "write the figures as JSON; '-' prints them instead of the table")
+  .option('--json <file>', "write the figures as JSON; '-' prints them instead of the table", outputFile)
   .action(main)
   .parseAsync()
   .catch((error: Error) => {

@@ -5,7 +5,7 @@ import Table from 'cli-table3';
 import {Option, program} from 'commander';
 import {describeMachine} from '../bench.ts';
 import {readLayers} from '../layers.ts';
-import {repetitions, threadCounts} from '../program.ts';
+import {outputFile, repetitions, threadCounts} from '../program.ts';
 import {progressBar} from '../progress.ts';
 import {geometricMean, medianInterval} from '../statistics.ts';
 import {FIGURES, type Figure} from '../turn.ts';
@@ -47,7 +47,7 @@ const options = program
       .choices(['median', 'fastest', 'cpu'])
       .default('median'),
   )
-  .option('--json <file>', 'write the figures as JSON as well')
+  .option('--json <file>', 'write the figures as JSON as well', outputFile)
   .parse()
   .opts<{
     layers: string;
