@@ -15,7 +15,15 @@ import {
   SquaredDifference,
   Sub,
 } from '@tensorflow/tfjs-core';
-import {type AroundCall, type AroundKernel, EMPTY, INVALID, inputOf, isSmall} from './aroundKernel.ts';
+import {
+  type AroundCall,
+  type AroundKernel,
+  EMPTY,
+  INVALID,
+  inputOf,
+  isSmall,
+  refuseDtype,
+} from './aroundKernel.ts';
 import {BINARY_SCRATCH_BYTES, type BinaryOp, broadcast, broadcastShape} from './binary.ts';
 import {sizeOf} from './box.ts';
 import {InvalidArgument} from './describe.ts';
@@ -73,7 +81,7 @@ function preluKernel(): AroundKernel {
     /** @throws InvalidArgument where tfjs would read whole numbers as floats, or write beyond its output. */
     plan(operands, attrs) {
       const [x, alpha] = operands as readonly TensorSpec[];
-      if (!isFloat(alpha)) throw new InvalidArgument(`alpha has dtype ${alpha.dtype}; allowed: float32.`);
+      if (!isFloat(alpha)) refuseDtype('alpha', alpha.dtype);
       if (!isFloat(x) && broadcastShape(x.shape, alpha.shape)?.join() !== x.shape.join()) {
         throw new InvalidArgument(
           `alpha has shape [${alpha.shape}]; allowed: what is broadcast to that of x, [${x.shape}], if x is not float32.`,

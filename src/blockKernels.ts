@@ -6,8 +6,9 @@ import {
   INVALID,
   isCount,
   isList,
-  isPair,
+  isPairs,
   type Planned,
+  refuse,
   signPairs,
 } from './aroundKernel.ts';
 import {sizeOf, stridesOf} from './box.ts';
@@ -38,9 +39,6 @@ function planOf(
     : {algorithm, outputs: [output], work: {record: 'pieces', pieces}};
 }
 
-const isPairs = (value: unknown, length: number): value is readonly (readonly number[])[] =>
-  Array.isArray(value) && value.length === length && value.every(isPair);
-
 const mirrorPad: BlockKernel = {
   name: MirrorPad,
   op: 'tf.mirrorPad',
@@ -51,10 +49,13 @@ const mirrorPad: BlockKernel = {
   },
   plan([x], {paddings, mode}) {
     const {shape, dtype} = x as TensorSpec;
-    if ((mode !== 'reflect' && mode !== 'symmetric') || !isPairs(paddings, shape.length)) return INVALID;
+    if (mode !== 'reflect' && mode !== 'symmetric') return INVALID;
     const offset = mode === 'reflect' ? 1 : 0;
     // There is no more in the mirror than in front of it.
-    if (!shape.every((size, i) => paddings[i].every((one) => one <= size - offset))) return INVALID;
+    const isMirrored = (size: number, i: number) => paddings?.[i].every((one) => one <= size - offset);
+    if (!isPairs(paddings, shape.length) || !shape.every(isMirrored)) {
+      return refuse('paddings', paddings, shape);
+    }
     const outShape = shape.map((size, i) => paddings[i][0] + size + paddings[i][1]);
     const from = stridesOf(shape, bytesOf(dtype));
     const to = stridesOf(outShape, bytesOf(dtype));
@@ -91,7 +92,8 @@ const spaceToBatchND: BlockKernel = {
   },
   plan([x], {blockShape, paddings}) {
     const {shape, dtype} = x as TensorSpec;
-    if (!isBlockShape(blockShape, shape.length) || !isPairs(paddings, blockShape.length)) return INVALID;
+    if (!isBlockShape(blockShape, shape.length)) return INVALID;
+    if (!isPairs(paddings, blockShape.length)) return refuse('paddings', paddings, shape);
     if (isLarge(blockShape)) return LARGE;
     const [images] = shape;
     const outShape = shape.map((size, i) => {

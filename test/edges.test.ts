@@ -60,6 +60,11 @@ const EMPTY: readonly AroundCase[] = [
   ),
 ];
 
+const PADS = [
+  [1, 0],
+  [-1, 0],
+];
+
 describe('registered', () => {
   let unregister: () => void;
   beforeAll(async () => {
@@ -121,6 +126,67 @@ describe('registered', () => {
     expectRefusal(
       call,
       /im2win: tf.where: condition, t and e have shapes \[5,3,1\], \[5,3,0\], \[5,3,0\]; allowed: one shape/,
+    );
+  });
+
+  const image = () => tf.ones<tf.Rank.R4>([2, 6, 6, 3]);
+  const large = () => tf.ones<tf.Rank.R4>([2, 60, 60, 3]);
+  const vector = () => tf.tensor1d([1, 2, 3, 4]);
+  const list = (kernelName: string, x: tf.Tensor, attrs: object) =>
+    tf.engine().runKernel(kernelName, {x}, attrs as tf.NamedAttrMap);
+
+  it.each([
+    ['size is [-1, 3]', () => tf.image.resizeBilinear(image(), [-1, 3])],
+    ['size is [-2, -3]', () => tf.image.resizeNearestNeighbor(image(), [-2, -3])],
+    ['size is [-200, 300]', () => tf.image.resizeNearestNeighbor(large(), [-200, 300])],
+    ['size is [2.5, 3]', () => tf.image.resizeNearestNeighbor(image(), [2.5, 3])],
+    ['size is [NaN, 3]', () => tf.image.resizeBilinear(image(), [Number.NaN, 3])],
+    ['paddings is [[-1, 0]]', () => tf.pad(vector(), [[-1, 0]])],
+    ['paddings is [[0.5, 0]]', () => tf.pad(vector(), [[0.5, 0]])],
+    ['paddings is [[0, 0]]', () => tf.pad(image(), [[0, 0]])],
+    ['paddings is [[1, 0], [-1, 0]]', () => tf.spaceToBatchND(image(), [1, 1], PADS)],
+    [
+      'paddings is [[1, 0], [1]]',
+      () => list('MirrorPad', tf.ones([3, 3]), {paddings: [[1, 0], [1]], mode: 'reflect'}),
+    ],
+    ['reps is [-1]', () => tf.tile(vector(), [-1])],
+    ['reps is [1.5]', () => tf.tile(vector(), [1.5])],
+    ['perm is [1, 0.5]', () => tf.transpose(tf.ones([25, 2]), [1, 0.5])],
+    ['perm is [0, 0]', () => tf.transpose(tf.ones([25, 2]), [0, 0])],
+    ['perm is [-1, 0]', () => list('Transpose', tf.ones([25, 2]), {perm: [-1, 0]})],
+    ['axis is [3, 3]', () => tf.max(large(), [3, 3])],
+    ['axis is [0, -4, 1]', () => tf.sum(large(), [0, -4, 1], true)],
+  ])('what tfjs would take for sizes is refused: %s', (text, call) => {
+    const escaped = text.replace(/[[\].]/g, '\\$&');
+    expectRefusal(
+      call,
+      new RegExp(`im2win: .*: ${escaped}; allowed: whole numbers that fit the shape \\[[0-9,]+\\]\\.`),
+    );
+  });
+
+  it('a slice that reads on behind its input is the error of the cpu backend', () => {
+    expectRefusal(() => tf.slice(vector(), [3], [10]), /begin\[0\] \+ size\[0\] \(13\) would overflow/);
+    expectRefusal(() => tf.slice(image(), [0, 5], [1, 3]), /begin\[1\] \+ size\[1\] \(8\) would overflow/);
+  });
+
+  it.each([10, 5000])('%d booleans are not read or written as floats', (count) => {
+    const bools = () => tf.ones([count, 1], 'bool');
+    const one = () => tf.tensor1d([1]);
+    for (const call of [tf.exp, tf.reciprocal, tf.selu, tf.leakyRelu]) {
+      expectRefusal(() => call(bools()), /im2win: .*: x has dtype bool; allowed: float32/);
+    }
+    expectRefusal(() => tf.batchNorm(bools(), one(), one()), /x has dtype bool; allowed: float32/);
+    expectRefusal(
+      () => tf.batchNorm(tf.ones([count, 1]), one(), tf.ones([1], 'bool')),
+      /variance has dtype bool/,
+    );
+    expectRefusal(
+      () => tf.where(bools(), bools(), tf.ones([count, 1])),
+      /e has dtype float32; allowed: bool/,
+    );
+    expectRefusal(
+      () => tf.where(bools(), tf.ones([count, 1]), bools()),
+      /e has dtype bool; allowed: float32/,
     );
   });
 

@@ -17,11 +17,11 @@ test('what tfjs has done before a route is found is left to it, uncounted', () =
   const x = tf.ones([4, 64]);
   for (const axis of [1, -1, [1], undefined])
     tf.dispose([tf.sum(x, axis), tf.max(x, axis), tf.mean(x, axis)]);
-  tf.image.resizeBilinear(tf.ones([1, 2, 2, 4]) as tf.Tensor4D, [8, 8]);
+  tf.image.resizeBilinear(tf.ones([1, 2, 2, 32]) as tf.Tensor4D, [8, 8]);
   expect(reports()).toEqual([]);
   tf.sum(x, 0);
   tf.sum(tf.ones([257]));
-  tf.image.resizeBilinear(tf.ones([1, 2, 2, 5]) as tf.Tensor4D, [8, 8]);
+  tf.image.resizeBilinear(tf.ones([1, 2, 2, 33]) as tf.Tensor4D, [8, 8]);
   expect(reports().map(({kernelName, algorithm}) => [kernelName, algorithm])).toEqual(
     expect.arrayContaining([
       ['Sum', 'reduce'],
