@@ -92,7 +92,7 @@ const spaceToBatchND: BlockKernel = {
   },
   plan([x], {blockShape, paddings}) {
     const {shape, dtype} = x as TensorSpec;
-    if (!isBlockShape(blockShape, shape.length)) return INVALID;
+    if (!isBlockShape(blockShape, shape.length)) return refuse('blockShape', blockShape, shape);
     if (!isPairs(paddings, blockShape.length)) return refuse('paddings', paddings, shape);
     if (isLarge(blockShape)) return LARGE;
     const [images] = shape;

@@ -491,10 +491,11 @@ const transpose = /* @__PURE__ */ kernelOf({
 
 /** Whether only axes of one index come to lie elsewhere: tfjs copies then. */
 function keepsOrder(shape: readonly number[] = [], perm: readonly number[] = []): boolean {
+  if (perm.length !== shape.length) return false;
   let last = -1;
   for (const axis of perm) {
     if (shape[axis] === 1) continue;
-    if (!(axis > last)) return false;
+    if (!(axis > last && axis in shape)) return false;
     last = axis;
   }
   return true;

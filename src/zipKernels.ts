@@ -58,7 +58,7 @@ const select: AroundKernel = {
     if (condition.dtype !== 'bool' || t.dtype !== e.dtype) return INVALID;
     // tf.where makes them so. Where one is smaller tfjs repeats what lies there, in an order of its own.
     if (!isLike(t)(e) || condition.shape.join() !== t.shape.join()) {
-      if (fitsTfjs(condition, t, e)) return 'the shapes differ';
+      if (t.dtype !== 'bool' && fitsTfjs(condition, t, e)) return 'the shapes differ';
       const shapes = [condition, t, e].map(({shape}) => `[${shape}]`).join(', ');
       throw new InvalidArgument(`condition, t and e have shapes ${shapes}; allowed: one shape for all.`);
     }

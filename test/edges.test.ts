@@ -149,9 +149,23 @@ describe('registered', () => {
       'paddings is [[1, 0], [1]]',
       () => list('MirrorPad', tf.ones([3, 3]), {paddings: [[1, 0], [1]], mode: 'reflect'}),
     ],
+    [
+      'blockShape is [-2, 1]',
+      () =>
+        tf.spaceToBatchND(
+          image(),
+          [-2, 1],
+          [
+            [0, 0],
+            [0, 0],
+          ],
+        ),
+    ],
     ['reps is [-1]', () => tf.tile(vector(), [-1])],
     ['reps is [1.5]', () => tf.tile(vector(), [1.5])],
     ['perm is [1, 0.5]', () => tf.transpose(tf.ones([25, 2]), [1, 0.5])],
+    ['perm is [0.5, 1]', () => tf.transpose(tf.ones([25, 2]), [0.5, 1])],
+    ['perm is [0]', () => list('Transpose', tf.ones([25, 1]), {perm: [0]})],
     ['perm is [0, 0]', () => tf.transpose(tf.ones([25, 2]), [0, 0])],
     ['perm is [-1, 0]', () => list('Transpose', tf.ones([25, 2]), {perm: [-1, 0]})],
     ['axis is [3, 3]', () => tf.max(large(), [3, 3])],
@@ -188,6 +202,12 @@ describe('registered', () => {
       () => tf.where(bools(), tf.ones([count, 1]), bools()),
       /e has dtype bool; allowed: float32/,
     );
+  });
+
+  it('booleans are not selected by shapes that differ', () => {
+    const inputs = {condition: tf.ones([3], 'bool'), t: tf.ones([3], 'bool'), e: tf.ones([3, 2], 'bool')};
+    expectRefusal(() => tf.engine().runKernel('Select', inputs), /allowed: one shape for all/);
+    tf.dispose(inputs);
   });
 
   it('tf.prelu refuses slopes that tfjs would misread', () => {
