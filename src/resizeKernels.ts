@@ -46,7 +46,9 @@ function kernelOf(name: string, op: string, interpolates: boolean): AroundKernel
       const {shape, dtype} = images as TensorSpec;
       if (!Array.isArray(size) || !size.every(isCount)) return refuse('size', size, shape);
       if (dtype !== 'float32') return `images have dtype ${dtype}`;
-      if (shape.length !== 4 || size.length !== 2) return INVALID;
+      // Between pixels that are both, places lie beyond the image.
+      const isBeyond = interpolates && alignCorners && halfPixelCenters;
+      if (shape.length !== 4 || size.length !== 2 || isBeyond) return INVALID;
       const [outHeight, outWidth] = size;
       const outShape = [shape[0], outHeight, outWidth, shape[3]];
       if (sizeOf(shape) === 0 || sizeOf(outShape) === 0) return EMPTY;
