@@ -15,15 +15,7 @@ import {
   SquaredDifference,
   Sub,
 } from '@tensorflow/tfjs-core';
-import {
-  type AroundCall,
-  type AroundKernel,
-  EMPTY,
-  INVALID,
-  inputOf,
-  isSmall,
-  refuseDtype,
-} from './aroundKernel.ts';
+import {type AroundCall, type AroundKernel, INVALID, inputOf, isSmall, refuseDtype} from './aroundKernel.ts';
 import {BINARY_SCRATCH_BYTES, type BinaryOp, broadcast, broadcastShape} from './binary.ts';
 import {sizeOf} from './box.ts';
 import {InvalidArgument} from './describe.ts';
@@ -50,12 +42,16 @@ function binary(
       checkBytes({'an output': shape}, bytesOf(dtype === 'bool' ? dtype : a.dtype));
       const other = [a, b].find((one) => one.dtype !== 'float32');
       if (other !== undefined) return `a tensor has dtype ${other.dtype}`;
-      if (shape.includes(0)) return EMPTY;
+      const outputs = [{shape, dtype}];
+      // tfjs's Prelu divides by the number of values.
+      if (shape.includes(0)) {
+        return {algorithm: 'fill', outputs, work: {record: 'move', move: {kind: 'fill', bytes: 0}}};
+      }
       const own = broadcast(op, a.shape, b.shape, shape);
       if (typeof own === 'string') return own;
       return {
         algorithm: 'binary',
-        outputs: [{shape, dtype}],
+        outputs,
         work: {record: 'binary', binary: own},
         // What is read is floats, also where the output is not.
         load: memoryTasks(4 * sizeOf(shape)),
