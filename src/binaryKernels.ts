@@ -43,7 +43,6 @@ function binary(
       const other = [a, b].find((one) => one.dtype !== 'float32');
       if (other !== undefined) return `a tensor has dtype ${other.dtype}`;
       const outputs = [{shape, dtype}];
-      // tfjs's Prelu divides by the number of values.
       if (shape.includes(0)) {
         return {algorithm: 'fill', outputs, work: {record: 'move', move: {kind: 'fill', bytes: 0}}};
       }
@@ -94,6 +93,8 @@ function isOfLastAxes({inputs}: AroundCall): boolean {
   const shape = inputOf(inputs, 'x')?.shape;
   const slopes = alpha?.shape;
   if (!Array.isArray(shape) || !Array.isArray(slopes) || slopes.length > shape.length) return false;
+  // There tfjs's kernel divides by their number.
+  if (shape.includes(0)) return false;
   const before = shape.length - slopes.length;
   let axis = 0;
   while (slopes[axis] === 1) ++axis;

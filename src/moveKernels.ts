@@ -284,8 +284,8 @@ function splitSizes(splits: MoveAttributes['numOrSizeSplits'], size: number): nu
   if (!Array.isArray(splits) || !splits.every((one) => one === -1 || isCount(one))) return undefined;
   const given = splits.reduce((sum, one) => sum + Math.max(0, one), 0);
   const open = splits.filter((one) => one === -1).length;
-  // tfjs takes a first one for a size.
-  if (splits[0] === -1) return undefined;
+  // tfjs takes a first one for a size, and has none of none.
+  if (!(splits[0] >= 0)) return undefined;
   if (open > 1 || given > size || (open === 0 && given < size)) return undefined;
   return splits.map((one) => (one === -1 ? size - given : one));
 }
