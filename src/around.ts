@@ -4,7 +4,6 @@ import {
   type AroundCall,
   type AroundKernel,
   type AroundPlan,
-  EMPTY,
   INVALID,
   inputOf,
   type Planned,
@@ -97,7 +96,6 @@ function plan(kernel: AroundKernel, call: AroundCall, context: CallContext): Aro
   if (typeof planned === 'string') return {reason: planned};
   const {outputs} = planned;
   for (const {shape, dtype} of outputs) checkBytes({'an output': shape}, bytesOf(dtype));
-  if (outputs.every(({shape}) => sizeOf(shape) === 0)) return {reason: EMPTY};
   return {plan: planAround(planned)};
 }
 

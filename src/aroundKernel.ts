@@ -2,6 +2,7 @@
 import type {NamedTensorInfoMap, TensorInfo} from '@tensorflow/tfjs-core';
 import type {BatchNorm} from './batchNorm.ts';
 import type {Binary} from './binary.ts';
+import {describe, InvalidArgument} from './describe.ts';
 import type {Call, Kernel} from './family.ts';
 import type {MemoryTasks} from './memoryTasks.ts';
 import type {Move} from './move.ts';
@@ -79,14 +80,36 @@ export interface AroundKernel<Attributes extends object = object> extends Kernel
 export const INVALID = 'an argument is not as it should be';
 export const EMPTY = 'there is nothing to compute';
 
+/**
+ * What becomes of sizes that tfjs's kernel takes as they are, to read or write beyond its tensors.
+ *
+ * @returns That the call is tfjs's, if they are no list.
+ * @throws InvalidArgument if they are.
+ */
+export function refuse(name: string, value: unknown, shape: readonly number[]): string {
+  if (!Array.isArray(value)) return INVALID;
+  throw new InvalidArgument(
+    `${name} is ${describe(value)}; allowed: whole numbers that fit the shape [${shape}].`,
+  );
+}
+
+/** @throws InvalidArgument: tfjs's kernel would read or write beyond a tensor whose values have another size. */
+export function refuseDtype(name: string, dtype: string, allowed = 'float32'): never {
+  throw new InvalidArgument(`${name} has dtype ${dtype}; allowed: ${allowed}.`);
+}
+
 export const isCount = (value: unknown): value is number =>
   Number.isSafeInteger(value) && (value as number) >= 0;
 
 export const isList = (value: unknown): value is readonly number[] => Array.isArray(value);
 
 /** What an axis has, or loses, in front and behind. */
-export const isPair = (value: unknown): value is readonly number[] =>
+const isPair = (value: unknown): value is readonly number[] =>
   isList(value) && value.length === 2 && value.every(isCount);
+
+/** Whether there is a pair for each of so many axes. */
+export const isPairs = (value: unknown, length: number): value is readonly (readonly number[])[] =>
+  Array.isArray(value) && value.length === length && value.every(isPair);
 
 /** Adds a pair for each of some axes. */
 export function signPairs(signature: Signature, pairs: readonly (readonly number[])[] | undefined): void {

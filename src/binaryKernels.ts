@@ -15,7 +15,7 @@ import {
   SquaredDifference,
   Sub,
 } from '@tensorflow/tfjs-core';
-import {type AroundCall, type AroundKernel, EMPTY, INVALID, inputOf, isSmall} from './aroundKernel.ts';
+import {type AroundCall, type AroundKernel, INVALID, inputOf, isSmall, refuseDtype} from './aroundKernel.ts';
 import {BINARY_SCRATCH_BYTES, type BinaryOp, broadcast, broadcastShape} from './binary.ts';
 import {sizeOf} from './box.ts';
 import {InvalidArgument} from './describe.ts';
@@ -42,12 +42,15 @@ function binary(
       checkBytes({'an output': shape}, bytesOf(dtype === 'bool' ? dtype : a.dtype));
       const other = [a, b].find((one) => one.dtype !== 'float32');
       if (other !== undefined) return `a tensor has dtype ${other.dtype}`;
-      if (shape.includes(0)) return EMPTY;
+      const outputs = [{shape, dtype}];
+      if (shape.includes(0)) {
+        return {algorithm: 'fill', outputs, work: {record: 'move', move: {kind: 'fill', bytes: 0}}};
+      }
       const own = broadcast(op, a.shape, b.shape, shape);
       if (typeof own === 'string') return own;
       return {
         algorithm: 'binary',
-        outputs: [{shape, dtype}],
+        outputs,
         work: {record: 'binary', binary: own},
         // What is read is floats, also where the output is not.
         load: memoryTasks(4 * sizeOf(shape)),
@@ -73,7 +76,7 @@ function preluKernel(): AroundKernel {
     /** @throws InvalidArgument where tfjs would read whole numbers as floats, or write beyond its output. */
     plan(operands, attrs) {
       const [x, alpha] = operands as readonly TensorSpec[];
-      if (!isFloat(alpha)) throw new InvalidArgument(`alpha has dtype ${alpha.dtype}; allowed: float32.`);
+      if (!isFloat(alpha)) refuseDtype('alpha', alpha.dtype);
       if (!isFloat(x) && broadcastShape(x.shape, alpha.shape)?.join() !== x.shape.join()) {
         throw new InvalidArgument(
           `alpha has shape [${alpha.shape}]; allowed: what is broadcast to that of x, [${x.shape}], if x is not float32.`,
@@ -90,6 +93,8 @@ function isOfLastAxes({inputs}: AroundCall): boolean {
   const shape = inputOf(inputs, 'x')?.shape;
   const slopes = alpha?.shape;
   if (!Array.isArray(shape) || !Array.isArray(slopes) || slopes.length > shape.length) return false;
+  // There tfjs's kernel divides by their number.
+  if (shape.includes(0)) return false;
   const before = shape.length - slopes.length;
   let axis = 0;
   while (slopes[axis] === 1) ++axis;

@@ -6,8 +6,9 @@ import {
   INVALID,
   isCount,
   isList,
-  isPair,
+  isPairs,
   type Planned,
+  refuse,
   signPairs,
 } from './aroundKernel.ts';
 import {sizeOf, stridesOf} from './box.ts';
@@ -37,9 +38,6 @@ function planOf(
     ? pieces
     : {algorithm, outputs: [output], work: {record: 'pieces', pieces}};
 }
-
-const isPairs = (value: unknown, length: number): value is readonly (readonly number[])[] =>
-  Array.isArray(value) && value.length === length && value.every(isPair);
 
 const mirrorPad: BlockKernel = {
   name: MirrorPad,
@@ -91,7 +89,8 @@ const spaceToBatchND: BlockKernel = {
   },
   plan([x], {blockShape, paddings}) {
     const {shape, dtype} = x as TensorSpec;
-    if (!isBlockShape(blockShape, shape.length) || !isPairs(paddings, blockShape.length)) return INVALID;
+    if (!isBlockShape(blockShape, shape.length)) return refuse('blockShape', blockShape, shape);
+    if (!isPairs(paddings, blockShape.length)) return refuse('paddings', paddings, shape);
     if (isLarge(blockShape)) return LARGE;
     const [images] = shape;
     const outShape = shape.map((size, i) => {

@@ -11,6 +11,7 @@ import {
   SplitV,
   StridedSlice,
   slice_util,
+  type TensorInfo,
   Tile,
   Transpose,
   Unpack,
@@ -25,8 +26,9 @@ import {
   inputOf,
   isCount,
   isList,
-  isPair,
+  isPairs,
   isSmall,
+  refuse,
   signPairs,
 } from './aroundKernel.ts';
 import {sizeOf, stridesOf} from './box.ts';
@@ -282,8 +284,8 @@ function splitSizes(splits: MoveAttributes['numOrSizeSplits'], size: number): nu
   if (!Array.isArray(splits) || !splits.every((one) => one === -1 || isCount(one))) return undefined;
   const given = splits.reduce((sum, one) => sum + Math.max(0, one), 0);
   const open = splits.filter((one) => one === -1).length;
-  // tfjs takes a first one for a size.
-  if (splits[0] === -1) return undefined;
+  // tfjs takes a first one for a size, and has none of none.
+  if (!(splits[0] >= 0)) return undefined;
   if (open > 1 || given > size || (open === 0 && given < size)) return undefined;
   return splits.map((one) => (one === -1 ? size - given : one));
 }
@@ -319,6 +321,13 @@ function sliceSize(attrs: MoveAttributes | undefined, axis: number, all: number)
   return isCount(begin) && isCount(own) && begin + own <= all ? own : Number.NaN;
 }
 
+/** @throws Error that tfjs's cpu backend has; the wasm backend reads what lies behind its input. */
+function checkSlice(shape: readonly number[], {begin, size}: MoveAttributes): void {
+  const x = {shape} as TensorInfo;
+  const [from, sizes] = slice_util.parseSliceParams(x, begin as number[], size as number[]);
+  slice_util.assertParamsValid(x, from, sizes);
+}
+
 const slice = /* @__PURE__ */ kernelOf({
   name: Slice,
   op: 'tf.slice',
@@ -331,8 +340,8 @@ const slice = /* @__PURE__ */ kernelOf({
     signature.add(isList(size) ? size.length <= shape.length : size == null || typeof size === 'number');
     for (let axis = 0; axis < shape.length; ++axis) {
       const own = sliceSize(attrs, axis, shape[axis]);
-      // NaN is not itself.
-      signature.add(own >= 0 ? own : -1);
+      // What is no slice: some are refused, and others tfjs's.
+      signature.add(own >= 0 ? own : `${begin}/${size}`);
     }
   },
   moved([{shape, dtype}], attrs) {
@@ -342,7 +351,10 @@ const slice = /* @__PURE__ */ kernelOf({
       (size == null || typeof size === 'number' || (isList(size) && size.length <= shape.length));
     const sizes = shape.map((all, axis) => sliceSize(attrs, axis, all));
     // tfjs reads one beyond a scalar.
-    if (!known || sizes.some(Number.isNaN) || shape.length === 0) return INVALID;
+    if (!known || sizes.some(Number.isNaN) || shape.length === 0) {
+      checkSlice(shape, attrs);
+      return INVALID;
+    }
     if (sizes.includes(0)) return EMPTY;
     const from = stridesOf(shape, bytesOf(dtype));
     const to = stridesOf(sizes, bytesOf(dtype));
@@ -423,10 +435,8 @@ const padV2 = /* @__PURE__ */ kernelOf({
     signature.add(typeof attrs?.constantValue);
   },
   moved([{shape, dtype}], {paddings, constantValue}) {
+    if (!isPairs(paddings, shape.length)) return refuse('paddings', paddings, shape);
     if (typeof constantValue !== 'number' && typeof constantValue !== 'boolean') return INVALID;
-    if (!Array.isArray(paddings) || paddings.length !== shape.length || !paddings.every(isPair)) {
-      return INVALID;
-    }
     const outputs = [{shape: shape.map((size, i) => paddings[i][0] + size + paddings[i][1]), dtype}];
     if (shape.includes(0)) return {move: {kind: 'fill', bytes: bytesIn(outputs[0])}, outputs};
     const move = padded(
@@ -444,7 +454,9 @@ const tile = /* @__PURE__ */ kernelOf({
   op: 'tf.tile',
   sign: (signature, {attrs}) => signature.list(attrs?.reps),
   moved([{shape, dtype}], {reps}) {
-    if (!isList(reps) || reps.length !== shape.length || !reps.every(isCount)) return INVALID;
+    if (!isList(reps) || reps.length !== shape.length || !reps.every(isCount)) {
+      return refuse('reps', reps, shape);
+    }
     if (reps.includes(0)) return EMPTY;
     const outShape = shape.map((size, i) => size * reps[i]);
     const from = stridesOf(shape, bytesOf(dtype));
@@ -467,7 +479,9 @@ const transpose = /* @__PURE__ */ kernelOf({
     keepsOrder(shapeOf(call), call.attrs?.perm) ? isSmall(shapeOf(call), FEW) : undefined,
   sign: (signature, {attrs}) => signature.list(attrs?.perm),
   moved([{shape, dtype}], {perm}) {
-    if (!isList(perm) || [...perm].sort((a, b) => a - b).join() !== [...shape.keys()].join()) return INVALID;
+    if (!isList(perm) || [...perm].sort((a, b) => a - b).join() !== [...shape.keys()].join()) {
+      return refuse('perm', perm, shape);
+    }
     const move = transposed(shape, perm, bytesOf(dtype));
     return typeof move === 'string'
       ? move
@@ -477,10 +491,11 @@ const transpose = /* @__PURE__ */ kernelOf({
 
 /** Whether only axes of one index come to lie elsewhere: tfjs copies then. */
 function keepsOrder(shape: readonly number[] = [], perm: readonly number[] = []): boolean {
+  if (perm.length !== shape.length) return false;
   let last = -1;
   for (const axis of perm) {
     if (shape[axis] === 1) continue;
-    if (!(axis > last)) return false;
+    if (!(axis > last && axis in shape)) return false;
     last = axis;
   }
   return true;

@@ -1,6 +1,6 @@
 // The kernels that reduce axes: what each of their calls is known by, what is valid, and what is reduced.
 import {Max, Mean, Min, Sum} from '@tensorflow/tfjs-core';
-import {type AroundKernel, axisOf, INVALID, inputOf, isSmall} from './aroundKernel.ts';
+import {type AroundKernel, axisOf, INVALID, inputOf, isSmall, refuse} from './aroundKernel.ts';
 import {sizeOf} from './box.ts';
 import {type ReductionKind, reductionLoad, reductionOf, reductionScratch} from './reduction.ts';
 import type {TensorSpec} from './tensorSpec.ts';
@@ -15,12 +15,13 @@ export interface ReduceAttributes {
 
 const axesIn = (attrs: ReduceAttributes | undefined) => attrs?.axis ?? attrs?.reductionIndices;
 
-/** The axes that are reduced, in their order; all where none are named. */
-function axesOf(asked: ReduceAttributes['axis'], rank: number): number[] | undefined {
-  if (asked == null) return Array.from({length: rank}, (_, axis) => axis);
-  const axes = (typeof asked === 'number' ? [asked] : [...asked]).map((axis) => axisOf(axis, rank));
+/** @returns The axes that are reduced, in their order; all where none are named. Or why there are none. */
+function axesOf(asked: ReduceAttributes['axis'], shape: readonly number[]): number[] | string {
+  if (asked == null) return [...shape.keys()];
+  const axes = (typeof asked === 'number' ? [asked] : [...asked]).map((axis) => axisOf(axis, shape.length));
   const own = axes.filter((axis) => axis !== undefined);
-  return own.length < axes.length || new Set(own).size < own.length ? undefined : own.sort((a, b) => a - b);
+  if (own.length < axes.length) return INVALID;
+  return new Set(own).size < own.length ? refuse('axis', asked, shape) : own.sort((a, b) => a - b);
 }
 
 // Values that tfjs has reduced before a route is found, and rows that it adds up as fast: it moves nothing first
@@ -54,9 +55,9 @@ function kernelOf(name: string, op: string, kind: ReductionKind): AroundKernel<R
     value: () => (kind === 'sum' || kind === 'mean' ? 0 : Number.NaN),
     plan([x], attrs) {
       const {shape, dtype} = x as TensorSpec;
+      const axes = axesOf(axesIn(attrs), shape);
+      if (typeof axes === 'string') return axes;
       if (dtype !== 'float32') return `x has dtype ${dtype}`;
-      const axes = axesOf(axesIn(attrs), shape.length);
-      if (axes === undefined) return INVALID;
       const kept = shape.map((size, axis) => (axes.includes(axis) ? 1 : size));
       const outShape = attrs.keepDims ? kept : shape.filter((_, axis) => !axes.includes(axis));
       const outputs = [{shape: outShape, dtype}];

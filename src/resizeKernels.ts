@@ -1,6 +1,6 @@
 // The kernels that resize images: what each of their calls is known by, what is valid, and what it comes to.
 import {ResizeBilinear, ResizeNearestNeighbor} from '@tensorflow/tfjs-core';
-import {type AroundKernel, EMPTY, INVALID, inputOf, isCount} from './aroundKernel.ts';
+import {type AroundKernel, EMPTY, INVALID, inputOf, isCount, refuse} from './aroundKernel.ts';
 import {sizeOf} from './box.ts';
 import {checkBytes} from './limits.ts';
 import {type Resizing, type Sample, samplesOf} from './resizing.ts';
@@ -37,16 +37,18 @@ function kernelOf(name: string, op: string, interpolates: boolean): AroundKernel
     leaves({inputs, attrs}) {
       const [batch, , , channels] = inputOf(inputs, 'images')?.shape ?? [];
       const size = attrs?.size;
-      if (!Array.isArray(size)) return false;
+      // Beyond its output tfjs's kernel would write, of a negative size.
+      if (!Array.isArray(size) || !size.every(isCount)) return false;
       const [height, width] = size;
       return batch * height * width * channels <= (interpolates ? FEW_BETWEEN : FEW_NEAREST);
     },
     plan([images], {size, alignCorners, halfPixelCenters}) {
       const {shape, dtype} = images as TensorSpec;
+      if (!Array.isArray(size) || !size.every(isCount)) return refuse('size', size, shape);
       if (dtype !== 'float32') return `images have dtype ${dtype}`;
-      if (shape.length !== 4 || !Array.isArray(size) || size.length !== 2 || !size.every(isCount)) {
-        return INVALID;
-      }
+      // Between pixels that are both, places lie beyond the image.
+      const isBeyond = interpolates && alignCorners && halfPixelCenters;
+      if (shape.length !== 4 || size.length !== 2 || isBeyond) return INVALID;
       const [outHeight, outWidth] = size;
       const outShape = [shape[0], outHeight, outWidth, shape[3]];
       if (sizeOf(shape) === 0 || sizeOf(outShape) === 0) return EMPTY;

@@ -11,7 +11,7 @@ import {
   Sqrt,
   Tanh,
 } from '@tensorflow/tfjs-core';
-import {type AroundKernel, INVALID, inputOf, isSmall} from './aroundKernel.ts';
+import {type AroundKernel, INVALID, inputOf, isSmall, refuseDtype} from './aroundKernel.ts';
 import {sizeOf} from './box.ts';
 import {memoryTasks} from './memoryTasks.ts';
 import type {Unary, UnaryOp} from './unary.ts';
@@ -48,6 +48,7 @@ function kernelOf({name, op, unary, copies, few}: Computer): UnaryKernel {
       signature.add(Number.isNaN(attrs?.alpha) ? 'NaN' : attrs?.alpha);
     },
     plan([x], attrs) {
+      if (x?.dtype === 'bool') refuseDtype('x', 'bool');
       if (x?.dtype !== 'float32') return `x has dtype ${x?.dtype}`;
       const own = unaryOf(attrs);
       if (own === undefined) return INVALID;
@@ -59,7 +60,10 @@ function kernelOf({name, op, unary, copies, few}: Computer): UnaryKernel {
         load: memoryTasks(4 * count * copies),
       };
     },
-    leaves: ({inputs}) => isSmall(inputOf(inputs, 'x')?.shape, few),
+    leaves({inputs}) {
+      const x = inputOf(inputs, 'x');
+      return x?.dtype !== 'bool' && isSmall(x?.shape, few);
+    },
   };
 }
 

@@ -1,6 +1,6 @@
 // The kernels that take tensors of one shape: what is valid.
 import {AddN, Select} from '@tensorflow/tfjs-core';
-import {type AroundKernel, INVALID, inputOf, isSmall} from './aroundKernel.ts';
+import {type AroundKernel, INVALID, inputOf, isSmall, refuseDtype} from './aroundKernel.ts';
 import {sizeOf} from './box.ts';
 import {InvalidArgument} from './describe.ts';
 import {bytesOf, type TensorSpec} from './tensorSpec.ts';
@@ -49,15 +49,16 @@ const select: AroundKernel = {
   leaves({inputs}) {
     const [condition, t, e] = NAMES.map((name) => inputOf(inputs, name));
     // tfjs's kernel writes four bytes for each boolean, beyond its output.
-    return t?.dtype !== 'bool' && isSmall(t?.shape, FEW) && fitsTfjs(condition, t, e);
+    return t?.dtype !== 'bool' && e?.dtype !== 'bool' && isSmall(t?.shape, FEW) && fitsTfjs(condition, t, e);
   },
   /** @throws InvalidArgument where tfjs would write beyond its output. */
   plan(operands) {
     const [condition, t, e] = operands as readonly TensorSpec[];
+    if (bytesOf(t.dtype) !== bytesOf(e.dtype)) refuseDtype('e', e.dtype, t.dtype);
     if (condition.dtype !== 'bool' || t.dtype !== e.dtype) return INVALID;
     // tf.where makes them so. Where one is smaller tfjs repeats what lies there, in an order of its own.
     if (!isLike(t)(e) || condition.shape.join() !== t.shape.join()) {
-      if (fitsTfjs(condition, t, e)) return 'the shapes differ';
+      if (t.dtype !== 'bool' && fitsTfjs(condition, t, e)) return 'the shapes differ';
       const shapes = [condition, t, e].map(({shape}) => `[${shape}]`).join(', ');
       throw new InvalidArgument(`condition, t and e have shapes ${shapes}; allowed: one shape for all.`);
     }

@@ -40,9 +40,14 @@ const casesOf = (kernelName: string, options: Pick<AroundCase, 'plain'>): Around
   ]);
 };
 
+// tf.image takes one of the two alone.
+const BOTH = {alignCorners: true, halfPixelCenters: true};
+
 describe('bit for bit', () => {
+  const both = ({attrs, ...one}: AroundCase): AroundCase => ({...one, attrs: {...attrs, ...BOTH}});
+  const cases = casesOf('ResizeNearestNeighbor', {});
   sweepCases({
-    cases: {ResizeNearestNeighbor: casesOf('ResizeNearestNeighbor', {})},
+    cases: {ResizeNearestNeighbor: [...cases, ...cases.slice(0, 130).map(both)]},
     reasons: [],
     compare: expectOutcome,
   });
@@ -72,4 +77,12 @@ test('images of many channels are left to tfjs where no two rows share one of th
   expect(planOf(64, [4, 4], {})).toEqual(ours);
   expect(planOf(64, [7, 7], centres)).toEqual(ours);
   expect(planOf(64, [16, 16], centres)).toEqual(ours);
+});
+
+test('what would be interpolated between places beyond the image is left to tfjs', () => {
+  const [bilinear] = RESIZE_KERNELS;
+  const image = {shape: [4, 10, 13, 21], dtype: 'float32'} as const;
+  expect(bilinear.plan([image], {size: [2, 3], ...BOTH} as object)).toBe(
+    'an argument is not as it should be',
+  );
 });

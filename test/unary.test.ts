@@ -144,7 +144,7 @@ describe.each(['strict', 'relaxed'] as Flavour[])('%s', (simd) => {
     });
   });
 
-  test('other dtypes, attributes and nothing are left to tfjs', async () => {
+  test('other dtypes and attributes are left to tfjs', async () => {
     await tf.setBackend('wasm');
     const reasons = (one: AroundCase) => {
       run(one);
@@ -152,9 +152,6 @@ describe.each(['strict', 'relaxed'] as Flavour[])('%s', (simd) => {
       return records.filter(({kernelName}) => kernelName === one.kernelName).map(({reason}) => reason);
     };
     expect(reasons({kernelName: 'Sqrt', inputs: {x: operand([3], 'int32')}})).toContain('x has dtype int32');
-    expect(reasons({kernelName: 'Exp', inputs: {x: operand([0, 2])}})).toContain(
-      'there is nothing to compute',
-    );
     const leaky = {kernelName: 'LeakyRelu', inputs: {x: operand([3])}};
     expect(reasons({...leaky, attrs: {}})).toContain('an argument is not as it should be');
     const nan = {...leaky, inputs: {x: operand([3, 1])}, attrs: {alpha: Number.NaN}};

@@ -17,11 +17,11 @@ test('what tfjs has done before a route is found is left to it, uncounted', () =
   const x = tf.ones([4, 64]);
   for (const axis of [1, -1, [1], undefined])
     tf.dispose([tf.sum(x, axis), tf.max(x, axis), tf.mean(x, axis)]);
-  tf.image.resizeBilinear(tf.ones([1, 2, 2, 4]) as tf.Tensor4D, [8, 8]);
+  tf.image.resizeBilinear(tf.ones([1, 2, 2, 32]) as tf.Tensor4D, [8, 8]);
   expect(reports()).toEqual([]);
   tf.sum(x, 0);
   tf.sum(tf.ones([257]));
-  tf.image.resizeBilinear(tf.ones([1, 2, 2, 5]) as tf.Tensor4D, [8, 8]);
+  tf.image.resizeBilinear(tf.ones([1, 2, 2, 33]) as tf.Tensor4D, [8, 8]);
   expect(reports().map(({kernelName, algorithm}) => [kernelName, algorithm])).toEqual(
     expect.arrayContaining([
       ['Sum', 'reduce'],
@@ -34,7 +34,6 @@ test('what tfjs has done before a route is found is left to it, uncounted', () =
 test('why a call is left to tfjs', () => {
   tf.sum(tf.ones([30, 10]), 1);
   tf.max(tf.ones([30, 10], 'int32'), 0);
-  tf.mean(tf.ones([0, 10]), 1);
   tf.image.resizeNearestNeighbor(tf.ones([1, 9, 9, 8], 'int32') as tf.Tensor4D, [6, 6]);
   tf.image.resizeBilinear(tf.ones([1, 1, 2, 1]) as tf.Tensor4D, [1, 2 ** 16]);
   expect(reports().map(({reason}) => reason)).toEqual(
@@ -42,7 +41,6 @@ test('why a call is left to tfjs', () => {
       'more than 65536 rows and columns',
       'tfjs adds up short rows as fast',
       'x has dtype int32',
-      'there is nothing to compute',
       'images have dtype int32',
     ]),
   );
