@@ -1,7 +1,8 @@
 // Images in another size, NHWC. A job is a record (resize.def).
 //
 // A row between two others is interpolated along the width first. Two output
-// rows that lie between the same two of the image are computed together.
+// rows are computed together if they lie between the same two of the image, or
+// if the first one lies on the upper of these.
 #define IM2WIN_FEW IM2WIN_INLINE
 #include "task.h"
 
@@ -53,8 +54,7 @@ IM2WIN_SMALL void gatherRow(const ResizeJob* job, float* to, const char* row) {
   }
 }
 
-// Output rows between the same two of the image, of which the first may lie on
-// the lower one.
+// Output rows between two of the image, of which the first may lie on `low`.
 template <int R>
 struct Between {
   const char* low;
@@ -136,7 +136,8 @@ IM2WIN_SMALL void interpolateEnd(const ResizeJob* job, Between<1> row) {
   }
 }
 
-// Values at a time: enough that their addresses cost little.
+// Values at a time, at constant offsets from pointers: clang would count an
+// index up instead, and V8 add it to each of them.
 constexpr int kStep = 8;
 
 template <int R, bool onRow>
