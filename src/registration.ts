@@ -24,12 +24,12 @@ export type Im2winRecord = ConvolutionRecord | MatMulRecord | AroundRecord | Ker
 export interface Im2winRegistration {
   /**
    * The backends that are served; `'wasm'` is not on an engine without SIMD. A later call of
-   * {@link registerIm2win} adds those that were imported since. None after `unregister()`.
+   * {@link registerIm2win} adds those that were imported since. After `unregister()` those that were.
    */
   readonly backends: readonly Im2winBackend[];
   /**
    * The flavour in use; `'none'` where wasm is not served, as on an engine without SIMD:
-   * nothing is routed there then.
+   * nothing is routed there then. After `unregister()` the one that was.
    */
   readonly simd: Flavour | 'none';
   /** The threads that compute on wasm from the next call on, the calling one among them. */
@@ -150,10 +150,9 @@ export class Registration {
     const registration = this;
     return {
       get backends() {
-        return registration.over ? [] : registration.backends().map(({name}) => name);
+        return registration.backends().map(({name}) => name);
       },
       get simd() {
-        if (registration.over) return 'none';
         return registration.backends().find(({flavour}) => flavour !== undefined)?.flavour ?? 'none';
       },
       get numThreads() {
